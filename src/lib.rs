@@ -1,1 +1,20 @@
-//! tmp
+//! `mcpline` is a line between an MCP client on stdin/stdout and an MCP server on HTTP.
+//!
+//! A request's way through the files:
+//!
+//! ```text
+//! stdin ─▶ stdio::reader ─▶ conversation ─▶ conversation::request ─▶ upstream kind ─▶ http ─▶ network
+//!          (framing)         (order,          (retry)   ▲            (wire format)     │
+//!                             cancelling)               │ session                      │
+//!                                                      link                            │
+//! stdout ◀─ stdio::writer ◀─ conversation::reply ◀── the response ◀────────────────────┤
+//!                       ▲                                                              │
+//!                       └── client ◀── notifications and the upstream's own requests ◀─┘
+//! ```
+//!
+//! **Invariants.** Only `stdio` touches stdin and stdout. Only `http` knows `reqwest` beyond its
+//! header types. Kinds know nothing of stdin and of retrying. Only `conversation` decides order.
+//! A [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed
+//! into a tree on their way through; `jsonrpc` looks at envelopes only.
+
+pub mod jsonrpc;

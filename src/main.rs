@@ -1,2 +1,3 @@
-//! tmp
+//! The binary.
+
 fn main() {}

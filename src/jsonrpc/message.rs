@@ -1,0 +1,399 @@
+//! Requests, notifications and responses, and the reading of a client's line.
+
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::envelope::{Members, NoEnvelope, members, one_line};
+use super::{ErrorObject, INVALID_REQUEST, PARSE_ERROR, RequestId};
+
+/// What a message is (JSON-RPC 2.0 sections 4 and 5).
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Has a method and an id, and gets exactly one reply.
+    Request(RequestId),
+    /// Has a method and no id, and never gets a reply.
+    Notification,
+    /// Answers the request with this id.
+    Response(RequestId),
+}
+
+/// One JSON-RPC message as the text that arrived, with its envelope.
+#[derive(Debug, Clone)]
+pub struct Message {
+    text: Bytes,
+    kind: Kind,
+    method: Box<str>,
+    params: Option<Bytes>,
+}
+
+impl Message {
+    /// A request of ours; `params` is JSON text.
+    pub(crate) fn request(id: RequestId, method: &str, params: &str) -> Self {
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        Self::assemble(text.into(), Kind::Request(id), method, params)
+    }
+
+    /// A notification of ours; `params` is JSON text.
+    pub(crate) fn notification(method: &str, params: &str) -> Self {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+        Self::assemble(text.into(), Kind::Notification, method, params)
+    }
+
+    /// A response of ours that refuses the request `id`.
+    pub(crate) fn refusal(id: &RequestId, error: &ErrorObject) -> Self {
+        let text = error.to_line(Some(id));
+        Self { text, kind: Kind::Response(id.clone()), method: "".into(), params: None }
+    }
+
+    fn assemble(text: Bytes, kind: Kind, method: &str, params: &str) -> Self {
+        let params = Some(Bytes::copy_from_slice(params.as_bytes()));
+        Self { text, kind, method: method.into(), params }
+    }
+
+    /// The message's own text.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// What the message is.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The method; empty for a response.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The text of `params`, if there are any.
+    pub fn params(&self) -> Option<&Bytes> {
+        self.params.as_ref()
+    }
+
+    /// The id of a request or response.
+    pub fn id(&self) -> Option<&RequestId> {
+        match &self.kind {
+            Kind::Request(id) | Kind::Response(id) => Some(id),
+            Kind::Notification => None,
+        }
+    }
+
+    /// The message's text with `id` in the place of its own, all other bytes as they are.
+    pub(crate) fn text_with_id(&self, id: &RequestId) -> Bytes {
+        match self.id() {
+            Some(own) if own != id => splice(&self.text, own.as_json(), id.as_json()),
+            _ => self.text.clone(),
+        }
+    }
+
+    /// `params` read as `T`; `None` when there are none or they do not fit.
+    pub(crate) fn read_params<'a, T: serde::Deserialize<'a>>(&'a self) -> Option<T> {
+        serde_json::from_slice(self.params.as_deref()?).ok()
+    }
+
+    /// The message on one line, as stdout wants it.
+    pub(crate) fn into_line(self) -> Bytes {
+        one_line(self.text)
+    }
+}
+
+/// Replaces `part`, which is a slice of `text`, by `replacement`.
+pub(super) fn splice(text: &Bytes, part: &Bytes, replacement: &[u8]) -> Bytes {
+    let start = offset_in(text, part);
+    let mut spliced = BytesMut::with_capacity(text.len() - part.len() + replacement.len());
+    spliced.extend_from_slice(&text[..start]);
+    spliced.extend_from_slice(replacement);
+    spliced.extend_from_slice(&text[start + part.len()..]);
+    spliced.freeze()
+}
+
+/// Where `part`, which is a slice of `text`, starts.
+pub(super) fn offset_in(text: &Bytes, part: &Bytes) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
+}
+
+/// What a client's line holds.
+#[derive(Debug)]
+pub enum Parsed {
+    /// One message.
+    One(Message),
+    /// A batch (JSON-RPC 2.0 section 6), each member taken for itself; never empty.
+    Batch(Vec<Result<Message, Rejection>>),
+}
+
+/// Why a client's line is not a message, as the error that answers it.
+#[derive(Debug)]
+pub struct Rejection {
+    /// The message's own id where it has a usable one.
+    pub id: Option<RequestId>,
+    /// [`PARSE_ERROR`] or [`INVALID_REQUEST`] with the reason.
+    pub error: ErrorObject,
+    /// False for a broken response: nothing ever answers a response.
+    pub is_answered: bool,
+}
+
+impl Rejection {
+    pub(crate) fn invalid(id: Option<RequestId>, why: &str) -> Self {
+        let error = ErrorObject::new(INVALID_REQUEST, format!("Invalid request: {why}"));
+        Self { id, error, is_answered: true }
+    }
+
+    fn not_json(why: impl std::fmt::Display) -> Self {
+        let message = format!("Parse error: the line is not JSON: {why}");
+        Self { id: None, error: ErrorObject::new(PARSE_ERROR, message), is_answered: true }
+    }
+}
+
+/// Reads one line from the client.
+///
+/// # Errors
+/// The line is not UTF-8 or not JSON ([`PARSE_ERROR`]), or not a JSON-RPC message
+/// ([`INVALID_REQUEST`]).
+pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
+    let text = std::str::from_utf8(line).map_err(|error| {
+        Rejection::not_json(format_args!("invalid UTF-8 after {} bytes", error.valid_up_to()))
+    })?;
+    if !text.trim_start().starts_with('[') {
+        let members = members(text).map_err(refuse)?;
+        return message(line, &members).map(Parsed::One);
+    }
+    let batch: Vec<&RawValue> = serde_json::from_str(text).map_err(Rejection::not_json)?;
+    if batch.is_empty() {
+        return Err(Rejection::invalid(None, "the batch is empty"));
+    }
+    let member = |raw: &&RawValue| {
+        let text = line.slice_ref(raw.get().as_bytes());
+        message(&text, &members(raw.get()).map_err(refuse)?)
+    };
+    Ok(Parsed::Batch(batch.iter().map(member).collect()))
+}
+
+fn refuse(reason: NoEnvelope) -> Rejection {
+    match reason {
+        NoEnvelope::NotJson(error) => Rejection::not_json(error),
+        NoEnvelope::NotAnObject(why) => Rejection::invalid(None, &why),
+    }
+}
+
+/// Builds the message whose envelope is `members`, which must lie in `text`.
+fn message(text: &Bytes, members: &Members<'_>) -> Result<Message, Rejection> {
+    let slice = |raw: &RawValue| text.slice_ref(raw.get().as_bytes());
+    let id = members.id.map(slice).map(RequestId::from_json);
+    let usable_id = id.clone().flatten();
+    let invalid = |why: &str| Err(Rejection::invalid(usable_id.clone(), why));
+
+    if members.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
+        return invalid("`jsonrpc` must be \"2.0\"");
+    }
+    let answers = members.result.is_some() || members.error.is_some();
+    let Some(method) = members.method else {
+        return match (answers, id) {
+            (false, _) => invalid("it has neither `method` nor `result` nor `error`"),
+            (true, Some(Some(id))) => Ok(Message {
+                text: text.clone(),
+                kind: Kind::Response(id),
+                method: "".into(),
+                params: None,
+            }),
+            (true, _) => invalid("a response needs the id of its request")
+                .map_err(|rejection| Rejection { is_answered: false, ..rejection }),
+        };
+    };
+    if answers {
+        return invalid("it has a `method` and also a `result` or `error`");
+    }
+    let Ok(method) = serde_json::from_str::<String>(method.get()) else {
+        return invalid("`method` must be a string");
+    };
+    let kind = match id {
+        None => Kind::Notification,
+        Some(Some(id)) => Kind::Request(id),
+        Some(None) => return invalid("`id` must be a string or a number"),
+    };
+    let params = members.params.map(slice);
+    Ok(Message { text: text.clone(), kind, method: method.into(), params })
+}
+
+/// Reads a request or notification from an upstream out of its envelope.
+pub(super) fn message_from_upstream(text: &Bytes, members: &Members<'_>) -> Option<Message> {
+    message(text, members).ok()
+}
+
+/// Finds the id of a request of which only the beginning and the end are known, because the line
+/// was too long to keep. `None` when there is no telling, or when it is not a request.
+///
+/// Clients write the id either in front of `params` or as the last member.
+pub fn peek_oversized_id(head: &[u8], tail: &[u8]) -> Option<RequestId> {
+    #[derive(serde::Deserialize)]
+    struct Start<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        method: Option<&'a RawValue>,
+    }
+    // The long member is cut off and the object closed, so that the reader sees what came before.
+    let start = cut_before_long_member(head)?;
+    let Start { id, method } = serde_json::from_str(&start).ok()?;
+    method?;
+    let id = id.map(|raw| Bytes::copy_from_slice(raw.get().as_bytes()));
+    RequestId::from_json(id.or_else(|| trailing_id(tail))?)
+}
+
+/// The members of the object at the start of `head` that are complete, as an object.
+fn cut_before_long_member(head: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(head);
+    let (mut depth, mut in_string, mut escaped, mut end) = (0_usize, false, false, None);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' if depth == 1 => end = Some(at),
+            _ => {}
+        }
+    }
+    Some(format!("{}}}", &text[..end?]))
+}
+
+/// The id when it is the last member of the object that `tail` ends: the text before the closing
+/// brace must then be `"id": <string or number>`, perhaps followed by `"jsonrpc":"2.0"`.
+fn trailing_id(tail: &[u8]) -> Option<Bytes> {
+    let text = String::from_utf8_lossy(tail);
+    let text = text.trim_end().strip_suffix('}')?.trim_end();
+    let text = match text.strip_suffix("\"2.0\"") {
+        Some(rest) => rest
+            .trim_end()
+            .strip_suffix(':')?
+            .trim_end()
+            .strip_suffix("\"jsonrpc\"")?
+            .trim_end()
+            .strip_suffix(',')?
+            .trim_end(),
+        None => text,
+    };
+    let name = text.rfind("\"id\"")?;
+    // An escaped quote in front would make this the inside of a string.
+    if text[..name].ends_with('\\') {
+        return None;
+    }
+    let value = text[name + 4..].trim_start().strip_prefix(':')?.trim_start();
+    let raw: &RawValue = serde_json::from_str(value).ok()?;
+    Some(Bytes::copy_from_slice(raw.get().as_bytes()))
+}
+
+/// JSON text of `value`, which must be something that always serializes.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn one(text: &str) -> Result<Message, Rejection> {
+        match from_client(&Bytes::copy_from_slice(text.as_bytes()))? {
+            Parsed::One(message) => Ok(message),
+            Parsed::Batch(_) => panic!("a batch"),
+        }
+    }
+
+    #[test]
+    fn messages_are_told_apart() {
+        let request = one(r#"{"jsonrpc":"2.0","id":"a","method":"m","params":{"x":1.0}}"#).unwrap();
+        assert!(matches!(request.kind(), Kind::Request(id) if id.as_json() == "\"a\""));
+        assert_eq!((request.method(), &request.params().unwrap()[..]), ("m", &b"{\"x\":1.0}"[..]));
+        let notification = one(r#"{"jsonrpc":"2.0","method":"n\u002fx"}"#).unwrap();
+        assert!(matches!(notification.kind(), Kind::Notification));
+        assert_eq!(notification.method(), "n/x");
+        let response = one(r#"{"jsonrpc":"2.0","id":3,"result":null}"#).unwrap();
+        assert!(matches!(response.kind(), Kind::Response(_)));
+    }
+
+    #[test]
+    fn what_is_no_message_gets_the_prescribed_error() {
+        let cases = [
+            ("{bad", PARSE_ERROR, None),
+            ("\"x", PARSE_ERROR, None),
+            ("5", INVALID_REQUEST, None),
+            ("null", INVALID_REQUEST, None),
+            ("[]", INVALID_REQUEST, None),
+            (r#"{"id":5}"#, INVALID_REQUEST, Some("5")),
+            (r#"{"jsonrpc":"1.0","id":"x","method":"m"}"#, INVALID_REQUEST, Some("\"x\"")),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#, INVALID_REQUEST, None),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"m"}"#, INVALID_REQUEST, None),
+            (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, INVALID_REQUEST, Some("1")),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"m","result":1}"#, INVALID_REQUEST, Some("1")),
+            (r#"{"jsonrpc":"2.0","result":1}"#, INVALID_REQUEST, None),
+        ];
+        for (line, code, id) in cases {
+            let rejection = one(line).unwrap_err();
+            assert_eq!(rejection.error.code, code, "{line}");
+            let seen = rejection.id.as_ref().map(|id| &id.as_json()[..]);
+            assert_eq!(seen, id.map(str::as_bytes), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_taken_apart() {
+        let line = r#"[{"jsonrpc":"2.0","id":1,"method":"m"}, 7, {"jsonrpc":"2.0","method":"n"}]"#;
+        let Ok(Parsed::Batch(members)) = from_client(&Bytes::from_static(line.as_bytes())) else {
+            panic!("no batch");
+        };
+        let seen: Vec<_> = members.iter().map(Result::is_ok).collect();
+        assert_eq!(seen, [true, false, true]);
+    }
+
+    #[test]
+    fn another_id_changes_nothing_else() {
+        let message = one(r#"{"params":{"id":1},"id" : 1 ,"jsonrpc":"2.0","method":"m"}"#).unwrap();
+        assert_eq!(
+            message.text_with_id(&RequestId::of_ours(7)),
+            r#"{"params":{"id":1},"id" : "mcpline-7" ,"jsonrpc":"2.0","method":"m"}"#
+        );
+    }
+
+    #[test]
+    fn the_id_of_an_oversized_request_is_found_at_either_end() {
+        let cases: [(&str, &str, Option<&str>); 7] = [
+            (r#"{"jsonrpc":"2.0","id":5,"method":"m","params":{"a":"xx"#, r#"xx"}}"#, Some("5")),
+            (r#"{"method":"m","params":{"a":"xx"#, r#"xx"},"jsonrpc":"2.0","id":4}"#, Some("4")),
+            (
+                r#"{"jsonrpc":"2.0","method":"m","params":{"a"#,
+                r#"xx"}, "id" : "b" }"#,
+                Some("\"b\""),
+            ),
+            (r#"{"method":"m","id":6,"params":{"id":7,"a":"xx"#, r#"","id":8}}"#, Some("6")),
+            (r#"{"jsonrpc":"2.0","id":5,"result":{"a":"xx"#, r#"xx"}}"#, None),
+            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"xx","id":8}}"#, None),
+            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"\"id\":8}"#, None),
+        ];
+        for (head, tail, id) in cases {
+            let seen = peek_oversized_id(head.as_bytes(), tail.as_bytes());
+            assert_eq!(seen.map(|id| id.to_string()).as_deref(), id, "{head} … {tail}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = from_client(&Bytes::from(line));
+        }
+
+        #[test]
+        fn an_id_comes_back_as_written(id in "-?(0|[1-9][0-9]{0,20})|\"[a-zA-Zа-я ]{0,20}\"") {
+            let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#);
+            let message = one(&line).unwrap();
+            prop_assert_eq!(&message.id().unwrap().as_json()[..], id.as_bytes());
+            let ours = RequestId::of_ours(1);
+            let there = message.text_with_id(&ours);
+            let back = one(std::str::from_utf8(&there).unwrap()).unwrap();
+            prop_assert_eq!(back.text_with_id(message.id().unwrap()), line);
+        }
+    }
+}

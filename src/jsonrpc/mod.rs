@@ -1,0 +1,18 @@
+//! JSON-RPC 2.0 messages as bytes with a peeked envelope.
+//!
+//! A relay must not change what it carries, so a message is kept as the text that arrived; only
+//! the members of the envelope (`jsonrpc`, `id`, `method`, and where `params`, `result` and
+//! `error` lie) are looked at. Nothing in here performs I/O or knows of MCP.
+
+mod envelope;
+mod error;
+mod id;
+mod message;
+mod response;
+
+pub use envelope::one_line;
+pub use error::{ErrorObject, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR};
+pub use id::RequestId;
+pub(crate) use message::to_json;
+pub use message::{Kind, Message, Parsed, Rejection, from_client, peek_oversized_id};
+pub use response::{FromUpstream, Line, Response, Unusable, from_upstream};

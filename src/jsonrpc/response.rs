@@ -1,0 +1,261 @@
+//! What an upstream sends, and the line that it becomes.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::envelope::{Members, NoEnvelope, members, one_line};
+use super::message::{message_from_upstream, offset_in};
+use super::{Message, RequestId};
+
+/// One message from an upstream.
+#[derive(Debug)]
+pub enum FromUpstream {
+    /// Answers one of our requests.
+    Response(Response),
+    /// A request or notification for the client.
+    Message(Message),
+}
+
+/// A response with the upstream's `result` or `error` untouched.
+///
+/// Its id is only a hint of what it answers: upstreams write it in other letters, or not at all.
+#[derive(Debug, Clone)]
+pub struct Response {
+    text: Bytes,
+    id: Option<Bytes>,
+    outcome: Outcome,
+    /// Whether `text` with another id is a valid response line as it stands.
+    is_regular: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Outcome {
+    Result(Bytes),
+    Error(Bytes),
+}
+
+impl Response {
+    /// A response of ours with `result`, which is JSON text.
+    pub(crate) fn with_result(result: Bytes) -> Self {
+        let outcome = Outcome::Result(result);
+        Self { text: Bytes::new(), id: None, outcome, is_regular: false }
+    }
+
+    /// The id, where it is a string or number.
+    pub fn id(&self) -> Option<RequestId> {
+        self.id.clone().and_then(RequestId::from_json)
+    }
+
+    /// Whether the upstream gave no id, or `null`: what it does when it could not read the
+    /// request (JSON-RPC 2.0 section 5).
+    pub fn has_no_id(&self) -> bool {
+        self.id.as_deref().is_none_or(|id| id == b"null")
+    }
+
+    /// The text of `result`.
+    pub fn result(&self) -> Option<&Bytes> {
+        match &self.outcome {
+            Outcome::Result(result) => Some(result),
+            Outcome::Error(_) => None,
+        }
+    }
+
+    /// The text of `error`.
+    pub fn error(&self) -> Option<&Bytes> {
+        match &self.outcome {
+            Outcome::Error(error) => Some(error),
+            Outcome::Result(_) => None,
+        }
+    }
+
+    /// The response as one line with `id` in the place of the upstream's.
+    pub fn into_line(self, id: &RequestId) -> Line {
+        match &self.id {
+            Some(own) if self.is_regular => {
+                if own == id.as_json() {
+                    return Line::from(one_line(self.text));
+                }
+                let start = offset_in(&self.text, own);
+                Line([
+                    one_line(self.text.slice(..start)),
+                    id.as_json().clone(),
+                    one_line(self.text.slice(start + own.len()..)),
+                ])
+            }
+            _ => {
+                let (name, value) = match self.outcome {
+                    Outcome::Result(result) => ("result", result),
+                    Outcome::Error(error) => ("error", error),
+                };
+                let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":"#);
+                Line([head.into(), one_line(value), Bytes::from_static(b"}")])
+            }
+        }
+    }
+}
+
+/// One line for stdout, without its line feed, in up to three parts so that putting an id into a
+/// large message copies nothing.
+#[derive(Debug, Clone)]
+pub struct Line(pub(crate) [Bytes; 3]);
+
+impl From<Bytes> for Line {
+    fn from(text: Bytes) -> Self {
+        Self([text, Bytes::new(), Bytes::new()])
+    }
+}
+
+impl Line {
+    /// The line's length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there is nothing in the line.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The line in one piece.
+    pub fn to_bytes(&self) -> Bytes {
+        self.0.concat().into()
+    }
+}
+
+/// A text from an upstream that is no JSON-RPC, with the reason in words.
+#[derive(Debug)]
+pub struct Unusable(pub String);
+
+/// Reads a body or an event's data: one message, or a batch of them (revision 2025-03-26).
+///
+/// A BOM and white space around the text are ignored.
+///
+/// # Errors
+/// The text is not UTF-8, not JSON, or not JSON-RPC.
+pub fn from_upstream(text: &Bytes) -> Result<Vec<FromUpstream>, Unusable> {
+    let whole = std::str::from_utf8(text).map_err(|error| {
+        Unusable(format!("it is not UTF-8 (after {} bytes)", error.valid_up_to()))
+    })?;
+    let trimmed = whole.trim_start_matches('\u{feff}').trim_ascii();
+    let text = text.slice_ref(trimmed.as_bytes());
+    if !trimmed.starts_with('[') {
+        let members = members(trimmed).map_err(describe)?;
+        return Ok(vec![classify(text, &members)?]);
+    }
+    let batch: Vec<&RawValue> =
+        serde_json::from_str(trimmed).map_err(|error| describe(NoEnvelope::NotJson(error)))?;
+    batch
+        .into_iter()
+        .map(|raw| {
+            classify(text.slice_ref(raw.get().as_bytes()), &members(raw.get()).map_err(describe)?)
+        })
+        .collect()
+}
+
+fn describe(reason: NoEnvelope) -> Unusable {
+    Unusable(match reason {
+        NoEnvelope::NotJson(error) if error.is_eof() => format!("the JSON breaks off: {error}"),
+        NoEnvelope::NotJson(error) => format!("it is not JSON: {error}"),
+        NoEnvelope::NotAnObject(why) => format!("it is not JSON-RPC: {why}"),
+    })
+}
+
+fn classify(text: Bytes, members: &Members<'_>) -> Result<FromUpstream, Unusable> {
+    if members.method.is_some() {
+        return match message_from_upstream(&text, members) {
+            Some(message) => Ok(FromUpstream::Message(message)),
+            None => Err(Unusable("it is not JSON-RPC: its envelope is broken".to_owned())),
+        };
+    }
+    let slice = |raw: &RawValue| text.slice_ref(raw.get().as_bytes());
+    // Some servers write both members and leave the one that does not apply `null`.
+    let outcome = match (members.error.filter(|raw| raw.get() != "null"), members.result) {
+        (Some(error), _) => Outcome::Error(slice(error)),
+        (None, Some(result)) => Outcome::Result(slice(result)),
+        (None, None) => {
+            return Err(Unusable("it is not JSON-RPC: it has no `result` or `error`".to_owned()));
+        }
+    };
+    let is_regular = members.jsonrpc.is_some_and(|version| version.get() == "\"2.0\"")
+        && members.result.is_some() != members.error.is_some();
+    let id = members.id.map(slice);
+    Ok(FromUpstream::Response(Response { text, id, outcome, is_regular }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(text: &str, id: &'static str) -> String {
+        let id = RequestId::from_json(Bytes::from_static(id.as_bytes())).unwrap();
+        let mut messages = from_upstream(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        assert_eq!(messages.len(), 1);
+        let Some(FromUpstream::Response(response)) = messages.pop() else { panic!("no response") };
+        String::from_utf8(response.into_line(&id).to_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_response_passes_untouched_but_for_its_id() {
+        let text =
+            r#"{"result":{"b":1.0,"a":12345678901234567890},"x":[ ],"id":1,"jsonrpc":"2.0"}"#;
+        assert_eq!(line(text, "1"), text);
+        assert_eq!(
+            line(text, "9007199254740993"),
+            text.replace("\"id\":1", "\"id\":9007199254740993")
+        );
+    }
+
+    #[test]
+    fn a_response_of_many_lines_becomes_one() {
+        let text =
+            "\u{feff}{\r\n\"jsonrpc\": \"2.0\",\r\n\"id\": 3,\r\n\"result\": {\r\n}\r\n}\r\n";
+        assert_eq!(line(text, "4"), r#"{"jsonrpc": "2.0","id": 4,"result": {}}"#);
+    }
+
+    #[test]
+    fn an_irregular_response_is_rebuilt_around_its_outcome() {
+        for text in [
+            r#"{"result":{"a": 1}}"#,
+            r#"{"jsonrpc":"2.0","result":{"a": 1},"error":null,"id":1}"#,
+            r#"{"jsonrpc":"1.0","id":1,"result":{"a": 1}}"#,
+        ] {
+            assert_eq!(line(text, "1"), r#"{"jsonrpc":"2.0","id":1,"result":{"a": 1}}"#, "{text}");
+        }
+        let text = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}"#;
+        assert_eq!(
+            line(text, "8"),
+            r#"{"jsonrpc":"2.0","id":8,"error":{"code":-1,"message":"no"}}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_message_is_unusable() {
+        for text in ["", "{", "<html>", "7", r#"{"jsonrpc":"2.0"}"#, "{}{}", r#"{"method":"m"}"#] {
+            assert!(from_upstream(&Bytes::copy_from_slice(text.as_bytes())).is_err(), "{text}");
+        }
+        assert!(from_upstream(&Bytes::from_static(b"{\"id\":1,\"result\":\"\xff\"}")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_become_valid_lines_or_nothing(
+            body in proptest::collection::vec(any::<u8>(), 0..100),
+            junk in "[ \r\n\t]{0,3}",
+        ) {
+            let framed = [
+                b"{\"jsonrpc\":\"2.0\",".as_slice(), junk.as_bytes(), b"\"id\":1,\"result\":", &body, b"}",
+            ].concat();
+            for text in [body, framed] {
+                for message in from_upstream(&Bytes::from(text)).unwrap_or_default() {
+                    let FromUpstream::Response(response) = message else { continue };
+                    let line = response.into_line(&RequestId::of_ours(1)).to_bytes();
+                    prop_assert!(!line.iter().any(|byte| matches!(byte, b'\n' | b'\r')));
+                    let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+                    prop_assert_eq!(&value["id"], "mcpline-1");
+                }
+            }
+        }
+    }
+}
