@@ -18,3 +18,4 @@
 //! into a tree on their way through; `jsonrpc` looks at envelopes only.
 
 pub mod jsonrpc;
+pub mod stdio;
