@@ -18,4 +18,6 @@
 //! into a tree on their way through; `jsonrpc` looks at envelopes only.
 
 pub mod jsonrpc;
-pub mod stdio;
+mod redact;
+pub mod failure;
+pub mod http;

@@ -1,0 +1,248 @@
+//! What can go wrong with an upstream, and the JSON-RPC error that the client gets for it.
+//!
+//! A [`Failure`] is classed once, where it is found; whether it is retried and what the person
+//! reads both follow from that.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::jsonrpc::{ErrorObject, Response};
+use crate::redact::Secrets;
+
+/// What is known of whether the upstream acted on a message; decides on repeating it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing was sent: name lookup, refused connection, broken TLS handshake.
+    NotSent,
+    /// The upstream refused it before acting on it, and may accept it later.
+    Rejected,
+    /// As [`Class::Rejected`], because the session that it belonged to is gone.
+    SessionLost,
+    /// It was sent, and there is no telling whether the upstream acted on it.
+    Ambiguous,
+    /// The upstream answered, and trying again would change nothing.
+    Final,
+}
+
+/// The kinds of errors that we make ourselves, each with its own code.
+///
+/// JSON-RPC reserves −32768 to −32000, and revision 2026-07-28 asks implementations not to invent
+/// codes in there, so ours start below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No connection: the message was not sent.
+    Unreachable,
+    /// The connection broke after sending; the answer is lost.
+    Interrupted,
+    /// The upstream refused with an HTTP status.
+    Refused,
+    /// The upstream's answer is not one that can be used.
+    Unusable,
+    /// The upstream wants other credentials (401, 403).
+    Unauthorised,
+    /// A time limit of ours ran out.
+    TimedOut,
+    /// Too many requests are waiting already.
+    Busy,
+    /// This process is ending.
+    Stopping,
+    /// A message exceeds `--max-message`.
+    TooLarge,
+}
+
+impl Cause {
+    /// The JSON-RPC error code.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Unreachable => -33001,
+            Self::Interrupted => -33002,
+            Self::Refused => -33003,
+            Self::Unusable => -33004,
+            Self::Unauthorised => -33005,
+            Self::TimedOut => -33006,
+            Self::Busy => -33007,
+            Self::Stopping => -33008,
+            Self::TooLarge => -33009,
+        }
+    }
+
+    /// `data.kind`: the cause for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Interrupted => "interrupted",
+            Self::Refused => "refused",
+            Self::Unusable => "unusable",
+            Self::Unauthorised => "unauthorised",
+            Self::TimedOut => "timeout",
+            Self::Busy => "busy",
+            Self::Stopping => "stopping",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+/// One failed attempt to get an answer from the upstream.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What may be done about it.
+    pub class: Class,
+    /// What the client is told.
+    pub cause: Cause,
+    /// What failed, against which URL, and what the upstream said: a sentence without its period.
+    pub what: String,
+    /// What a person can do about it: sentences.
+    pub hint: Option<String>,
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// How long the upstream asked us to wait before the next attempt.
+    pub retry_after: Option<Duration>,
+    /// The upstream's own JSON-RPC error, which says it better than we can.
+    pub answer: Option<Box<Response>>,
+}
+
+impl Failure {
+    /// A failure with nothing but its class, cause and description.
+    pub fn new(class: Class, cause: Cause, what: impl Into<String>) -> Self {
+        Self {
+            class,
+            cause,
+            what: what.into(),
+            hint: None,
+            status: None,
+            retry_after: None,
+            answer: None,
+        }
+    }
+
+    /// Adds what a person can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The failure in one sentence, for a log.
+    pub fn summary(&self) -> &str {
+        &self.what
+    }
+
+    /// The error object for the client.
+    pub fn to_error(&self, attempts: &Attempts<'_>) -> ErrorObject {
+        // An answer that cannot be used is an answer: the upstream has acted.
+        let has_or_may_have = self.class == Class::Ambiguous
+            || matches!(self.cause, Cause::Unusable | Cause::TooLarge);
+        let may_have_run = has_or_may_have && attempts.count > 0 && attempts.is_unsafe_to_repeat;
+        let mut message = self.what.clone();
+        if attempts.count > 1 {
+            let seconds = attempts.elapsed.as_secs_f64();
+            message.push_str(&format!(" (tried {} times in {seconds:.1} s)", attempts.count));
+        }
+        message.push('.');
+        if may_have_run {
+            message.push_str(
+                " The call may have been carried out all the same: check before you repeat it.",
+            );
+        }
+        if let Some(hint) = &self.hint {
+            message.push(' ');
+            message.push_str(hint);
+        }
+        let message = attempts.secrets.redact(&message).replace(char::is_control, " ");
+        let data = ErrorData {
+            source: "mcpline",
+            kind: self.cause.name(),
+            url: attempts.url,
+            http_status: self.status,
+            attempts: attempts.count,
+            elapsed_ms: u64::try_from(attempts.elapsed.as_millis()).unwrap_or(u64::MAX),
+            may_have_run: may_have_run.then_some(true),
+            hint: self.hint.as_deref(),
+        };
+        let data = serde_json::to_string(&data)
+            .map(|data| attempts.secrets.redact(&data).into_owned())
+            .ok()
+            .and_then(|data| RawValue::from_string(data).ok());
+        ErrorObject { code: self.cause.code(), message, data }
+    }
+}
+
+/// What was tried before giving up, for [`Failure::to_error`].
+#[derive(Debug)]
+pub struct Attempts<'a> {
+    /// The upstream's URL as it may be shown.
+    pub url: &'a str,
+    /// How often the message was sent or the attempt made; 0 when it never came to that.
+    pub count: u32,
+    /// The time since the client's request was read.
+    pub elapsed: Duration,
+    /// Whether repeating the request could do something twice.
+    pub is_unsafe_to_repeat: bool,
+    /// What must not be shown.
+    pub secrets: &'a Secrets,
+}
+
+/// `error.data` of the errors that we make (design: one object for programs to read).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorData<'a> {
+    source: &'static str,
+    kind: &'static str,
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    attempts: u32,
+    elapsed_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_have_run: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempts(secrets: &Secrets, is_unsafe_to_repeat: bool) -> Attempts<'_> {
+        Attempts {
+            url: "http://host/mcp",
+            count: 3,
+            elapsed: Duration::from_millis(1500),
+            is_unsafe_to_repeat,
+            secrets,
+        }
+    }
+
+    #[test]
+    fn an_error_stands_alone_and_hides_secrets() {
+        let mut secrets = Secrets::default();
+        secrets.add("hunter22");
+        let failure = Failure::new(
+            Class::Ambiguous,
+            Cause::Interrupted,
+            "http://host/mcp broke\u{1b}[31m hunter22",
+        )
+        .hint("Look at hunter22.");
+        let error = failure.to_error(&attempts(&secrets, true));
+        assert_eq!(error.code, -33002);
+        assert_eq!(
+            error.message,
+            "http://host/mcp broke [31m *** (tried 3 times in 1.5 s). The call may have been \
+             carried out all the same: check before you repeat it. Look at ***."
+        );
+        assert_eq!(
+            error.data.unwrap().get(),
+            "{\"source\":\"mcpline\",\"kind\":\"interrupted\",\"url\":\"http://host/mcp\",\
+             \"attempts\":3,\"elapsedMs\":1500,\"mayHaveRun\":true,\"hint\":\"Look at ***.\"}"
+        );
+    }
+
+    #[test]
+    fn only_an_unsafe_request_may_have_run() {
+        let failure = Failure::new(Class::Ambiguous, Cause::Interrupted, "x");
+        let error = failure.to_error(&attempts(&Secrets::default(), false));
+        assert!(!error.data.unwrap().get().contains("mayHaveRun"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Reads what an upstream answers: a whole body or a stream of events, within limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+
+use super::client::timed_out;
+use super::failure;
+use super::sse::{Decoder, Event, TooLong};
+use crate::failure::{Cause, Class, Failure};
+
+/// Time given to the rest of a stream whose answer has been read. A stream that ends in it leaves
+/// its connection for the next request.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The head of an answer; its body has not been read.
+#[derive(Debug)]
+pub struct Answer {
+    response: reqwest::Response,
+    url: Arc<str>,
+    idle_timeout: Duration,
+    max_body: usize,
+}
+
+impl Answer {
+    pub(super) fn new(
+        response: reqwest::Response,
+        url: Arc<str>,
+        idle_timeout: Duration,
+        max_body: usize,
+    ) -> Self {
+        Self { response, url, idle_timeout, max_body }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The URL that was asked, as it may be shown.
+    pub fn url(&self) -> &Arc<str> {
+        &self.url
+    }
+
+    /// `Content-Type` as it was sent.
+    pub fn content_type(&self) -> Option<&str> {
+        self.response.headers().get(CONTENT_TYPE)?.to_str().ok()
+    }
+
+    /// Whether the body is an event stream.
+    pub fn is_event_stream(&self) -> bool {
+        self.content_type()
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("text/event-stream"))
+    }
+
+    /// Reads the whole body, decompressed.
+    ///
+    /// # Errors
+    /// The body is longer than the limit, breaks off, or stalls.
+    pub async fn bytes(mut self) -> Result<Bytes, Failure> {
+        let Some(first) = self.chunk().await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.chunk().await? else {
+            // The usual case, a body that came in one piece, is not copied.
+            return self.within_limit(first.len()).map(|()| first);
+        };
+        let announced = self.response.content_length().unwrap_or(0);
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        let so_far = first.len() + second.len();
+        let mut body = BytesMut::with_capacity(announced.min(self.max_body).max(so_far));
+        body.extend_from_slice(&first);
+        body.extend_from_slice(&second);
+        self.within_limit(body.len())?;
+        while let Some(chunk) = self.chunk().await? {
+            self.within_limit(body.len() + chunk.len())?;
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// Reads the body as an event stream that may be silent for `idle_timeout`; `None` for a
+    /// stream that only listens.
+    pub fn events(self, idle_timeout: Option<Duration>) -> Events {
+        let decoder = Decoder::new(self.max_body);
+        Events { answer: self, decoder, idle_timeout }
+    }
+
+    /// The request's own bound on silence.
+    pub fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        match tokio::time::timeout(self.idle_timeout, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| failure::of_body(&error, &self.url)),
+            Err(_) => Err(timed_out(&self.url, self.idle_timeout)),
+        }
+    }
+
+    fn within_limit(&self, length: usize) -> Result<(), Failure> {
+        if length <= self.max_body { Ok(()) } else { Err(too_large(&self.url, self.max_body)) }
+    }
+}
+
+fn too_large(url: &str, limit: usize) -> Failure {
+    let what = format!("{url} answered with more than {limit} bytes, the limit of `--max-message`");
+    Failure::new(Class::Final, Cause::TooLarge, what)
+        .hint("Ask for less, for example by a filter, or raise `--max-message`.")
+}
+
+/// An event stream that is being read.
+#[derive(Debug)]
+pub struct Events {
+    answer: Answer,
+    decoder: Decoder,
+    idle_timeout: Option<Duration>,
+}
+
+/// Why a stream gave no further event.
+#[derive(Debug)]
+pub enum StreamBroke {
+    /// The upstream ended it in good order.
+    Ended,
+    /// The connection broke, or the stream cannot be read on.
+    Failed(Failure),
+}
+
+impl Events {
+    /// Waits for the next event. Cancel safe.
+    ///
+    /// # Errors
+    /// There will be no further event.
+    pub async fn next(&mut self) -> Result<Event, StreamBroke> {
+        loop {
+            match self.decoder.next() {
+                Ok(Some(event)) => return Ok(event),
+                Ok(None) => {}
+                Err(TooLong) => {
+                    let Answer { url, max_body, .. } = &self.answer;
+                    return Err(StreamBroke::Failed(too_large(url, *max_body)));
+                }
+            }
+            let read = self.answer.response.chunk();
+            let chunk = match self.idle_timeout {
+                None => read.await,
+                Some(patience) => tokio::time::timeout(patience, read)
+                    .await
+                    .map_err(|_| StreamBroke::Failed(timed_out(&self.answer.url, patience)))?,
+            };
+            match chunk {
+                Ok(Some(chunk)) => self.decoder.push(&chunk),
+                Ok(None) => return Err(StreamBroke::Ended),
+                Err(error) => {
+                    let failure = failure::of_body(&error, &self.answer.url);
+                    return Err(StreamBroke::Failed(failure));
+                }
+            }
+        }
+    }
+
+    /// The id to resume the stream from.
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.decoder.last_event_id()
+    }
+
+    /// How long the upstream asked to wait before the stream is opened again.
+    pub fn retry(&self) -> Option<Duration> {
+        self.decoder.retry()
+    }
+
+    /// Lets the stream end in the background, so that its connection can be used again.
+    pub fn finish(mut self) {
+        tokio::spawn(async move {
+            let rest = async { while let Ok(Some(_)) = self.answer.response.chunk().await {} };
+            let _ = tokio::time::timeout(DRAIN, rest).await;
+        });
+    }
+}

@@ -1,0 +1,201 @@
+//! Builds the HTTP client and sends requests with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::{RequestBuilder, StatusCode};
+use url::{Host, Url};
+
+use super::body::Answer;
+use super::failure;
+use crate::failure::{Cause, Class, Failure};
+use crate::redact;
+
+/// Idle connections are closed before most proxies and servers close them (60 s and more), so
+/// that a request seldom meets a connection which is just going away.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+
+/// Keeps connections alive through address translation while a long call is silent.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Same-origin redirects (307, 308) followed for one request.
+const MAX_REDIRECTS: usize = 5;
+
+/// How to reach an upstream.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Sent with every request; values of secrets are marked sensitive.
+    pub headers: HeaderMap,
+    /// TLS beyond the system's own trust.
+    pub tls: Tls,
+    /// The proxy to use in place of the environment's and the system's.
+    pub proxy: Option<Url>,
+    /// Bound on establishing a connection.
+    pub connect_timeout: Duration,
+    /// Bound on the time without any sign of life from the upstream during a request.
+    pub idle_timeout: Duration,
+    /// Bound on a decompressed body or event, in bytes.
+    pub max_body: usize,
+}
+
+/// TLS settings; the files' contents are PEM.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// Certificates trusted besides the system's.
+    pub ca: Option<Vec<u8>>,
+    /// Our own certificate chain and key.
+    pub identity: Option<Vec<u8>>,
+    /// Accept any certificate.
+    pub insecure: bool,
+}
+
+/// An HTTP client for one upstream.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    idle_timeout: Duration,
+    max_body: usize,
+}
+
+impl Http {
+    /// Builds the client for `upstream`.
+    ///
+    /// # Errors
+    /// A certificate, key or proxy is unusable, in words.
+    pub fn new(settings: &HttpSettings, upstream: &Url) -> Result<Self, String> {
+        // Fails only when a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
+            .default_headers(settings.headers.clone())
+            .connect_timeout(settings.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_keepalive(TCP_KEEPALIVE)
+            .referer(false)
+            .redirect(Policy::custom(redirect));
+        if let Some(proxy) = &settings.proxy {
+            let proxy = reqwest::Proxy::all(proxy.clone())
+                .map_err(|error| format!("the proxy cannot be used: {error}"))?;
+            builder = builder.proxy(proxy);
+        } else if is_loopback(upstream) {
+            builder = builder.no_proxy();
+        }
+        builder = tls(builder, settings, upstream)?;
+        let client = builder.build().map_err(|error| {
+            format!("the HTTP client cannot be set up: {}", failure::root_cause(&error))
+        })?;
+        Ok(Self { client, idle_timeout: settings.idle_timeout, max_body: settings.max_body })
+    }
+
+    /// Posts `body` and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// No connection, no answer in time, or the connection broke.
+    pub async fn post(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let request = self.client.post(url.clone()).headers(headers).body(body);
+        self.send(request, url).await
+    }
+
+    /// Gets `url` and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// As for [`Http::post`].
+    pub async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Answer, Failure> {
+        self.send(self.client.get(url.clone()).headers(headers), url).await
+    }
+
+    /// Deletes `url` and waits for the status.
+    ///
+    /// # Errors
+    /// As for [`Http::post`].
+    pub async fn delete(&self, url: &Url, headers: HeaderMap) -> Result<StatusCode, Failure> {
+        let answer = self.send(self.client.delete(url.clone()).headers(headers), url).await?;
+        Ok(answer.status())
+    }
+
+    async fn send(&self, request: RequestBuilder, url: &Url) -> Result<Answer, Failure> {
+        match tokio::time::timeout(self.idle_timeout, request.send()).await {
+            Ok(Ok(response)) => {
+                let url: Arc<str> = redact::shown(url).into();
+                Ok(Answer::new(response, url, self.idle_timeout, self.max_body))
+            }
+            Ok(Err(error)) => Err(failure::of_request(&error, url)),
+            Err(_) => Err(timed_out(&redact::shown(url), self.idle_timeout)),
+        }
+    }
+}
+
+/// Nothing has come from the upstream for `patience`.
+pub(crate) fn timed_out(url: &str, patience: Duration) -> Failure {
+    let seconds = patience.as_secs_f64();
+    let what = format!("{url} gave no sign of life for {seconds} s");
+    Failure::new(Class::Ambiguous, Cause::TimedOut, what).hint(
+        "The server is overloaded or the call takes long: look at the server, or raise \
+         `--timeout`.",
+    )
+}
+
+/// Follows only what keeps method, body and origin: a POST must not become a GET, and no header
+/// of ours may reach another origin. Everything else comes back as the answer, for the error.
+fn redirect(attempt: Attempt<'_>) -> Action {
+    let keeps_method =
+        matches!(attempt.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+    let previous = attempt.previous();
+    let same_origin =
+        previous.first().is_some_and(|first| first.origin() == attempt.url().origin());
+    if keeps_method && same_origin && previous.len() <= MAX_REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+fn tls(
+    mut builder: reqwest::ClientBuilder,
+    settings: &HttpSettings,
+    upstream: &Url,
+) -> Result<reqwest::ClientBuilder, String> {
+    let Tls { ca, identity, insecure } = &settings.tls;
+    if *insecure {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    if let Some(pem) = identity {
+        let identity = reqwest::Identity::from_pem(pem)
+            .map_err(|error| format!("the client certificate or key cannot be used: {error}"))?;
+        builder = builder.identity(identity);
+    }
+    let certificates = match ca {
+        Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
+            .map_err(|error| format!("the CA file cannot be used: {error}"))?,
+        None => Vec::new(),
+    };
+    let needs_trust = upstream.scheme() == "https"
+        || settings.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https")
+        || ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+            .iter()
+            .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:")));
+    Ok(if needs_trust {
+        builder.tls_certs_merge(certificates)
+    } else {
+        // Loading the system's certificates takes longer than the whole first exchange.
+        builder.tls_certs_only(certificates)
+    })
+}
+
+/// Whether `url` leads to this machine, where no proxy can be meant.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

@@ -1,0 +1,126 @@
+//! Cuts what an upstream said down to what a person can read in an error message.
+
+use super::charset::decode;
+
+/// Characters of the upstream's text that an error message may hold.
+const MAX_CHARACTERS: usize = 300;
+
+/// The gist of an error body: text without tags, on one line, shortened; empty when the body
+/// says nothing.
+pub(crate) fn excerpt(body: &[u8], content_type: Option<&str>) -> String {
+    let text = decode(body, content_type);
+    let start = text.trim_start();
+    let is_markup = start.starts_with('<')
+        || content_type.is_some_and(|content_type| content_type.contains("html"));
+    let text = if is_markup { without_tags(start) } else { message_of(start) };
+    shorten(&text)
+}
+
+/// The human-readable member of a JSON error body, else the text itself.
+fn message_of(text: &str) -> String {
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else {
+        return text.to_owned();
+    };
+    let candidates = [
+        "/error/message",
+        "/error_description",
+        "/detail/message",
+        "/detail",
+        "/message",
+        "/error",
+    ];
+    candidates
+        .iter()
+        .find_map(|path| value.pointer(path)?.as_str())
+        .map_or_else(|| text.to_owned(), str::to_owned)
+}
+
+/// The text between the tags of a page, without scripts and styles.
+fn without_tags(page: &str) -> String {
+    let mut text = String::new();
+    let mut rest = page;
+    while let Some(start) = rest.find('<') {
+        text.push_str(&rest[..start]);
+        text.push(' ');
+        rest = &rest[start..];
+        let lower = rest.get(..8).unwrap_or(rest).to_ascii_lowercase();
+        let end = if lower.starts_with("<script") {
+            end_of(rest, "</script>")
+        } else if lower.starts_with("<style") {
+            end_of(rest, "</style>")
+        } else if lower.starts_with("<!--") {
+            end_of(rest, "-->")
+        } else {
+            end_of(rest, ">")
+        };
+        rest = &rest[end..];
+    }
+    text.push_str(rest);
+    let entities = [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ];
+    entities.iter().fold(text, |text, (entity, character)| text.replace(entity, character))
+}
+
+/// The offset behind the first `mark` in `text`, whatever its case; the text's end without one.
+fn end_of(text: &str, mark: &str) -> usize {
+    text.to_ascii_lowercase().find(mark).map_or(text.len(), |at| at + mark.len())
+}
+
+/// `text` on one line, without control characters, of at most [`MAX_CHARACTERS`].
+fn shorten(text: &str) -> String {
+    let printable = text.replace(char::is_control, " ");
+    let mut line = String::new();
+    let mut left = MAX_CHARACTERS;
+    for word in printable.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+            left = left.saturating_sub(1);
+        }
+        line.extend(word.chars().take(left));
+        let length = word.chars().count();
+        if length > left {
+            line.push('…');
+            break;
+        }
+        left -= length;
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_upstream_said_is_cut_down_to_a_line() {
+        let cases = [
+            ("", ""),
+            ("  two\r\n lines \u{1b}[31m", "two lines [31m"),
+            (r#"{"error":"no such base"}"#, "no such base"),
+            (r#"{"jsonrpc":"2.0","error":{"code":1,"message":"bad"},"id":null}"#, "bad"),
+            (r#"{"detail":{"message":"gone"}}"#, "gone"),
+            (r#"{"x":1}"#, r#"{"x":1}"#),
+            (
+                "<html><head><title>502</title><style>p{}</style></head><BODY><SCRIPT>x<y</SCRIPT>\
+                 <h1>Bad&nbsp;Gateway</h1><!-- a > b --><p>nginx &amp; co</p></BODY></html>",
+                "502 Bad Gateway nginx & co",
+            ),
+            ("<p>unclosed <b", "unclosed"),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(excerpt(body.as_bytes(), None), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_by_characters() {
+        let long = "щ".repeat(1000);
+        assert_eq!(excerpt(long.as_bytes(), None), format!("{}…", "щ".repeat(300)));
+    }
+}

@@ -1,0 +1,282 @@
+//! Classes what goes wrong with a request, in one place.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use reqwest::StatusCode;
+use reqwest::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use url::Url;
+
+use super::excerpt::excerpt;
+use crate::failure::{Cause, Class, Failure};
+use crate::redact;
+
+/// The innermost error: the one that names what happened.
+pub(super) fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error: &'a (dyn StdError + 'static) = next?;
+        // `io::Error` hides the error that it wraps from `source`.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+        Some(error)
+    })
+}
+
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    chain(error).find_map(<dyn StdError>::downcast_ref)
+}
+
+/// A request that got no answer.
+pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
+    let shown = redact::shown(url);
+    if let Some(certificate) = find::<rustls::Error>(error).and_then(|error| of_tls(error, &shown))
+    {
+        return certificate;
+    }
+    if error.is_connect() {
+        return unreachable(error, url, &shown);
+    }
+    if error.is_builder() {
+        let what = format!("the request to {shown} cannot be made: {}", root_cause(error));
+        return Failure::new(Class::Final, Cause::Refused, what);
+    }
+    let what = format!("the connection to {shown} broke before it answered: {}", root_cause(error));
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
+        .hint("The server or a proxy in between closed it: look at the server's log.")
+}
+
+/// An answer whose body could not be read to its end.
+pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
+    let what = format!("the answer of {url} broke off: {}", root_cause(error));
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
+        .hint("The server or a proxy in between closed the connection: look at the server's log.")
+}
+
+fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
+    let io = find::<io::Error>(error).map(io::Error::kind);
+    let cause = root_cause(error).to_string();
+    let host = url.host_str().unwrap_or_default();
+    let text = |part: &str| chain(error).any(|error| error.to_string().contains(part));
+    let failure = |why: &str| {
+        let what = format!("could not connect to {shown}: {why}");
+        Failure::new(Class::NotSent, Cause::Unreachable, what)
+    };
+    if text("proxy authentication required") {
+        let mut failure = failure("the proxy wants a user name and password").hint(
+            "Give them in the proxy's URL: `--proxy http://USER:PASSWORD@HOST:PORT`, or in \
+             MCPLINE_PROXY.",
+        );
+        failure.class = Class::Final;
+        return failure;
+    }
+    if error.is_dns() || text("dns error") {
+        return failure(&format!("the host name `{host}` is not known ({cause})")).hint(
+            "Check the spelling, and that the network or VPN that knows the name is connected.",
+        );
+    }
+    if text("unsuccessful tunnel") || text("tunnel error") {
+        return failure(&format!("the proxy refused the connection ({cause})"))
+            .hint("Ask who runs the proxy to allow this host, or set NO_PROXY for it.");
+    }
+    if error.is_timeout() || io == Some(io::ErrorKind::TimedOut) {
+        return failure("no connection within the time of `--connect-timeout`").hint(
+            "The host does not answer: check host and port, the firewall, and whether a proxy \
+             (`--proxy`) is needed.",
+        );
+    }
+    if io == Some(io::ErrorKind::ConnectionRefused) {
+        return failure("connection refused").hint(
+            "Nothing listens there: check that the service is running and that host and port are \
+             right.",
+        );
+    }
+    if find::<rustls::Error>(error).is_some() || text("tls handshake") {
+        return failure(&format!("the TLS handshake failed ({cause})"))
+            .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
+    }
+    failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
+}
+
+/// A certificate that is refused stays refused; other TLS trouble may pass.
+fn of_tls(error: &rustls::Error, url: &str) -> Option<Failure> {
+    use rustls::CertificateError as Bad;
+    let rustls::Error::InvalidCertificate(bad) = error else {
+        return None;
+    };
+    let hint = match bad {
+        Bad::Expired | Bad::ExpiredContext { .. } => {
+            "The server's certificate has expired: its administrator must renew it. Check this \
+             computer's clock too."
+        }
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            "The certificate is not valid yet: check this computer's clock."
+        }
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            "The certificate is for another host name: use the name that it was issued for in the \
+             URL."
+        }
+        _ => {
+            "If the company has a certificate authority of its own, or its proxy inspects TLS, \
+             give that authority's certificate (PEM) with `--ca-file FILE`."
+        }
+    };
+    let what = format!("the certificate of {url} is not trusted: {bad}");
+    Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint))
+}
+
+/// An answer whose status is not a success, with `body` as far as it could be read.
+pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], url: &str) -> Failure {
+    let (class, cause) = match status.as_u16() {
+        401 | 403 => (Class::Final, Cause::Unauthorised),
+        429 | 503 => (Class::Rejected, Cause::Refused),
+        502 | 504 => (Class::Ambiguous, Cause::Refused),
+        _ => (Class::Final, Cause::Refused),
+    };
+    let said = excerpt(body, header(headers, &CONTENT_TYPE));
+    let mut what = format!("{url} answered with HTTP {status}");
+    if status.is_redirection() {
+        if let Some(target) = header(headers, &LOCATION) {
+            what.push_str(&format!(", a redirect to {}", shown_target(url, target)));
+        }
+    } else if !said.is_empty() && Some(said.as_str()) != status.canonical_reason() {
+        what.push_str(&format!(": {said}"));
+    }
+    let mut failure = Failure::new(class, cause, what);
+    failure.status = Some(status.as_u16());
+    failure.hint = hint(status, headers);
+    failure.retry_after = header(headers, &RETRY_AFTER).and_then(retry_after);
+    failure
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The target of a redirect, absolute and without its secrets.
+fn shown_target(url: &str, target: &str) -> String {
+    let absolute = Url::parse(url).and_then(|url| url.join(target));
+    absolute.map_or_else(|_| excerpt(target.as_bytes(), None), |target| redact::shown(&target))
+}
+
+/// What to do about a status.
+fn hint(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    let text = match status.as_u16() {
+        300..=399 => {
+            "Redirects are followed only to the same host and with the same method: put the \
+             address that the service is really at into the configuration."
+        }
+        401 => {
+            let offered: Vec<_> = headers
+                .get_all(WWW_AUTHENTICATE)
+                .iter()
+                .filter_map(|value| value.to_str().ok()?.split([' ', ',']).next())
+                .collect();
+            let offered = if offered.is_empty() {
+                String::new()
+            } else {
+                format!(" The server offers: {}.", offered.join(", "))
+            };
+            return Some(format!(
+                "Credentials are missing or wrong: give them with `--bearer-file`, `--user` and \
+                 `--password-file`, or `--header`.{offered}"
+            ));
+        }
+        403 => "The server knows who asks and refuses: check the rights of this user or key.",
+        404 => "Nothing is served at this path: check the path in the URL.",
+        405 => "This path takes no POST: check that the URL is the MCP endpoint itself.",
+        407 => {
+            "The proxy wants credentials: give them in `--proxy http://USER:PASSWORD@HOST:PORT`."
+        }
+        413 => "The request is too large for the server or a proxy in between.",
+        429 => "The server limits how often it may be asked: wait, or ask for less at once.",
+        502..=504 => {
+            "The server behind the proxy is down, starting or overloaded: try again in a while."
+        }
+        500 => "The server failed inside: look at its log.",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date.
+fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn status(code: u16, headers: &[(HeaderName, &'static str)], body: &str) -> Failure {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect();
+        refused(StatusCode::from_u16(code).unwrap(), &headers, body.as_bytes(), "http://h/mcp")
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        let cases = [
+            (302, Class::Final, Cause::Refused),
+            (400, Class::Final, Cause::Refused),
+            (401, Class::Final, Cause::Unauthorised),
+            (403, Class::Final, Cause::Unauthorised),
+            (404, Class::Final, Cause::Refused),
+            (429, Class::Rejected, Cause::Refused),
+            (500, Class::Final, Cause::Refused),
+            (502, Class::Ambiguous, Cause::Refused),
+            (503, Class::Rejected, Cause::Refused),
+            (504, Class::Ambiguous, Cause::Refused),
+        ];
+        for (code, class, cause) in cases {
+            let failure = status(code, &[], "");
+            assert_eq!((failure.class, failure.cause), (class, cause), "{code}");
+            assert_eq!(failure.status, Some(code));
+        }
+    }
+
+    #[test]
+    fn the_sentence_names_what_the_upstream_said() {
+        let failure = status(502, &[], "<h1>Bad Gateway</h1>");
+        assert_eq!(failure.what, "http://h/mcp answered with HTTP 502 Bad Gateway");
+        let failure = status(500, &[], "no base");
+        assert_eq!(
+            failure.what,
+            "http://h/mcp answered with HTTP 500 Internal Server Error: no base"
+        );
+        let failure = status(302, &[(LOCATION, "/login?next=secret")], "");
+        assert_eq!(
+            failure.what,
+            "http://h/mcp answered with HTTP 302 Found, a redirect to http://h/login?…"
+        );
+        let failure = status(401, &[(WWW_AUTHENTICATE, "Negotiate")], "");
+        assert!(failure.hint.unwrap().ends_with("The server offers: Negotiate."));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let wait = |value| status(503, &[(RETRY_AFTER, value)], "").retry_after;
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("soon"), None);
+    }
+}

@@ -1,0 +1,15 @@
+//! HTTP as the upstream kinds see it. The only place that knows `reqwest`: building the client,
+//! headers, TLS, redirects, limits on bodies, event streams, and the classing of failures.
+
+mod body;
+mod charset;
+mod client;
+mod excerpt;
+mod failure;
+pub mod sse;
+
+pub use body::{Answer, Events, StreamBroke};
+pub(crate) use client::timed_out;
+pub use client::{Http, HttpSettings, Tls};
+pub(crate) use excerpt::excerpt;
+pub use failure::refused;

@@ -1,0 +1,85 @@
+//! Keeps secrets out of logs and error texts, by value: whatever text is about to leave the
+//! process by another way than the request itself goes through [`Secrets::redact`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use url::Url;
+
+/// Shorter values are not looked for: they would turn up in every second word.
+const MIN_LENGTH: usize = 4;
+
+/// What a secret is replaced by.
+const MASK: &str = "***";
+
+/// The secret values of this process: passwords, tokens, header values.
+#[derive(Default, Clone)]
+pub struct Secrets {
+    /// Longest first, so that a secret that contains another is masked whole.
+    values: Vec<String>,
+}
+
+impl Secrets {
+    /// Adds a value that must never be shown; very short ones cannot be looked for.
+    pub fn add(&mut self, value: &str) {
+        let value = value.trim();
+        if value.len() >= MIN_LENGTH && !self.values.iter().any(|known| known == value) {
+            self.values.push(value.to_owned());
+            self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        }
+    }
+
+    /// `text` with every known secret masked.
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for value in &self.values {
+            if text.contains(value.as_str()) {
+                text = Cow::Owned(text.replace(value.as_str(), MASK));
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Secrets({} values)", self.values.len())
+    }
+}
+
+/// A URL as it may be shown: without credentials, and without its query, in which API keys and
+/// session ids stand.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut safe = url.clone();
+    // Neither can fail for a URL that has a host, and only such URLs are accepted.
+    let _ = safe.set_username("");
+    let _ = safe.set_password(None);
+    safe.set_fragment(None);
+    if safe.query().is_some() {
+        safe.set_query(Some("…"));
+        return safe.to_string().replace("%E2%80%A6", "…");
+    }
+    safe.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let mut secrets = Secrets::default();
+        for value in ["token", "token-long", "abc"] {
+            secrets.add(value);
+        }
+        assert_eq!(secrets.redact("a token-long b token abc"), "a *** b *** abc");
+        assert_eq!(format!("{secrets:?}"), "Secrets(2 values)");
+    }
+
+    #[test]
+    fn a_shown_url_has_no_credentials_and_no_query() {
+        let shown = |url: &str| shown(&Url::parse(url).unwrap());
+        assert_eq!(shown("http://user:pw@host/mcp?key=1#x"), "http://host/mcp?…");
+        assert_eq!(shown("https://host:8443/a"), "https://host:8443/a");
+    }
+}
