@@ -17,7 +17,12 @@
 //! A [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed
 //! into a tree on their way through; `jsonrpc` looks at envelopes only.
 
-pub mod jsonrpc;
-mod redact;
+mod client;
 pub mod failure;
 pub mod http;
+pub mod jsonrpc;
+mod redact;
+mod retry;
+pub mod stdio;
+mod upstream;
+

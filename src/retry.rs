@@ -1,0 +1,106 @@
+//! When to try again: the delays, and what may be repeated. The one place that holds our policy.
+
+use std::time::Duration;
+
+use crate::failure::{Class, Failure};
+use crate::jsonrpc::Message;
+
+/// The first delay's upper bound.
+const BASE: Duration = Duration::from_millis(250);
+
+/// The upper bound of every delay: thousands of desktops whose upstream restarts come back spread
+/// over this time.
+const CAP: Duration = Duration::from_secs(10);
+
+/// Growing delays with full jitter: each is drawn evenly between nothing and a bound that doubles.
+/// Full jitter keeps many clients of one upstream from coming back in step; `backon`'s jitter only
+/// adds to the delay, which is why these few lines are ours.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    drawn: u32,
+}
+
+impl Backoff {
+    /// The next delay.
+    pub(crate) fn next_delay(&mut self) -> Duration {
+        let bound = BASE.saturating_mul(1 << self.drawn.min(16)).min(CAP);
+        self.drawn += 1;
+        bound.mul_f64(fastrand::f64())
+    }
+}
+
+/// How long and whether requests are tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Time from the arrival of a request after which it is not tried again (`--retry-for`).
+    pub retry_for: Duration,
+    /// False with `--no-retry`.
+    pub enabled: bool,
+}
+
+impl Policy {
+    /// Whether `message` may be sent again after `failure`.
+    pub fn allows(&self, failure: &Failure, message: &Message) -> bool {
+        self.enabled
+            && match failure.class {
+                Class::NotSent | Class::Rejected | Class::SessionLost => true,
+                Class::Ambiguous => is_safe_to_repeat(message.method()),
+                Class::Final => false,
+            }
+    }
+}
+
+/// Methods that change nothing, or nothing more when done twice.
+pub(crate) fn is_safe_to_repeat(method: &str) -> bool {
+    matches!(
+        method,
+        "initialize"
+            | "server/discover"
+            | "ping"
+            | "tools/list"
+            | "resources/list"
+            | "resources/templates/list"
+            | "resources/read"
+            | "resources/subscribe"
+            | "resources/unsubscribe"
+            | "prompts/list"
+            | "prompts/get"
+            | "completion/complete"
+            | "logging/setLevel"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Cause;
+
+    #[test]
+    fn delays_grow_to_a_bound() {
+        let mut backoff = Backoff::default();
+        for round in 0..40 {
+            let delay = backoff.next_delay();
+            assert!(delay <= CAP.min(BASE * 2_u32.pow(round.min(20))), "{round}: {delay:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_cannot_happen_twice_is_repeated() {
+        let policy = Policy { retry_for: Duration::ZERO, enabled: true };
+        let cases = [
+            (Class::NotSent, "tools/call", true),
+            (Class::Rejected, "tools/call", true),
+            (Class::SessionLost, "tools/call", true),
+            (Class::Ambiguous, "tools/call", false),
+            (Class::Ambiguous, "tools/list", true),
+            (Class::Ambiguous, "vendor/method", false),
+            (Class::Final, "tools/list", false),
+        ];
+        for (class, method, allowed) in cases {
+            let failure = Failure::new(class, Cause::Refused, "x");
+            let message = Message::notification(method, "{}");
+            assert_eq!(policy.allows(&failure, &message), allowed, "{class:?} {method}");
+            assert!(!Policy { enabled: false, ..policy }.allows(&failure, &message));
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! HTTP+SSE of revision 2024-11-05 (Transports, "HTTP with SSE"): one event stream for all that
+//! the server sends, and POSTs to the endpoint that the stream names first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{
+    Opened, Pending, Request, Session, Upstream, deliver, post_headers, stream_headers, unusable,
+};
+use crate::client::Client;
+use crate::failure::{Cause, Class, Failure};
+use crate::http::{self, Events, Http, StreamBroke};
+use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, from_upstream};
+use crate::redact;
+
+/// An MCP server on HTTP+SSE.
+pub(super) struct HttpSse {
+    http: Arc<Http>,
+    url: Url,
+}
+
+impl HttpSse {
+    pub(super) fn new(http: Arc<Http>, url: Url) -> Self {
+        Self { http, url }
+    }
+
+    pub(super) async fn open(
+        &self,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let answer = self.http.get(&self.url, stream_headers()).await?;
+        let url = answer.url().clone();
+        if !answer.status().is_success() {
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let body = answer.bytes().await.unwrap_or_default();
+            return Err(http::refused(status, &headers, &body, &url));
+        }
+        if !answer.is_event_stream() {
+            return Err(unusable(format!("{url} answered GET without an event stream")));
+        }
+        let patience = answer.idle_timeout();
+        let mut events = answer.events(None);
+        let endpoint = tokio::time::timeout(patience, self.endpoint(&mut events, &url));
+        let endpoint = endpoint.await.map_err(|_| no_endpoint(&url, "none came in time"))??;
+        let session = HttpSseSession {
+            http: self.http.clone(),
+            endpoint,
+            stream_url: url,
+            headers: post_headers(),
+            patience,
+            client: client.clone(),
+            waiting: Arc::default(),
+            life: Arc::default(),
+            ended: CancellationToken::new(),
+        };
+        session.clone().read_in_background(events);
+        let response = match session.exchange(initialize).await {
+            Ok(response) => response,
+            Err(failure) => {
+                session.ended.cancel();
+                return Err(failure);
+            }
+        };
+        if response.result().is_none() {
+            session.ended.cancel();
+            let what = format!("{} refused `initialize`", session.stream_url);
+            let mut failure = Failure::new(Class::Final, Cause::Refused, what);
+            failure.answer = Some(Box::new(response));
+            return Err(failure);
+        }
+        Ok(Opened { session: Arc::new(session), response })
+    }
+
+    /// Reads the stream up to its first event, which must name the endpoint.
+    async fn endpoint(&self, events: &mut Events, url: &str) -> Result<Url, Failure> {
+        let event = events.next().await.map_err(|broke| match broke {
+            StreamBroke::Ended => no_endpoint(url, "the stream ended"),
+            StreamBroke::Failed(failure) => failure,
+        })?;
+        if event.name != "endpoint" {
+            return Err(no_endpoint(url, "the stream began with something else"));
+        }
+        let named = String::from_utf8_lossy(&event.data);
+        let endpoint = self.url.join(named.trim()).map_err(|error| {
+            no_endpoint(url, &format!("what the stream names is not a URL ({error})"))
+        })?;
+        // Whoever controls the stream must not get our headers sent elsewhere.
+        if endpoint.origin() != self.url.origin() {
+            let shown = redact::shown(&endpoint);
+            return Err(no_endpoint(url, &format!("{shown} is on another host")));
+        }
+        Ok(endpoint)
+    }
+}
+
+fn no_endpoint(url: &str, why: &str) -> Failure {
+    unusable(format!("{url} opened a stream but named no endpoint to post to: {why}"))
+}
+
+impl Upstream for HttpSse {
+    fn open<'a>(
+        &'a self,
+        initialize: &'a Request,
+        client: &'a Client,
+    ) -> Pending<'a, Result<Opened, Failure>> {
+        Box::pin(self.open(initialize, client))
+    }
+}
+
+/// The requests whose responses are awaited on the stream, by the ids they travel with. `None`
+/// once the stream is gone.
+type Waiting = Option<HashMap<RequestId, oneshot::Sender<Response>>>;
+
+/// A session lives as long as its stream; clones belong to the same one.
+#[derive(Clone)]
+struct HttpSseSession {
+    http: Arc<Http>,
+    endpoint: Url,
+    stream_url: Arc<str>,
+    headers: HeaderMap,
+    /// Bound on the time without an event while a request waits.
+    patience: std::time::Duration,
+    client: Client,
+    waiting: Arc<Mutex<WaitingState>>,
+    /// Notified at each event.
+    life: Arc<Notify>,
+    ended: CancellationToken,
+}
+
+struct WaitingState(Waiting);
+
+impl Default for WaitingState {
+    fn default() -> Self {
+        Self(Some(HashMap::new()))
+    }
+}
+
+impl HttpSseSession {
+    fn waiting(&self) -> MutexGuard<'_, WaitingState> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_in_background(self, events: Events) {
+        tokio::spawn(async move {
+            let ended = self.ended.clone();
+            ended.run_until_cancelled(self.read(events)).await;
+            // Whoever waits learns that no response will come.
+            self.waiting().0 = None;
+            self.ended.cancel();
+        });
+    }
+
+    async fn read(&self, mut events: Events) {
+        let broke = loop {
+            match events.next().await {
+                Ok(event) => {
+                    self.life.notify_waiters();
+                    self.take_event(event).await;
+                }
+                Err(broke) => break broke,
+            }
+        };
+        tracing::info!("the upstream's stream ended: {broke:?}");
+    }
+
+    async fn take_event(&self, event: http::sse::Event) {
+        if event.name != "message" {
+            tracing::debug!(event = event.name, "event of an unknown type ignored");
+            return;
+        }
+        let messages = from_upstream(&event.data).unwrap_or_else(|why| {
+            tracing::warn!("an event from the upstream is ignored: {}", why.0);
+            Vec::new()
+        });
+        for message in messages {
+            match message {
+                FromUpstream::Message(message) => deliver(message, self, &self.client).await,
+                FromUpstream::Response(response) => self.hand_over(response),
+            }
+        }
+    }
+
+    /// Gives `response` to whoever waits for it. A second copy finds nobody, and is dropped.
+    fn hand_over(&self, response: Response) {
+        let Some(id) = response.id() else {
+            tracing::warn!("response without an id dropped");
+            return;
+        };
+        let mut waiting = self.waiting();
+        let Some(waiting) = &mut waiting.0 else {
+            return;
+        };
+        let key = waiting.keys().find(|key| key.is_echoed_by(&id)).cloned();
+        match key.and_then(|key| waiting.remove(&key)) {
+            // A waiter that has given up meanwhile has told its client so.
+            Some(waiter) => drop(waiter.send(response)),
+            None => tracing::debug!(%id, "response that nobody waits for dropped"),
+        }
+    }
+
+    async fn post(&self, body: Bytes) -> Result<Bytes, Failure> {
+        let answer = self.http.post(&self.endpoint, self.headers.clone(), body).await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let url = answer.url().clone();
+        if answer.status().is_success() {
+            return answer.bytes().await;
+        }
+        let body = answer.bytes().await.unwrap_or_default();
+        let mut failure = http::refused(status, &headers, &body, &url);
+        failure.what.push_str(&format!(" (the endpoint of {})", self.stream_url));
+        let names_session =
+            || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("session");
+        if status == 404 || (matches!(status.as_u16(), 400 | 410) && names_session()) {
+            failure.class = Class::SessionLost;
+        }
+        Err(failure)
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
+        let (sender, mut response) = oneshot::channel();
+        match &mut self.waiting().0 {
+            Some(waiting) => waiting.insert(request.wire_id.clone(), sender),
+            None => return Err(self.stream_gone(Class::SessionLost)),
+        };
+        let _registration = Registration { session: self, id: &request.wire_id };
+        match self.post(request.body.clone()).await {
+            Ok(body) => {
+                // Most servers answer on the stream alone, some in the body, some in both.
+                for message in from_upstream(&body).unwrap_or_default() {
+                    if let FromUpstream::Response(response) = message
+                        && !response.has_no_id()
+                    {
+                        self.hand_over(response);
+                    }
+                }
+            }
+            // The upstream may have got it: the stream will tell, or break too.
+            Err(failure) if failure.cause == Cause::Interrupted => {
+                tracing::debug!(id = %request.wire_id, "{}; waiting for the stream", failure.what);
+            }
+            Err(failure) => return Err(failure),
+        }
+        loop {
+            let sign_of_life = self.life.notified();
+            tokio::select! {
+                response = &mut response => {
+                    return response.map_err(|_| self.stream_gone(Class::Ambiguous));
+                }
+                () = sign_of_life => {}
+                () = tokio::time::sleep(self.patience) => {
+                    return Err(http::timed_out(&self.stream_url, self.patience));
+                }
+            }
+        }
+    }
+
+    fn stream_gone(&self, class: Class) -> Failure {
+        let what = format!("the event stream of {} ended", self.stream_url);
+        Failure::new(class, Cause::Interrupted, what).hint(
+            "The server was restarted, or a proxy in between closed the stream: look at the \
+             server's log.",
+        )
+    }
+}
+
+/// Forgets a request when its exchange ends in whatever way.
+struct Registration<'a> {
+    session: &'a HttpSseSession,
+    id: &'a RequestId,
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        if let Some(waiting) = &mut self.session.waiting().0 {
+            waiting.remove(self.id);
+        }
+    }
+}
+
+impl Session for HttpSseSession {
+    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
+        Box::pin(self.exchange(request))
+    }
+
+    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async { self.post(message.text().clone()).await.map(drop) })
+    }
+
+    /// The session's only stream is open from the start.
+    fn listen(&self) {}
+
+    fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        // Closing the stream is this transport's only way to end a session.
+        self.ended.cancel();
+        Box::pin(std::future::ready(()))
+    }
+}

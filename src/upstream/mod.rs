@@ -1,0 +1,183 @@
+//! The kinds of upstream: how each is spoken to on the wire.
+//!
+//! A kind opens a [`Session`] with the client's own `initialize`. A session takes one message at
+//! a time and hands over what the upstream sends in answer, in order. Kinds know wire formats and
+//! nothing of stdin, of retrying, or of when a session is opened again: that is [`crate::link`]'s.
+
+mod auto;
+mod http_sse;
+mod streamable;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::client::Client;
+use crate::failure::{Cause, Class, Failure};
+use crate::http::{self, Answer, Http};
+use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
+
+/// A future that a kind returns.
+pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// How an upstream is reached (`--kind`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Find out: Streamable HTTP, else HTTP+SSE
+    #[default]
+    Auto,
+    /// An MCP server on Streamable HTTP (revisions 2025-03-26 and later), else on HTTP+SSE
+    Mcp,
+    /// An MCP server on HTTP+SSE (revision 2024-11-05)
+    Sse,
+}
+
+impl Kind {
+    /// The upstream of this kind at `url`.
+    pub fn upstream(self, http: Arc<Http>, url: Url) -> Box<dyn Upstream> {
+        match self {
+            Self::Auto | Self::Mcp => Box::new(auto::Auto::new(http, url)),
+            Self::Sse => Box::new(http_sse::HttpSse::new(http, url)),
+        }
+    }
+}
+
+/// A service that messages are forwarded to.
+pub trait Upstream: Send + Sync {
+    /// Opens a session with `initialize`.
+    ///
+    /// # Errors
+    /// No session; [`Failure::answer`] holds the upstream's own error when it refused.
+    fn open<'a>(
+        &'a self,
+        initialize: &'a Request,
+        client: &'a Client,
+    ) -> Pending<'a, Result<Opened, Failure>>;
+}
+
+/// What [`Upstream::open`] gives.
+pub struct Opened {
+    /// The session, in which `notifications/initialized` has not been sent.
+    pub session: Arc<dyn Session>,
+    /// The answer to `initialize`: a result.
+    pub response: Response,
+}
+
+/// One session with an upstream, from `initialize` to its end.
+pub trait Session: Send + Sync {
+    /// Sends a request and waits for its response. What else the upstream sends meanwhile is
+    /// delivered to the client before that.
+    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>>;
+
+    /// Sends a notification or a response; whatever the upstream answers is nobody's concern.
+    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>>;
+
+    /// Starts to listen for what the upstream sends outside of any exchange, where the kind
+    /// knows such a thing. Called once, after `notifications/initialized`.
+    fn listen(&self);
+
+    /// Cancelled once the session is closed, or turns out to be gone while nobody was asking;
+    /// cancelling it stops what the session does in the background.
+    fn ended(&self) -> &CancellationToken;
+
+    /// Tells the upstream that the session is not needed any more.
+    fn close(&self) -> Pending<'_, ()>;
+}
+
+/// A request on its way to an upstream.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The client's message.
+    pub message: Message,
+    /// The id that the upstream sees: the client's own where that can travel.
+    pub wire_id: RequestId,
+    /// The client's text with that id.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A request that travels with `wire_id`.
+    pub fn new(message: Message, wire_id: RequestId) -> Self {
+        let body = message.text_with_id(&wire_id);
+        Self { message, wire_id, body }
+    }
+
+    /// Whether `response` answers this request. An upstream that could not read the id writes
+    /// none, or `null`.
+    fn is_answered_by(&self, response: &Response) -> bool {
+        response.has_no_id() || response.id().is_some_and(|id| self.wire_id.is_echoed_by(&id))
+    }
+
+    /// Reads the body of `answer`, which is to answer this request, delivering what else it holds.
+    async fn answer_in(
+        &self,
+        answer: Answer,
+        session: &dyn Session,
+        client: &Client,
+    ) -> Result<Response, Failure> {
+        let (url, status) = (answer.url().clone(), answer.status());
+        let content_type = answer.content_type().map(str::to_owned);
+        let body = answer.bytes().await?;
+        if body.trim_ascii().is_empty() {
+            return Err(unusable(format!("{url} answered with HTTP {status} and an empty body")));
+        }
+        let messages = from_upstream(&body).map_err(|Unusable(why)| {
+            let said = http::excerpt(&body, content_type.as_deref());
+            let kind = content_type.as_deref().unwrap_or("no content type");
+            unusable(format!("the answer of {url} ({kind}) cannot be used: {why}; it says: {said}"))
+        })?;
+        let mut other = None;
+        for message in messages {
+            match message {
+                FromUpstream::Message(message) => deliver(message, session, client).await,
+                FromUpstream::Response(response) if self.is_answered_by(&response) => {
+                    return Ok(response);
+                }
+                FromUpstream::Response(response) => other = response.id(),
+            }
+        }
+        Err(unusable(match other {
+            Some(id) => {
+                format!("{url} answered another request ({id} in place of {})", self.wire_id)
+            }
+            None => format!("the answer of {url} holds no response"),
+        }))
+    }
+}
+
+/// An answer that is none.
+fn unusable(what: String) -> Failure {
+    Failure::new(Class::Final, Cause::Unusable, what)
+        .hint("Check that the URL is the MCP endpoint itself, and look at the server's log.")
+}
+
+/// Delivers what the upstream sent of its own accord, and sends back the refusal of a question
+/// that nobody can answer any more.
+async fn deliver(message: Message, session: &dyn Session, client: &Client) {
+    tracing::debug!(method = message.method(), "upstream sends");
+    if let Some(refusal) = client.deliver(message).await
+        && let Err(failure) = session.send(&refusal).await
+    {
+        tracing::debug!("refusing the upstream's request failed: {}", failure.summary());
+    }
+}
+
+/// The header fields of every POST (Streamable HTTP, "Sending Messages to the Server").
+fn post_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers
+}
+
+/// The header fields of every GET for an event stream.
+fn stream_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers
+}
