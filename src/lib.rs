@@ -17,12 +17,23 @@
 //! A [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed
 //! into a tree on their way through; `jsonrpc` looks at envelopes only.
 
+mod cli;
 mod client;
+mod config;
+pub mod conversation;
+mod demo;
 pub mod failure;
 pub mod http;
 pub mod jsonrpc;
+pub mod line;
+mod link;
+mod logging;
 mod redact;
 mod retry;
+mod signals;
 pub mod stdio;
 mod upstream;
 
+pub use cli::Cli;
+pub use config::{Config, ConfigError};
+pub use logging::{complain, start as start_logging};

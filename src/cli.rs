@@ -1,0 +1,284 @@
+//! The command line. One doc comment an option is its help and its reference; what the values
+//! mean together is [`crate::config`]'s.
+
+#![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::upstream::Kind;
+
+const EXAMPLES: &str = "\
+Examples:
+  mcpline demo                        try it without any server
+  mcpline https://mcp.example.com/mcp what an MCP client's configuration runs
+  mcpline --header 'X-API-Key:${KEY}' http://crm.local:8000/mcp
+                                      the key comes from the environment variable KEY
+
+Every option can be set by its environment variable; the command line wins.
+mcpline reads JSON-RPC messages from standard input, one a line, and writes the
+replies to standard output; MCP clients start it and do that.";
+
+/// A line from any MCP client on stdin/stdout to any MCP server on HTTP
+#[derive(Debug, Parser)]
+#[command(
+    name = "mcpline",
+    version,
+    about,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_precedence_over_arg = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// The MCP server to forward to, for example https://mcp.example.com/mcp
+    #[arg(env = "MCPLINE_URL", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) url: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Forward to a sample 1C service inside the process: try it with no server at all
+    Demo(Box<Options>),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// How the server is reached
+    #[arg(long, env = "MCPLINE_KIND", value_enum, default_value_t, help_heading = "Server")]
+    pub(crate) kind: Kind,
+
+    /// Send this header with every request; ${NAME} stands for an environment variable
+    ///
+    /// May be given several times, with or without a space after the colon. In MCPLINE_HEADER,
+    /// put one header on each line.
+    #[arg(
+        long,
+        env = "MCPLINE_HEADER",
+        hide_env_values = true,
+        value_name = "NAME:VALUE",
+        value_delimiter = '\n',
+        help_heading = "Server"
+    )]
+    pub(crate) header: Vec<String>,
+
+    /// Read headers from this file, one NAME:VALUE on each line, # for comments
+    #[arg(long, env = "MCPLINE_HEADER_FILE", value_name = "FILE", help_heading = "Server")]
+    pub(crate) header_file: Option<PathBuf>,
+
+    /// Log in with this user name (Basic authentication, UTF-8)
+    #[arg(long, env = "MCPLINE_USER", value_name = "NAME", help_heading = "Server")]
+    pub(crate) user: Option<String>,
+
+    /// Read the password for --user from this file; or set MCPLINE_PASSWORD
+    #[arg(long, env = "MCPLINE_PASSWORD_FILE", value_name = "FILE", help_heading = "Server")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Read a bearer token from this file; or set MCPLINE_BEARER
+    #[arg(
+        long,
+        env = "MCPLINE_BEARER_FILE",
+        value_name = "FILE",
+        conflicts_with = "user",
+        help_heading = "Server"
+    )]
+    pub(crate) bearer_file: Option<PathBuf>,
+
+    /// Trust the certificates in this PEM file too (a company's own authority)
+    #[arg(long, env = "MCPLINE_CA_FILE", value_name = "FILE", help_heading = "Connection")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Show the server this certificate (PEM, with its chain)
+    #[arg(
+        long,
+        env = "MCPLINE_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key",
+        help_heading = "Connection"
+    )]
+    pub(crate) client_cert: Option<PathBuf>,
+
+    /// The private key of --client-cert (PEM)
+    #[arg(
+        long,
+        env = "MCPLINE_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert",
+        help_heading = "Connection"
+    )]
+    pub(crate) client_key: Option<PathBuf>,
+
+    /// Accept any certificate: whoever sits in between can read and change everything
+    #[arg(long, env = "MCPLINE_INSECURE", help_heading = "Connection")]
+    pub(crate) insecure: bool,
+
+    /// Connect through this proxy: http://, https:// or socks5://, with USER:PASSWORD@ if needed
+    ///
+    /// Without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and the system's settings count.
+    #[arg(
+        long,
+        env = "MCPLINE_PROXY",
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = "Connection"
+    )]
+    pub(crate) proxy: Option<String>,
+
+    /// Give up connecting after this time
+    #[arg(
+        long, env = "MCPLINE_CONNECT_TIMEOUT", value_name = "SECONDS",
+        default_value = "10", value_parser = seconds, help_heading = "Time"
+    )]
+    pub(crate) connect_timeout: Duration,
+
+    /// Give a request up when the server shows no sign of life for this time
+    #[arg(
+        long, env = "MCPLINE_TIMEOUT", value_name = "SECONDS",
+        default_value = "300", value_parser = seconds, help_heading = "Time"
+    )]
+    pub(crate) timeout: Duration,
+
+    /// Give a request up after this time in any case [default: no limit]
+    #[arg(
+        long, env = "MCPLINE_MAX_TIME", value_name = "SECONDS",
+        value_parser = seconds, help_heading = "Time"
+    )]
+    pub(crate) max_time: Option<Duration>,
+
+    /// Answer the client's `initialize` without the server after this time
+    ///
+    /// The connection is then made in the background, and the client is told when it is there.
+    #[arg(
+        long, env = "MCPLINE_START_TIMEOUT", value_name = "SECONDS",
+        default_value = "8", value_parser = seconds, help_heading = "Time"
+    )]
+    pub(crate) start_timeout: Duration,
+
+    /// Try a failed request again for at most this time, where that cannot do anything twice
+    #[arg(
+        long, env = "MCPLINE_RETRY_FOR", value_name = "SECONDS",
+        default_value = "50", value_parser = seconds, help_heading = "Time"
+    )]
+    pub(crate) retry_for: Duration,
+
+    /// Never try a failed request again
+    #[arg(long, env = "MCPLINE_NO_RETRY", help_heading = "Time")]
+    pub(crate) no_retry: bool,
+
+    /// When the input ends, wait for replies for at most this time
+    #[arg(
+        long, env = "MCPLINE_DRAIN", value_name = "SECONDS",
+        default_value = "60", value_parser = seconds, help_heading = "Time"
+    )]
+    pub(crate) drain: Duration,
+
+    /// Send at most this many requests at once; more wait in order
+    #[arg(
+        long, env = "MCPLINE_MAX_IN_FLIGHT", value_name = "COUNT", default_value = "64",
+        value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits"
+    )]
+    pub(crate) max_in_flight: u32,
+
+    /// Refuse messages longer than this, in either direction: bytes, or with KiB, MiB, GiB
+    #[arg(
+        long, env = "MCPLINE_MAX_MESSAGE", value_name = "SIZE",
+        default_value = "256MiB", value_parser = size, help_heading = "Limits"
+    )]
+    pub(crate) max_message: usize,
+
+    /// Write the log to this file too, a new one each day (FILE.2026-11-21), seven kept
+    #[arg(long, env = "MCPLINE_LOG_FILE", value_name = "FILE", help_heading = "Logs")]
+    pub(crate) log_file: Option<PathBuf>,
+
+    /// How much to log [default: warn on standard error, info in the log file]
+    #[arg(
+        long,
+        env = "MCPLINE_LOG_LEVEL",
+        value_name = "LEVEL",
+        value_enum,
+        help_heading = "Logs"
+    )]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Nothing
+    Off,
+    /// What stops mcpline from working
+    Error,
+    /// What a person should look at
+    Warn,
+    /// Sessions, retries, recoveries
+    Info,
+    /// Every request
+    Debug,
+    /// What the HTTP library does, too
+    Trace,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.trim().parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible time in seconds".to_owned())
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
+    let unit: usize = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        unit => return Err(format!("`{unit}` is not a unit: use KiB, MiB or GiB")),
+    };
+    let number: usize = digits.parse().map_err(|_| "not a number of bytes".to_owned())?;
+    number
+        .checked_mul(unit)
+        .filter(|size| *size > 0)
+        .ok_or_else(|| "not a possible size".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_variable() {
+        for option in Cli::command().get_arguments() {
+            let Some(long) = option.get_long() else {
+                continue;
+            };
+            let variable = format!("MCPLINE_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(option.get_env().and_then(|name| name.to_str()), Some(&variable[..]));
+            assert!(option.get_help().is_some(), "{long}");
+        }
+    }
+
+    #[test]
+    fn times_and_sizes_are_read() {
+        assert_eq!(seconds("0.3"), Ok(Duration::from_millis(300)));
+        assert!(seconds("-1").is_err() && seconds("1m").is_err() && seconds("inf").is_err());
+        assert_eq!(size("1000"), Ok(1000));
+        assert_eq!(size("2 MiB"), Ok(2 << 20));
+        assert_eq!(size("64k"), Ok(64 << 10));
+        assert!(size("0").is_err() && size("x").is_err() && size("5 parsecs").is_err());
+    }
+}

@@ -1,0 +1,311 @@
+//! From the command line and the environment to settings that can be used: URLs, headers and
+//! files are read and checked here, so that nothing later can be misconfigured.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::cli::{Cli, Command, Options};
+use crate::conversation;
+use crate::http::{HttpSettings, Tls};
+use crate::logging::LogSettings;
+use crate::redact::{self, Secrets};
+use crate::retry::Policy;
+use crate::upstream::Kind;
+
+/// What to forward to.
+#[derive(Debug)]
+pub enum Target {
+    /// The service at this URL.
+    Url(Url),
+    /// The sample service inside the process.
+    Demo,
+}
+
+/// Everything that a run is decided by.
+#[derive(Debug)]
+pub struct Config {
+    /// What to forward to.
+    pub target: Target,
+    /// How it is reached.
+    pub kind: Kind,
+    /// How HTTP is spoken.
+    pub http: HttpSettings,
+    /// How the conversation is led; its URL is filled in once the target is known.
+    pub conversation: conversation::Settings,
+    /// Where the log goes.
+    pub log: LogSettings,
+}
+
+/// Why the settings cannot be used: one line for a person.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+fn error(text: impl Into<String>) -> ConfigError {
+    ConfigError(text.into())
+}
+
+impl Config {
+    /// Makes sense of `cli` and of the environment variables that it refers to.
+    ///
+    /// # Errors
+    /// Something is missing, unreadable or contradictory.
+    pub fn new(cli: Cli) -> Result<Self, ConfigError> {
+        let mut secrets = Secrets::default();
+        let (target, options) = match cli.command {
+            Some(Command::Demo(options)) => (Target::Demo, *options),
+            None => {
+                let url = cli.url.ok_or_else(|| {
+                    error("no URL given: `mcpline URL`, or `mcpline demo` to try it; see --help")
+                })?;
+                (Target::Url(upstream_url(&url)?), cli.options)
+            }
+        };
+        let mut headers = headers(&options, &mut secrets)?;
+        let authorization = authorization(&options, &target, &mut secrets)?;
+        // Who writes the header out means it.
+        if let (false, Some(value)) = (headers.contains_key(AUTHORIZATION), authorization) {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let target = without_credentials(target);
+        if let Target::Url(url) = &target {
+            for (_, value) in url.query_pairs().filter(|(_, value)| value.len() >= 8) {
+                secrets.add(&value);
+            }
+        }
+        let http = HttpSettings {
+            headers,
+            tls: tls(&options)?,
+            proxy: proxy(&options, &mut secrets)?,
+            connect_timeout: options.connect_timeout,
+            idle_timeout: options.timeout,
+            max_body: options.max_message,
+        };
+        let secrets = Arc::new(secrets);
+        let conversation = conversation::Settings {
+            url: String::new(),
+            secrets: secrets.clone(),
+            max_in_flight: options.max_in_flight as usize,
+            max_message: options.max_message,
+            start_timeout: options.start_timeout,
+            max_time: options.max_time,
+            drain: options.drain,
+            policy: Policy { retry_for: options.retry_for, enabled: !options.no_retry },
+        };
+        let log = LogSettings { level: options.log_level, file: options.log_file, secrets };
+        Ok(Self { target, kind: options.kind, http, conversation, log })
+    }
+}
+
+fn upstream_url(text: &str) -> Result<Url, ConfigError> {
+    let text = text.trim();
+    let help = "give it in full, for example https://mcp.example.com/mcp";
+    let url = Url::parse(text).map_err(|why| {
+        error(format!("`{}` is not a URL ({why}): {help}", without_userinfo(text)))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        let shown = redact::shown(&url);
+        return Err(error(format!("`{shown}` is not an http:// or https:// URL: {help}")));
+    }
+    Ok(url)
+}
+
+/// A URL that could not be parsed, without what may be a password in it.
+fn without_userinfo(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, rest)| rest)
+}
+
+fn without_credentials(target: Target) -> Target {
+    match target {
+        Target::Url(mut url) => {
+            // Neither can fail for a URL with a host.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            Target::Url(url)
+        }
+        Target::Demo => Target::Demo,
+    }
+}
+
+fn headers(options: &Options, secrets: &mut Secrets) -> Result<HeaderMap, ConfigError> {
+    let mut headers = HeaderMap::new();
+    if let Some(path) = &options.header_file {
+        let text = read_text(path, "--header-file")?;
+        for line in text.lines().map(str::trim) {
+            if !line.is_empty() && !line.starts_with('#') {
+                let (name, value) = header(line, secrets)?;
+                secrets.add(value.to_str().unwrap_or_default());
+                headers.append(name, value);
+            }
+        }
+    }
+    for text in options.header.iter().filter(|text| !text.trim().is_empty()) {
+        let (name, value) = header(text, secrets)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// Reads `NAME:VALUE`, expanding `${NAME}` in the value.
+fn header(text: &str, secrets: &mut Secrets) -> Result<(HeaderName, HeaderValue), ConfigError> {
+    let Some((name, value)) = text.split_once(':') else {
+        return Err(error("--header must be written NAME:VALUE; one has no colon"));
+    };
+    let name = name.trim();
+    let header_name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| error(format!("--header: `{name}` is not a header name")))?;
+    let value = expand(value.trim(), name, secrets)?;
+    if is_secret(&header_name) {
+        secrets.add(&value);
+        // `Bearer TOKEN`: the token is secret by itself.
+        if let Some((_, credentials)) = value.split_once(' ') {
+            secrets.add(credentials);
+        }
+    }
+    let mut header_value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+        error(format!("the value of the header `{name}` holds characters that no header may"))
+    })?;
+    header_value.set_sensitive(true);
+    Ok((header_name, header_value))
+}
+
+/// Whether a header's value is a secret by the header's name.
+fn is_secret(name: &HeaderName) -> bool {
+    ["auth", "cookie", "key", "token", "secret", "password", "session"]
+        .iter()
+        .any(|part| name.as_str().contains(part))
+}
+
+/// Replaces each `${NAME}` by the environment variable, whose value is taken for a secret.
+fn expand(text: &str, header: &str, secrets: &mut Secrets) -> Result<String, ConfigError> {
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else {
+            return Err(error(format!("the header `{header}` has a `${{` without its `}}`")));
+        };
+        let value = std::env::var(name).map_err(|_| {
+            error(format!(
+                "the header `{header}` needs the environment variable {name}, which is not set: \
+                 put it into the `env` part of the client's configuration"
+            ))
+        })?;
+        secrets.add(&value);
+        expanded.push_str(before);
+        expanded.push_str(&value);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// The `Authorization` header from a bearer token, a user name, or credentials in the URL.
+fn authorization(
+    options: &Options,
+    target: &Target,
+    secrets: &mut Secrets,
+) -> Result<Option<HeaderValue>, ConfigError> {
+    if let Some(token) = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?
+    {
+        secrets.add(&token);
+        return sensitive(format!("Bearer {token}")).map(Some);
+    }
+    let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
+    let (user, password) = match (&options.user, target) {
+        (Some(user), _) => (user.clone(), password.unwrap_or_default()),
+        (None, Target::Url(url)) if !url.username().is_empty() => {
+            let decoded = |part| percent_decoded(part);
+            let in_url = url.password().map(decoded).unwrap_or_default();
+            (percent_decoded(url.username()), password.unwrap_or(in_url))
+        }
+        _ => return Ok(None),
+    };
+    if user.contains(':') {
+        return Err(error("a user name with a colon cannot be sent by Basic authentication"));
+    }
+    secrets.add(&password);
+    let encoded = base64(format!("{user}:{password}").as_bytes());
+    secrets.add(&encoded);
+    sensitive(format!("Basic {encoded}")).map(Some)
+}
+
+fn sensitive(value: String) -> Result<HeaderValue, ConfigError> {
+    let mut value = HeaderValue::try_from(value)
+        .map_err(|_| error("the credentials hold characters that no header may"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A secret from a file, else from the environment variable; one line end at its end goes.
+fn secret(
+    file: Option<&Path>,
+    option: &str,
+    variable: &str,
+) -> Result<Option<String>, ConfigError> {
+    let text = match file {
+        Some(path) => Some(read_text(path, option)?),
+        None => std::env::var(variable).ok(),
+    };
+    Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn tls(options: &Options) -> Result<Tls, ConfigError> {
+    let ca = options.ca_file.as_deref().map(|path| read(path, "--ca-file")).transpose()?;
+    let identity = match (&options.client_cert, &options.client_key) {
+        (Some(certificate), Some(key)) => {
+            let mut pem = read(key, "--client-key")?;
+            pem.push(b'\n');
+            pem.extend(read(certificate, "--client-cert")?);
+            Some(pem)
+        }
+        _ => None,
+    };
+    Ok(Tls { ca, identity, insecure: options.insecure })
+}
+
+fn proxy(options: &Options, secrets: &mut Secrets) -> Result<Option<Url>, ConfigError> {
+    let Some(text) = options.proxy.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    // People write HOST:PORT, which parses as a URL with the scheme HOST.
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&text).map_err(|why| {
+        error(format!("`{}` is not a proxy's URL ({why})", without_userinfo(&text)))
+    })?;
+    if !matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") {
+        let scheme = url.scheme();
+        return Err(error(format!("a proxy is http, https or socks5, not `{scheme}`")));
+    }
+    if let Some(password) = url.password() {
+        secrets.add(password);
+        secrets.add(&percent_decoded(password));
+    }
+    Ok(Some(url))
+}
+
+fn read(path: &Path, option: &str) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path)
+        .map_err(|why| error(format!("{option} {} cannot be read: {why}", path.display())))
+}
+
+fn read_text(path: &Path, option: &str) -> Result<String, ConfigError> {
+    let bytes = read(path, option)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| error(format!("{option} {} is not UTF-8 text", path.display())))?;
+    // Windows editors like to put a BOM in front.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Decodes `%XX` as UTF-8, as user names and passwords in URLs are written.
+fn percent_decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

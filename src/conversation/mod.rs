@@ -1,0 +1,494 @@
+//! The conversation with the client: who may go when, who waits, who has been cancelled, and how
+//! it ends.
+//!
+//! One loop owns all of this state. It takes what the client sends, starts a task for each request
+//! and hears when one has finished; tasks answer by the [`reply::PendingReply`] that they own. The
+//! loop itself never waits for the upstream or for the client to read.
+//!
+//! Order: `initialize` and `notifications/initialized` are barriers that nothing later overtakes.
+//! Otherwise requests start in order, at most `max_in_flight` at once; notifications, responses
+//! and cancellations never wait for a request, because a request may be waiting for them.
+
+mod reply;
+mod request;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio::task::{self, AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use self::reply::{Batch, Ending, PendingReply, Replies};
+use self::request::Context;
+use crate::client::Client;
+use crate::failure::Cause;
+use crate::jsonrpc::{
+    self, ErrorObject, Kind, METHOD_NOT_FOUND, Message, Parsed, Rejection, RequestId,
+};
+use crate::link::Link;
+use crate::redact::Secrets;
+use crate::retry::Policy;
+use crate::stdio::{Input, Writer};
+use crate::upstream::Request;
+
+/// Requests that may wait for their turn; one more is refused at once.
+const MAX_WAITING: usize = 16 * 1024;
+
+/// Notifications that may wait to be passed on; one more is dropped.
+const MAX_NOTICES: usize = 1024;
+
+/// Time for the upstream to hear that the session is over, after the end of input.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same when the process was told to stop, which must take less than half a second in all.
+const STOP_PATIENCE: Duration = Duration::from_millis(300);
+
+/// Time for a client that reads slowly to take the last lines after the end of input.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What decides how the conversation is led.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The upstream's URL as it may be shown.
+    pub url: String,
+    /// What must never be shown.
+    pub secrets: Arc<Secrets>,
+    /// Requests sent to the upstream at once.
+    pub max_in_flight: usize,
+    /// The limit on a line, for the error that names it; in bytes.
+    pub max_message: usize,
+    /// Time after which `initialize` is answered without the upstream.
+    pub start_timeout: Duration,
+    /// Bound on a request as a whole.
+    pub max_time: Option<Duration>,
+    /// Time for what is in flight when the input ends.
+    pub drain: Duration,
+    /// What is tried again, and for how long.
+    pub policy: Policy,
+}
+
+/// A conversation that has not begun.
+pub struct Conversation {
+    context: Arc<Context>,
+    client: Client,
+    replies: Arc<Replies>,
+    tasks: JoinSet<()>,
+    in_flight: HashMap<task::Id, InFlight>,
+    /// The task that nothing may overtake.
+    barrier: Option<task::Id>,
+    /// What arrived behind a barrier.
+    held: VecDeque<Held>,
+    /// Requests beyond `max_in_flight`.
+    waiting: VecDeque<Waiting>,
+    /// Notifications that wait for the one before them, which `notice` is passing on.
+    notices: VecDeque<Message>,
+    notice: Option<task::Id>,
+    has_handshake: bool,
+    ids_given: u64,
+}
+
+/// A request that the upstream may be working on.
+struct InFlight {
+    id: RequestId,
+    wire_id: RequestId,
+    cancelled: Arc<AtomicBool>,
+    was_sent: Arc<AtomicBool>,
+    is_initialize: bool,
+    task: AbortHandle,
+}
+
+/// A request that has not been started.
+struct Waiting {
+    message: Message,
+    reply: PendingReply,
+}
+
+enum Held {
+    Request(Waiting),
+    Notification(Message),
+}
+
+/// What ends a conversation.
+enum End {
+    Input,
+    Stop,
+    ClientGone,
+}
+
+impl Conversation {
+    /// A conversation between the client behind `writer` and the upstream behind `link`.
+    pub fn new(settings: Settings, link: Arc<Link>, client: Client, writer: &Writer) -> Self {
+        Self {
+            context: Arc::new(Context { link, settings }),
+            client,
+            replies: Replies::new(writer.outlet()),
+            tasks: JoinSet::new(),
+            in_flight: HashMap::new(),
+            barrier: None,
+            held: VecDeque::new(),
+            waiting: VecDeque::new(),
+            notices: VecDeque::new(),
+            notice: None,
+            has_handshake: false,
+            ids_given: 0,
+        }
+    }
+
+    /// Leads the conversation until the input has ended and everything is answered, `stop` is
+    /// ready, or the client is gone.
+    pub async fn run(
+        mut self,
+        mut input: mpsc::Receiver<Vec<Input>>,
+        writer: Writer,
+        stop: impl Future<Output = ()>,
+        client_gone: impl Future<Output = ()>,
+    ) {
+        let mut stop = std::pin::pin!(stop);
+        let mut client_gone = std::pin::pin!(client_gone);
+        let mut drain_until: Option<Instant> = None;
+        let end = loop {
+            if drain_until.is_some() && self.is_idle() {
+                break End::Input;
+            }
+            tokio::select! {
+                inputs = input.recv(), if drain_until.is_none() => match inputs {
+                    Some(inputs) => self.take_all(inputs),
+                    None => {
+                        tracing::debug!(in_flight = self.in_flight.len(), "end of input");
+                        drain_until = Some(Instant::now() + self.context.settings.drain);
+                        self.refuse_questions();
+                    }
+                },
+                Some(done) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
+                    let id = done.map_or_else(|error| error.id(), |(id, ())| id);
+                    self.finished(id);
+                }
+                () = self.client.gap() => {
+                    let context = self.context.clone();
+                    self.tasks.spawn(async move { context.link.announce_changes().await });
+                }
+                () = sleep_until(drain_until) => break End::Input,
+                () = &mut stop => break End::Stop,
+                () = &mut client_gone => break End::ClientGone,
+                () = writer.gone().cancelled() => break End::ClientGone,
+            }
+        };
+        self.end(end, &writer).await;
+    }
+
+    fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && self.held.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Gives up what is left, and leaves nothing behind at the upstream.
+    async fn end(mut self, end: End, writer: &Writer) {
+        let (ending, flush, close) = match end {
+            End::Input => (Ending::Drained, FLUSH_PATIENCE, CLOSE_PATIENCE),
+            End::Stop => (Ending::Stopped, STOP_PATIENCE, STOP_PATIENCE),
+            End::ClientGone => (Ending::Stopped, Duration::ZERO, STOP_PATIENCE),
+        };
+        let unanswered = self.in_flight.len() + self.waiting.len() + self.held.len();
+        if unanswered > 0 {
+            tracing::warn!(unanswered, "ending with requests in flight");
+        }
+        self.replies.end(ending);
+        self.tasks.shutdown().await;
+        let link = self.context.link.clone();
+        // Dropping what was waiting answers it.
+        drop(self);
+        tokio::join!(writer.flush(flush), link.close(close));
+    }
+
+    fn take_all(&mut self, inputs: Vec<Input>) {
+        for input in inputs {
+            match input {
+                Input::Line(line) => self.take_line(&line),
+                Input::Oversized { head, tail, length } => {
+                    let id = jsonrpc::peek_oversized_id(&head, &tail);
+                    let limit = self.context.settings.max_message;
+                    let error = ErrorObject::new(
+                        Cause::TooLarge.code(),
+                        format!(
+                            "The line has {length} bytes, more than the {limit} of \
+                             `--max-message`. It was not sent."
+                        ),
+                    );
+                    self.replies.reject(&error, id.as_ref());
+                }
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: &Bytes) {
+        match jsonrpc::from_client(line) {
+            Ok(Parsed::One(message)) => self.take(message, None),
+            Ok(Parsed::Batch(members)) => self.take_batch(members),
+            Err(Rejection { id, error, is_answered }) => {
+                tracing::warn!("a line from the client is refused: {}", error.message);
+                if is_answered {
+                    self.replies.reject(&error, id.as_ref());
+                }
+            }
+        }
+    }
+
+    fn take_batch(&mut self, members: Vec<Result<Message, Rejection>>) {
+        let owed = |member: &&Result<Message, Rejection>| match member {
+            Ok(message) => matches!(message.kind(), Kind::Request(_)),
+            Err(rejection) => rejection.is_answered,
+        };
+        let batch = Batch::new(members.iter().filter(owed).count());
+        for member in members {
+            match member {
+                Ok(message) => self.take(message, Some(&batch)),
+                Err(Rejection { id, error, is_answered: true }) => {
+                    batch.reject(&error, id.as_ref(), &self.replies);
+                }
+                Err(_) => tracing::warn!("a response without an id is ignored"),
+            }
+        }
+    }
+
+    /// Takes one message of the client.
+    fn take(&mut self, message: Message, batch: Option<&Arc<Batch>>) {
+        match message.kind() {
+            Kind::Request(id) => {
+                let reply = PendingReply::new(id.clone(), self.replies.clone(), batch.cloned());
+                self.take_request(Waiting { message, reply });
+            }
+            Kind::Response(id) => {
+                self.client.answered(id);
+                self.tasks.spawn(request::pass_on(self.context.clone(), message));
+            }
+            Kind::Notification if message.method() == "notifications/cancelled" => {
+                self.cancel(&message);
+            }
+            Kind::Notification if self.barrier.is_some() => {
+                self.held.push_back(Held::Notification(message));
+            }
+            Kind::Notification => self.take_notification(message),
+        }
+    }
+
+    fn take_request(&mut self, waiting: Waiting) {
+        if self.held.len() + self.waiting.len() >= MAX_WAITING {
+            let error = ErrorObject::new(
+                Cause::Busy.code(),
+                format!(
+                    "Too many requests at once: {MAX_WAITING} are waiting already. It was not \
+                     sent; send it again when some have been answered."
+                ),
+            );
+            waiting.reply.fail_now(&error);
+        } else if self.barrier.is_some() {
+            self.held.push_back(Held::Request(waiting));
+        } else if waiting.message.method() == "initialize" {
+            self.start_initialize(waiting);
+        } else if self.in_flight.len() < self.context.settings.max_in_flight {
+            self.start(waiting);
+        } else {
+            self.waiting.push_back(waiting);
+        }
+    }
+
+    fn start_initialize(&mut self, waiting: Waiting) {
+        self.has_handshake = true;
+        let context = self.context.clone();
+        self.barrier = Some(self.spawn(waiting, true, |request, reply, _| {
+            request::initialize(context, request, reply)
+        }));
+    }
+
+    fn start(&mut self, waiting: Waiting) {
+        if !self.has_handshake {
+            if waiting.message.method() == "server/discover" {
+                // Clients of the modern era fall back to `initialize` on this.
+                let why = "Method not found: server/discover; use initialize";
+                return waiting.reply.fail_now(&ErrorObject::new(METHOD_NOT_FOUND, why));
+            }
+            self.has_handshake = true;
+            let id = self.own_id();
+            self.context.link.ensure_handshake(id);
+        }
+        let context = self.context.clone();
+        self.spawn(waiting, false, |request, reply, was_sent| {
+            request::answer(context, request, reply, was_sent)
+        });
+    }
+
+    /// Starts the task for a request and enters it as in flight.
+    fn spawn<F>(
+        &mut self,
+        Waiting { message, reply }: Waiting,
+        is_initialize: bool,
+        task: impl FnOnce(Request, PendingReply, Arc<AtomicBool>) -> F,
+    ) -> task::Id
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let id = reply.id().clone();
+        let is_taken = || {
+            let mut others = self.in_flight.values();
+            // A finished one may not have been removed yet.
+            others.any(|other| other.wire_id == id && !other.task.is_finished())
+        };
+        let wire_id = if id.is_portable() && !is_taken() { id.clone() } else { self.own_id() };
+        let cancelled = reply.cancelled();
+        let was_sent = Arc::new(AtomicBool::new(false));
+        let span = tracing::warn_span!("request", %id, method = message.method());
+        let request = Request::new(message, wire_id.clone());
+        let task = self.tasks.spawn(task(request, reply, was_sent.clone()).instrument(span));
+        let key = task.id();
+        let entry = InFlight { id, wire_id, cancelled, was_sent, is_initialize, task };
+        self.in_flight.insert(key, entry);
+        key
+    }
+
+    fn own_id(&mut self) -> RequestId {
+        self.ids_given += 1;
+        RequestId::of_ours(self.ids_given)
+    }
+
+    fn take_notification(&mut self, message: Message) {
+        if message.method() == "notifications/initialized" {
+            self.has_handshake = true;
+            let context = self.context.clone();
+            let task = self.tasks.spawn(async move { context.link.initialized(message).await });
+            self.barrier = Some(task.id());
+        } else if self.notices.len() < MAX_NOTICES {
+            self.notices.push_back(message);
+            self.pass_on_next_notice();
+        } else {
+            tracing::warn!(method = message.method(), "too many notifications waiting; dropped");
+        }
+    }
+
+    fn pass_on_next_notice(&mut self) {
+        if self.notice.is_none()
+            && let Some(message) = self.notices.pop_front()
+        {
+            let task = self.tasks.spawn(request::pass_on(self.context.clone(), message));
+            self.notice = Some(task.id());
+        }
+    }
+
+    /// Acts on `notifications/cancelled` (Cancellation, "Behavior Requirements"): the request gets
+    /// no reply from here on, and the upstream is told if it may know of the request.
+    fn cancel(&mut self, message: &Message) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct CancelledParams<'a> {
+            #[serde(borrow)]
+            request_id: &'a RawValue,
+            #[serde(borrow)]
+            reason: Option<&'a RawValue>,
+        }
+        let Some(CancelledParams { request_id, reason }) = message.read_params() else {
+            return;
+        };
+        let id = RequestId::from_json(Bytes::copy_from_slice(request_id.get().as_bytes()));
+        let Some(id) = id else { return };
+        if self.forget_unsent(&id) {
+            return;
+        }
+        let Some(entry) = self.in_flight.values().find(|entry| entry.id.matches(&id)) else {
+            tracing::debug!(%id, "cancellation of an unknown request ignored");
+            return;
+        };
+        if entry.is_initialize {
+            tracing::debug!("initialize cannot be cancelled");
+            return;
+        }
+        tracing::debug!(%id, "cancelled by the client");
+        entry.cancelled.store(true, Ordering::Relaxed);
+        let live = self.context.link.current().filter(|_| entry.was_sent.load(Ordering::Relaxed));
+        let Some(live) = live else {
+            entry.task.abort();
+            return;
+        };
+        let forwarded = if entry.wire_id == id {
+            message.clone()
+        } else {
+            let reason = reason.map_or_else(String::new, |text| format!(r#","reason":{text}"#));
+            let params = format!(r#"{{"requestId":{}{reason}}}"#, entry.wire_id);
+            Message::notification("notifications/cancelled", &params)
+        };
+        let task = entry.task.clone();
+        self.tasks.spawn(async move {
+            request::send_cancelled(&live, &forwarded).await;
+            task.abort();
+        });
+    }
+
+    /// Forgets a request that has not been sent, without a reply. Returns whether there was one.
+    fn forget_unsent(&mut self, id: &RequestId) -> bool {
+        let is_meant = |waiting: &Waiting| waiting.reply.id().matches(id);
+        let waiting = self.waiting.iter().position(is_meant);
+        let forgotten = if let Some(at) = waiting {
+            self.waiting.remove(at)
+        } else {
+            let held = self
+                .held
+                .iter()
+                .position(|held| matches!(held, Held::Request(waiting) if is_meant(waiting)));
+            match held.and_then(|at| self.held.remove(at)) {
+                Some(Held::Request(waiting)) => Some(waiting),
+                _ => None,
+            }
+        };
+        match forgotten {
+            Some(waiting) => {
+                waiting.reply.cancelled().store(true, Ordering::Relaxed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes that a task has ended, and starts what waited for that.
+    fn finished(&mut self, id: task::Id) {
+        self.in_flight.remove(&id);
+        if self.notice == Some(id) {
+            self.notice = None;
+            self.pass_on_next_notice();
+        }
+        if self.barrier == Some(id) {
+            self.barrier = None;
+            while self.barrier.is_none()
+                && let Some(held) = self.held.pop_front()
+            {
+                match held {
+                    Held::Request(waiting) => self.take_request(waiting),
+                    Held::Notification(message) => self.take_notification(message),
+                }
+            }
+        }
+        while self.barrier.is_none()
+            && self.in_flight.len() < self.context.settings.max_in_flight
+            && let Some(waiting) = self.waiting.pop_front()
+        {
+            self.start(waiting);
+        }
+    }
+
+    /// Answers the upstream's questions in the place of a client that cannot any more.
+    fn refuse_questions(&mut self) {
+        for refusal in self.client.close_input() {
+            self.tasks.spawn(request::pass_on(self.context.clone(), refusal));
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,183 @@
+//! Replies that are owed to the client.
+//!
+//! Invariant, by construction: a [`PendingReply`] ends in exactly one line for its request. It is
+//! consumed by answering, and dropped unanswered — by a panic, an abort, an early return — it
+//! writes an error. Only the client's own cancellation silences it.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::failure::Cause;
+use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Line, RequestId};
+use crate::stdio::Outlet;
+
+/// Longer lines are refused by some clients (the TypeScript SDK stops at 10 MB).
+const LONG_LINE: usize = 8 * 1024 * 1024;
+
+/// Why requests that are still unanswered are given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Ending {
+    /// They are not; whoever drops one has a bug.
+    None,
+    /// A signal, or a client that is gone.
+    Stopped,
+    /// The end of input, and the time for what was in flight is up.
+    Drained,
+}
+
+/// Where replies go, shared by all of them.
+pub(super) struct Replies {
+    outlet: Outlet,
+    ending: AtomicU8,
+}
+
+impl Replies {
+    pub(super) fn new(outlet: Outlet) -> Arc<Self> {
+        Arc::new(Self { outlet, ending: AtomicU8::new(Ending::None as u8) })
+    }
+
+    /// From now on, replies that are dropped say that this is why.
+    pub(super) fn end(&self, ending: Ending) {
+        self.ending.store(ending as u8, Ordering::Relaxed);
+    }
+
+    /// Writes an error for something that was not even a request.
+    pub(super) fn reject(&self, error: &ErrorObject, id: Option<&RequestId>) {
+        self.outlet.write_now(error.to_line(id).into());
+    }
+
+    /// The error for a request that is given up.
+    fn given_up(&self) -> ErrorObject {
+        let stopping = |message: &str| ErrorObject::new(Cause::Stopping.code(), message);
+        match self.ending.load(Ordering::Relaxed) {
+            ending if ending == Ending::Stopped as u8 => stopping(
+                "mcpline was told to stop before the answer came. The call may have been carried \
+                 out all the same.",
+            ),
+            ending if ending == Ending::Drained as u8 => stopping(
+                "The input ended, and the answer did not come within the time of `--drain`. The \
+                 call may have been carried out all the same.",
+            ),
+            _ => ErrorObject::new(
+                INTERNAL_ERROR,
+                "Internal error of mcpline: the request was dropped. Please report this with the \
+                 log of `--log-level debug`.",
+            ),
+        }
+    }
+}
+
+/// The reply that one request will get.
+pub(super) struct PendingReply {
+    id: RequestId,
+    replies: Arc<Replies>,
+    batch: Option<Arc<Batch>>,
+    cancelled: Arc<AtomicBool>,
+    is_owed: bool,
+}
+
+impl PendingReply {
+    /// The reply to the request `id`, in `batch` if it came in one.
+    pub(super) fn new(id: RequestId, replies: Arc<Replies>, batch: Option<Arc<Batch>>) -> Self {
+        Self { id, replies, batch, cancelled: Arc::default(), is_owed: true }
+    }
+
+    pub(super) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// Set to keep the reply silent: the client has cancelled its request.
+    pub(super) fn cancelled(&self) -> Arc<AtomicBool> {
+        self.cancelled.clone()
+    }
+
+    /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
+    pub(super) async fn send(mut self, line: Line) {
+        if line.len() > LONG_LINE {
+            tracing::warn!(id = %self.id, bytes = line.len(), "some clients refuse lines this long");
+        }
+        match &self.batch {
+            Some(batch) => {
+                self.is_owed = false;
+                let line = (!self.is_cancelled()).then(|| line.to_bytes());
+                batch.settle(line, &self.replies.outlet);
+            }
+            None if self.is_cancelled() => self.is_owed = false,
+            None => {
+                self.replies.outlet.write(line).await;
+                self.is_owed = false;
+            }
+        }
+    }
+
+    /// Answers with an error.
+    pub(super) async fn fail(self, error: &ErrorObject) {
+        let line = error.to_line(Some(&self.id));
+        self.send(line.into()).await;
+    }
+
+    /// Answers with an error where nothing can be awaited.
+    pub(super) fn fail_now(mut self, error: &ErrorObject) {
+        self.settle_now(error);
+    }
+
+    fn settle_now(&mut self, error: &ErrorObject) {
+        self.is_owed = false;
+        let line = (!self.is_cancelled()).then(|| error.to_line(Some(&self.id)));
+        match (&self.batch, line) {
+            (Some(batch), line) => batch.settle(line, &self.replies.outlet),
+            (None, Some(line)) => self.replies.outlet.write_now(line.into()),
+            (None, None) => {}
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for PendingReply {
+    fn drop(&mut self) {
+        if self.is_owed {
+            let error = self.replies.given_up();
+            self.settle_now(&error);
+        }
+    }
+}
+
+/// The replies to a batch (JSON-RPC 2.0 section 6), which go out together as one array.
+pub(super) struct Batch {
+    state: Mutex<BatchState>,
+}
+
+struct BatchState {
+    missing: usize,
+    lines: Vec<Bytes>,
+}
+
+impl Batch {
+    /// A batch that will have `missing` replies.
+    pub(super) fn new(missing: usize) -> Arc<Self> {
+        let state = BatchState { missing, lines: Vec::with_capacity(missing) };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Takes one reply, or none for a cancelled request, and writes the array with the last one.
+    pub(super) fn settle(&self, line: Option<Bytes>, outlet: &Outlet) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.missing -= 1;
+        state.lines.extend(line);
+        if state.missing == 0 && !state.lines.is_empty() {
+            let lines = state.lines.join(&b','.to_owned());
+            outlet.write_now(Bytes::from([b"[".as_slice(), &lines, b"]"].concat()).into());
+        }
+    }
+
+    /// Takes the error of a member that is no message.
+    pub(super) fn reject(&self, error: &ErrorObject, id: Option<&RequestId>, replies: &Replies) {
+        self.settle(Some(error.to_line(id)), &replies.outlet);
+    }
+}

@@ -1,0 +1,214 @@
+//! One request on its way: waiting for a session, sending, trying again, answering.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Settings;
+use super::reply::PendingReply;
+use crate::failure::{Attempts, Cause, Class, Failure};
+use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::link::{Link, Live};
+use crate::retry::{Backoff, is_safe_to_repeat};
+use crate::upstream::Request;
+
+/// New sessions that one message may cause before its loss is taken for a refusal.
+const MAX_RECOVERIES: u32 = 2;
+
+/// Bound on telling the upstream that a request is not wanted any more.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What every task that speaks to the upstream needs.
+pub(super) struct Context {
+    pub(super) link: Arc<Link>,
+    pub(super) settings: Settings,
+}
+
+/// Brings `request` to the upstream and its answer, or the reason why there is none, to the
+/// client. `was_sent` is set once the upstream may know of it.
+pub(super) async fn answer(
+    context: Arc<Context>,
+    request: Request,
+    reply: PendingReply,
+    was_sent: Arc<AtomicBool>,
+) {
+    let started = Instant::now();
+    tracing::debug!(wire_id = %request.wire_id, "request");
+    let mut carrier = Carrier::new(&context, &request.message, started);
+    let exchange = carrier.carry(|live| {
+        was_sent.store(true, Ordering::Relaxed);
+        let request = &request;
+        async move { live.session.exchange(request).await }
+    });
+    let outcome = match context.settings.max_time {
+        Some(limit) => tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
+            let url = &context.settings.url;
+            let what = format!("{url} did not answer within {} s", limit.as_secs_f64());
+            Err(Failure::new(Class::Ambiguous, Cause::TimedOut, what)
+                .hint("Raise `--max-time` if calls may take longer."))
+        }),
+        None => exchange.await,
+    };
+    let attempts = carrier.attempts;
+    finish(&context, &request, reply, outcome, attempts, started).await;
+}
+
+/// Opens the link with the client's `initialize` and answers it.
+pub(super) async fn initialize(context: Arc<Context>, request: Request, reply: PendingReply) {
+    let started = Instant::now();
+    let outcome = context.link.initialize(request.clone(), context.settings.start_timeout).await;
+    finish(&context, &request, reply, outcome, 1, started).await;
+}
+
+async fn finish(
+    context: &Context,
+    request: &Request,
+    reply: PendingReply,
+    outcome: Result<Response, Failure>,
+    attempts: u32,
+    started: Instant,
+) {
+    let elapsed = started.elapsed();
+    let failure = match outcome {
+        Ok(response) => {
+            if response.result().is_some() {
+                context.link.remember(request);
+            }
+            tracing::debug!(?elapsed, "answered");
+            let line = response.into_line(reply.id());
+            return reply.send(line).await;
+        }
+        Err(failure) => failure,
+    };
+    if failure.cause == Cause::TimedOut && attempts > 0 {
+        // The upstream may still be at work for somebody who does not wait any more.
+        tell_cancelled(&context.link, &request.wire_id, "timed out");
+    }
+    if let Some(answer) = failure.answer {
+        tracing::debug!(?elapsed, status = failure.status, "answered with an error");
+        let line = answer.into_line(reply.id());
+        return reply.send(line).await;
+    }
+    tracing::warn!(?elapsed, attempts, "failed: {}", failure.summary());
+    let attempts = Attempts {
+        url: &context.settings.url,
+        count: attempts,
+        elapsed,
+        is_unsafe_to_repeat: !is_safe_to_repeat(request.message.method()),
+        secrets: &context.settings.secrets,
+    };
+    reply.fail(&failure.to_error(&attempts)).await;
+}
+
+/// Brings a notification or a response to the upstream. Nobody waits for the outcome.
+pub(super) async fn pass_on(context: Arc<Context>, message: Message) {
+    let mut carrier = Carrier::new(&context, &message, Instant::now());
+    let sent = carrier.carry(|live| {
+        let message = &message;
+        async move { live.session.send(message).await }
+    });
+    if let Err(failure) = sent.await {
+        tracing::warn!(method = message.method(), "not passed on: {}", failure.summary());
+    }
+}
+
+/// Tells the upstream in the background that nobody waits for the request any more.
+fn tell_cancelled(link: &Link, wire_id: &RequestId, reason: &str) {
+    if let Some(live) = link.current() {
+        let params = format!(r#"{{"requestId":{wire_id},"reason":{}}}"#, to_json(&reason));
+        let message = Message::notification("notifications/cancelled", &params);
+        tokio::spawn(async move { send_cancelled(&live, &message).await });
+    }
+}
+
+/// Sends `notifications/cancelled`, which is worth only so much time.
+pub(super) async fn send_cancelled(live: &Live, message: &Message) {
+    match tokio::time::timeout(CANCEL_PATIENCE, live.session.send(message)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::debug!("not cancelled upstream: {}", failure.summary()),
+        Err(_) => tracing::debug!("the upstream did not take the cancellation in time"),
+    }
+}
+
+/// Carries one message to the upstream: the failure policy in action.
+struct Carrier<'a> {
+    context: &'a Context,
+    message: &'a Message,
+    /// After this moment nothing is tried again.
+    deadline: Instant,
+    attempts: u32,
+    recoveries: u32,
+    backoff: Backoff,
+}
+
+impl<'a> Carrier<'a> {
+    fn new(context: &'a Context, message: &'a Message, started: Instant) -> Self {
+        Self {
+            context,
+            message,
+            deadline: started + context.settings.policy.retry_for,
+            attempts: 0,
+            recoveries: 0,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Does `attempt` in the current session until it succeeds, or must not be repeated, or the
+    /// time for that is up.
+    async fn carry<T, A>(&mut self, mut attempt: impl FnMut(Arc<Live>) -> A) -> Result<T, Failure>
+    where
+        A: Future<Output = Result<T, Failure>>,
+    {
+        loop {
+            let live = self.session().await?;
+            self.attempts += 1;
+            match attempt(live.clone()).await {
+                Ok(done) => return Ok(done),
+                Err(failure) => self.prepare_retry(failure, &live).await?,
+            }
+        }
+    }
+
+    async fn session(&mut self) -> Result<Arc<Live>, Failure> {
+        if let Some(live) = self.context.link.current() {
+            return Ok(live);
+        }
+        let waiting = tokio::time::timeout_at(self.deadline, self.context.link.live());
+        let Ok(outcome) = waiting.await else {
+            // Counts as an attempt, so that the error says how long it was tried.
+            self.attempts += 1;
+            let url = &self.context.settings.url;
+            return Err(self.context.link.last_failure().unwrap_or_else(|| {
+                let what = format!("{url} has not opened a session yet");
+                Failure::new(Class::NotSent, Cause::TimedOut, what)
+                    .hint("The server is starting or hangs: try again, or look at its log.")
+            }));
+        };
+        outcome.inspect_err(|_| self.attempts += 1)
+    }
+
+    /// Returns when the message may be sent again.
+    async fn prepare_retry(&mut self, failure: Failure, live: &Arc<Live>) -> Result<(), Failure> {
+        if failure.class == Class::SessionLost {
+            self.context.link.lost(live);
+            self.recoveries += 1;
+            if self.recoveries <= MAX_RECOVERIES && self.context.settings.policy.enabled {
+                return Ok(());
+            }
+            return Err(failure);
+        }
+        if !self.context.settings.policy.allows(&failure, self.message) {
+            return Err(failure);
+        }
+        let delay = self.backoff.next_delay().max(failure.retry_after.unwrap_or_default());
+        if Instant::now() + delay > self.deadline {
+            return Err(failure);
+        }
+        let seconds = delay.as_secs_f64();
+        tracing::info!("{}; trying again in {seconds:.1} s", failure.summary());
+        tokio::time::sleep(delay).await;
+        Ok(())
+    }
+}

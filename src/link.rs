@@ -1,0 +1,458 @@
+//! Keeps a session with the upstream: opens it with the client's handshake, opens it anew when it
+//! is lost, and remembers what has to be said again then.
+//!
+//! Invariant: at most one opening is under way, however many requests wait for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+
+use crate::client::Client;
+use crate::failure::{Class, Failure};
+use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::retry::{Backoff, Policy};
+use crate::upstream::{Opened, Request, Session, Upstream};
+
+/// The revision that we ask for when the client has left the handshake to us.
+const OWN_REVISION: &str = "2025-11-25";
+
+/// The revisions with an `initialize` handshake.
+const LEGACY_REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", OWN_REVISION];
+
+/// Attempts to bring `notifications/initialized` to the upstream; sending it twice does no harm.
+const INITIALIZED_ATTEMPTS: u32 = 3;
+
+/// An open session.
+pub struct Live {
+    /// The session itself.
+    pub session: Arc<dyn Session>,
+    response: Response,
+    /// Whether `notifications/initialized` has been taken care of.
+    initialized: Mutex<bool>,
+}
+
+#[derive(Clone)]
+enum State {
+    /// No session, and nobody has asked for one since the last attempt ended.
+    Idle,
+    /// An opening is under way; the failure is its latest attempt's.
+    Opening(Option<Failure>),
+    Ready(Arc<Live>),
+    /// The last opening ended with a failure that waiting cannot mend.
+    Failed(Failure),
+}
+
+/// What has to be said again in a new session.
+#[derive(Default)]
+struct Memory {
+    /// Counts the handshakes, so that an opening notices when the client has begun anew.
+    epoch: u64,
+    handshake: Option<Handshake>,
+    level: Option<Request>,
+    /// By their `params`, which name the resource.
+    subscriptions: BTreeMap<Vec<u8>, Request>,
+}
+
+#[derive(Clone)]
+struct Handshake {
+    initialize: Request,
+    /// `notifications/initialized`, once the client has sent it.
+    initialized: Option<Message>,
+    /// Made by us for a client that sent a request without a handshake.
+    is_ours: bool,
+    /// The capabilities that the client was told of; `None` until it has an answer.
+    told: Option<Capabilities>,
+}
+
+/// What of an `initialize` result decides which changes a client may be told of.
+#[derive(Debug, Default, Clone, Deserialize)]
+struct Capabilities {
+    tools: Option<Changes>,
+    prompts: Option<Changes>,
+    resources: Option<Changes>,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Changes {
+    #[serde(default)]
+    list_changed: bool,
+}
+
+/// The link to one upstream.
+pub struct Link {
+    upstream: Box<dyn Upstream>,
+    client: Client,
+    policy: Policy,
+    state: watch::Sender<State>,
+    memory: Mutex<Memory>,
+    /// Notified when a request begins to wait for a session.
+    wanted: Notify,
+}
+
+impl Link {
+    /// A link that has not been opened.
+    pub fn new(upstream: Box<dyn Upstream>, client: Client, policy: Policy) -> Arc<Self> {
+        let state = watch::Sender::new(State::Idle);
+        Arc::new(Self {
+            upstream,
+            client,
+            policy,
+            state,
+            memory: Mutex::default(),
+            wanted: Notify::new(),
+        })
+    }
+
+    /// Opens the link with the client's `initialize` and waits for the answer, at most for
+    /// `patience`: after that the client gets an answer of ours, and the opening goes on.
+    ///
+    /// # Errors
+    /// The upstream refuses in a way that waiting cannot mend.
+    pub async fn initialize(
+        self: &Arc<Self>,
+        initialize: Request,
+        patience: Duration,
+    ) -> Result<Response, Failure> {
+        let handshake = Handshake {
+            initialize: initialize.clone(),
+            initialized: None,
+            is_ours: false,
+            told: None,
+        };
+        let epoch = {
+            let mut memory = self.memory();
+            let epoch = memory.epoch + 1;
+            *memory = Memory { epoch, handshake: Some(handshake), ..Memory::default() };
+            epoch
+        };
+        // A client that starts over gets a session of its own.
+        if let State::Ready(live) = self.state.send_replace(State::Opening(None)) {
+            tokio::spawn(async move { live.session.close().await });
+        }
+        tokio::spawn(self.clone().open(epoch, false));
+        let live = tokio::time::timeout(patience, self.live()).await;
+        let response = match (live, self.current()) {
+            (Ok(live), _) => live?.response.clone(),
+            (Err(_), Some(live)) => live.response.clone(),
+            (Err(_), None) => {
+                tracing::warn!("the upstream is not there yet; initialize is answered without it");
+                answer_without_upstream(&initialize.message)
+            }
+        };
+        if let Some(handshake) = &mut self.memory().handshake {
+            handshake.told = Some(capabilities(&response));
+        }
+        Ok(response)
+    }
+
+    /// Takes the client's `notifications/initialized` and passes it on as soon as there is a
+    /// session.
+    pub async fn initialized(&self, message: Message) {
+        if let Some(handshake) = &mut self.memory().handshake {
+            handshake.initialized = Some(message);
+        }
+        let ready = match &*self.state.borrow() {
+            State::Ready(live) => Some(live.clone()),
+            _ => None,
+        };
+        if let Some(live) = ready {
+            self.complete_handshake(&live).await;
+        }
+    }
+
+    /// Makes the handshake on behalf of a client that has not begun with one, such as a person
+    /// who pipes a single request from a shell.
+    pub fn ensure_handshake(&self, id: RequestId) {
+        let mut memory = self.memory();
+        if memory.handshake.is_some() {
+            return;
+        }
+        tracing::debug!("the client sent no initialize; making the handshake on its behalf");
+        let params = format!(
+            r#"{{"protocolVersion":"{OWN_REVISION}","capabilities":{{}},"clientInfo":{{"name":"mcpline","version":"{}"}}}}"#,
+            env!("CARGO_PKG_VERSION")
+        );
+        let initialize = Message::request(id.clone(), "initialize", &params);
+        memory.handshake = Some(Handshake {
+            initialize: Request::new(initialize, id),
+            initialized: Some(Message::notification("notifications/initialized", "{}")),
+            is_ours: true,
+            told: None,
+        });
+    }
+
+    /// The open session; opens one when there is none. Waits without a bound of its own.
+    ///
+    /// # Errors
+    /// The upstream refuses in a way that waiting cannot mend.
+    pub async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
+        let mut state = self.state.subscribe();
+        let starts = self.state.send_if_modified(|state| {
+            let idle = matches!(state, State::Idle | State::Failed(_));
+            if idle {
+                *state = State::Opening(None);
+            }
+            idle
+        });
+        if starts {
+            let epoch = self.memory().epoch;
+            tokio::spawn(self.clone().open(epoch, false));
+        } else {
+            self.wanted.notify_waiters();
+        }
+        loop {
+            match &*state.borrow_and_update() {
+                State::Ready(live) => return Ok(live.clone()),
+                State::Failed(failure) => return Err(failure.clone()),
+                State::Idle | State::Opening(_) => {}
+            }
+            // The sender lives as long as the link.
+            let _ = state.changed().await;
+        }
+    }
+
+    /// The session, if one is open at this moment.
+    pub fn current(&self) -> Option<Arc<Live>> {
+        match &*self.state.borrow() {
+            State::Ready(live) => Some(live.clone()),
+            _ => None,
+        }
+    }
+
+    /// Why the opening under way has not come about yet.
+    pub fn last_failure(&self) -> Option<Failure> {
+        match &*self.state.borrow() {
+            State::Opening(failure) => failure.clone(),
+            State::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        }
+    }
+
+    /// Notes that the upstream does not know `live` any more, and opens a new session. Calls for
+    /// a session that has been replaced already do nothing.
+    pub fn lost(self: &Arc<Self>, live: &Arc<Live>) {
+        live.session.ended().cancel();
+        let starts = self.state.send_if_modified(|state| {
+            let is_current = matches!(state, State::Ready(current) if Arc::ptr_eq(current, live));
+            if is_current {
+                *state = State::Opening(None);
+            }
+            is_current
+        });
+        if starts {
+            tracing::info!("the session is lost; opening a new one");
+            let epoch = self.memory().epoch;
+            tokio::spawn(self.clone().open(epoch, true));
+        }
+    }
+
+    /// Remembers what a successful request has set in the session.
+    pub fn remember(&self, request: &Request) {
+        let Some(params) = request.message.params().map(|params| params.to_vec()) else {
+            return;
+        };
+        let mut memory = self.memory();
+        match request.message.method() {
+            "logging/setLevel" => memory.level = Some(request.clone()),
+            "resources/subscribe" => {
+                memory.subscriptions.insert(params, request.clone());
+            }
+            "resources/unsubscribe" => {
+                memory.subscriptions.remove(&params);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the client what may have changed while nobody was listening, within what it was told
+    /// to expect.
+    pub async fn announce_changes(&self) {
+        for message in self.possible_changes() {
+            self.client.deliver(message).await;
+        }
+    }
+
+    /// Ends the session, for at most `patience`.
+    pub async fn close(&self, patience: Duration) {
+        // Taken out first: a closed session must not look like a lost one.
+        if let State::Ready(live) = self.state.send_replace(State::Idle) {
+            let _ = tokio::time::timeout(patience, live.session.close()).await;
+        }
+    }
+
+    /// Opens a session, trying until it succeeds, is refused for good, or the client begins anew.
+    async fn open(self: Arc<Self>, epoch: u64, is_recovery: bool) {
+        let mut backoff = Backoff::default();
+        while let Some(handshake) = self.handshake_of(epoch) {
+            let opened = self.upstream.open(&handshake.initialize, &self.client).await;
+            let failure = match opened {
+                Ok(opened) => return self.opened(opened, epoch, is_recovery).await,
+                Err(failure) => failure,
+            };
+            if self.handshake_of(epoch).is_none() {
+                return;
+            }
+            if !self.policy.allows(&failure, &handshake.initialize.message) {
+                tracing::warn!("no session: {}", failure.summary());
+                self.state.send_replace(State::Failed(failure));
+                return;
+            }
+            let delay = backoff.next_delay().max(failure.retry_after.unwrap_or_default());
+            let (why, seconds) = (failure.summary(), delay.as_secs_f64());
+            tracing::warn!("no session yet: {why}; trying again in {seconds:.1} s");
+            let asked_to_wait = failure.retry_after.is_some();
+            self.state.send_replace(State::Opening(Some(failure)));
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                // Somebody new is waiting, who must not wait out a delay that grew for others.
+                () = self.wanted.notified(), if !asked_to_wait => {
+                    backoff = Backoff::default();
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+    }
+
+    async fn opened(self: Arc<Self>, opened: Opened, epoch: u64, is_recovery: bool) {
+        let Opened { session, response } = opened;
+        let live = Arc::new(Live { session, response, initialized: Mutex::new(false) });
+        self.complete_handshake(&live).await;
+        if is_recovery {
+            self.restore(&live).await;
+        }
+        let Some(handshake) = self.handshake_of(epoch) else {
+            return live.session.close().await;
+        };
+        self.state.send_replace(State::Ready(live.clone()));
+        tracing::info!("session open");
+        // The client's `initialized` may have come while this session was being opened.
+        self.complete_handshake(&live).await;
+        if handshake.told.is_some() {
+            self.announce_changes().await;
+        }
+        live.session.ended().cancelled().await;
+        self.lost(&live);
+    }
+
+    /// Sends `notifications/initialized` if the client has, once for each session.
+    async fn complete_handshake(&self, live: &Live) {
+        let Some(handshake) = self.memory().handshake.clone() else {
+            return;
+        };
+        let Some(initialized) = handshake.initialized else {
+            return;
+        };
+        if std::mem::replace(&mut *lock(&live.initialized), true) {
+            return;
+        }
+        let mut backoff = Backoff::default();
+        for _ in 0..INITIALIZED_ATTEMPTS {
+            match live.session.send(&initialized).await {
+                Ok(()) => break,
+                Err(failure) => {
+                    tracing::debug!("initialized was not taken: {}", failure.summary());
+                    if failure.class == Class::Final {
+                        break;
+                    }
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+        // Nobody listens behind a single request from a shell.
+        if !handshake.is_ours {
+            live.session.listen();
+        }
+    }
+
+    /// Sets in a new session what was set in the one before.
+    async fn restore(&self, live: &Live) {
+        let requests: Vec<_> = {
+            let memory = self.memory();
+            memory.level.iter().chain(memory.subscriptions.values()).cloned().collect()
+        };
+        for request in requests {
+            if let Err(failure) = live.session.exchange(&request).await {
+                let method = request.message.method();
+                tracing::warn!("{method} could not be set again: {}", failure.summary());
+            }
+        }
+    }
+
+    fn possible_changes(&self) -> Vec<Message> {
+        let memory = self.memory();
+        let told = memory.handshake.as_ref().and_then(|handshake| handshake.told.as_ref());
+        let Some(told) = told else { return Vec::new() };
+        let lists = [
+            (&told.tools, "notifications/tools/list_changed"),
+            (&told.prompts, "notifications/prompts/list_changed"),
+            (&told.resources, "notifications/resources/list_changed"),
+        ];
+        let lists = lists
+            .into_iter()
+            .filter(|(changes, _)| changes.as_ref().is_some_and(|changes| changes.list_changed))
+            .map(|(_, method)| Message::notification(method, "{}"));
+        let resources = memory.subscriptions.values().filter_map(|subscribe| {
+            let Resource { uri } = subscribe.message.read_params()?;
+            Some(Message::notification(
+                "notifications/resources/updated",
+                &to_json(&Resource { uri }),
+            ))
+        });
+        lists.chain(resources).collect()
+    }
+
+    /// The handshake that belongs to `epoch`; `None` once another has begun.
+    fn handshake_of(&self, epoch: u64) -> Option<Handshake> {
+        let memory = self.memory();
+        memory.handshake.clone().filter(|_| memory.epoch == epoch)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct Resource {
+    uri: String,
+}
+
+/// Every update of what these guard is a single assignment, so a panic elsewhere breaks nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn capabilities(response: &Response) -> Capabilities {
+    #[derive(Deserialize)]
+    struct InitializeResult {
+        #[serde(default)]
+        capabilities: Capabilities,
+    }
+    let result = response.result().map(|result| serde_json::from_slice::<InitializeResult>(result));
+    result.and_then(Result::ok).map(|result| result.capabilities).unwrap_or_default()
+}
+
+/// The answer to `initialize` for an upstream that is not there yet. It promises what can be kept
+/// whatever the upstream turns out to offer: each list is asked for again once it is there.
+fn answer_without_upstream(initialize: &Message) -> Response {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct InitializeParams {
+        protocol_version: String,
+    }
+    let asked: Option<InitializeParams> = initialize.read_params();
+    let version = asked
+        .map(|params| params.protocol_version)
+        .filter(|version| LEGACY_REVISIONS.contains(&version.as_str()))
+        .unwrap_or_else(|| OWN_REVISION.to_owned());
+    let changes = r#"{"listChanged":true}"#;
+    let result = format!(
+        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{changes},"resources":{changes},"prompts":{changes}}},"serverInfo":{{"name":"mcpline","version":"{}"}}}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    Response::with_result(result.into())
+}
