@@ -1,0 +1,259 @@
+//! How a line ends: no reply is lost, and no process stays behind.
+
+use crate::support::{
+    INITIALIZE, INITIALIZED, Line, Message, Upstream, after_handshake, call, handshake, request,
+};
+
+#[test]
+fn the_end_of_stdin_with_nothing_in_flight_is_the_end() {
+    let upstream = Upstream::streamable();
+    // A listening stream is open and must not keep it.
+    let line = Line::to(&upstream.url()).args("--drain 600").ready();
+    upstream.nth("GET", 1);
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_line_that_was_never_spoken_to_ends_without_asking_the_upstream() {
+    let upstream = Upstream::streamable();
+    let line = Line::to(&upstream.url()).spawn();
+    line.finish_with_nothing_left();
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn the_end_of_stdin_waits_for_the_call_in_flight() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::ready(&upstream.url());
+    line.send(call(1, "slow", r#"{"gate":"slow"}"#));
+    upstream.wait_at("slow", 1);
+    line.close_stdin();
+    upstream.open("slow");
+    assert!(line.recv_id("1").result().is_object());
+    line.finish_with_nothing_left();
+    assert_eq!(upstream.names().last().unwrap(), "DELETE");
+}
+
+#[test]
+fn the_end_of_stdin_waits_for_the_calls_that_wait_in_line() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::to(&upstream.url()).args("--max-in-flight 1").ready();
+    line.send(call(0, "slow", r#"{"gate":"slow"}"#));
+    for id in 1..=5 {
+        line.send(call(id, "echo", "{}"));
+    }
+    upstream.wait_at("slow", 1);
+    line.close_stdin();
+    upstream.open("slow");
+    let replies = line.finish();
+    assert_eq!(replies.len(), 6, "{replies:?}");
+    assert!(replies.iter().all(|reply| reply.result().is_object()));
+}
+
+#[test]
+fn a_notification_before_the_end_of_stdin_still_reaches_the_upstream() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::ready(&upstream.url());
+    line.send(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#);
+    line.finish_with_nothing_left();
+    assert_eq!(upstream.count("notifications/roots/list_changed"), 1);
+}
+
+#[test]
+fn a_call_that_outlasts_the_drain_limit_gets_an_error() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::to(&upstream.url()).args("--drain 0.2 --max-in-flight 1").ready();
+    line.send(call(1, "slow", r#"{"gate":"slow"}"#));
+    line.send(call(2, "echo", "{}"));
+    upstream.wait_at("slow", 1);
+    let mut replies = line.finish();
+    replies.sort_by_key(|reply| reply.id().to_owned());
+    assert_eq!(replies.len(), 2, "{replies:?}");
+    for reply in replies {
+        assert_eq!(reply.error_code(), -33008, "{reply}");
+    }
+}
+
+#[test]
+fn an_upstream_that_hangs_on_delete_does_not_keep_the_process() {
+    let upstream = Upstream::serve(|exchange| match exchange.name().as_str() {
+        "DELETE" => {
+            exchange.pass("for ever")?;
+            exchange.close()
+        }
+        "GET" => exchange.status(405),
+        _ => handshake(exchange, Some("s")),
+    });
+    let line = Line::ready(&upstream.url());
+    line.finish_with_nothing_left();
+    assert_eq!(upstream.count("DELETE"), 1);
+}
+
+/// The client has gone, so somebody has to answer for it.
+#[test]
+fn a_question_that_is_open_at_the_end_of_stdin_is_answered_with_an_error() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::ready(&upstream.url());
+    line.send(call(1, "ask", "{}"));
+    assert_eq!(line.recv().method(), "sampling/createMessage");
+    line.close_stdin();
+    let reply = line.recv_id("1");
+    let said = &reply.result()["structuredContent"];
+    assert!(said["error"]["code"].is_i64(), "{reply}");
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_question_after_the_end_of_stdin_is_answered_with_an_error() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::ready(&upstream.url());
+    line.send(call(1, "ask", r#"{"gate":"before the question"}"#));
+    upstream.wait_at("before the question", 1);
+    line.close_stdin();
+    upstream.open("before the question");
+    let reply = line.recv_id("1");
+    let said = &reply.result()["structuredContent"];
+    assert!(said["error"]["code"].is_i64(), "{reply}");
+    line.finish();
+}
+
+#[cfg(unix)]
+mod by_signal {
+    use std::time::{Duration, Instant};
+
+    use super::{INITIALIZE, Line, Message, Upstream, call, request};
+
+    fn answers_what_is_in_flight_and_ends(signal: &str) {
+        let upstream = Upstream::streamable();
+        let mut line = Line::to(&upstream.url()).args("--max-in-flight 2").ready();
+        for id in 1..=2 {
+            line.send(call(id, "slow", r#"{"gate":"slow"}"#));
+        }
+        line.send(request(3, "tools/list", "{}"));
+        // A message that passes the waiting one shows that it has been read.
+        line.send(r#"{"jsonrpc":"2.0","method":"notifications/marker"}"#);
+        upstream.nth("notifications/marker", 1);
+        upstream.wait_at("slow", 2);
+        let signalled = Instant::now();
+        line.signal(signal);
+        let mut ended = line.wait();
+        // Half a second is promised, and measured elsewhere; this machine may be busy.
+        assert!(signalled.elapsed() < Duration::from_secs(2), "SIG{signal}");
+        ended.rest.sort_by_key(|reply| reply.id().to_owned());
+        let ids: Vec<&str> = ended.rest.iter().map(Message::id).collect();
+        assert_eq!(ids, ["1", "2", "3"]);
+        for reply in &ended.rest {
+            assert_eq!(reply.error_code(), -33008, "{reply}");
+        }
+        upstream.nth("DELETE", 1);
+    }
+
+    #[test]
+    fn sigterm_answers_what_is_in_flight_and_ends() {
+        answers_what_is_in_flight_and_ends("TERM");
+    }
+
+    #[test]
+    fn sigint_answers_what_is_in_flight_and_ends() {
+        answers_what_is_in_flight_and_ends("INT");
+    }
+
+    #[test]
+    fn a_signal_during_the_start_answers_initialize_and_ends() {
+        let upstream = Upstream::serve(|exchange| {
+            exchange.pass("for ever")?;
+            exchange.close()
+        });
+        let mut line = Line::to(&upstream.url()).args("--start-timeout 600").spawn();
+        line.send(INITIALIZE);
+        upstream.wait_at("for ever", 1);
+        line.signal("TERM");
+        let ended = line.wait();
+        assert_eq!(ended.rest.len(), 1, "{:?}", ended.rest);
+        assert_eq!(ended.rest[0].id(), r#""init""#);
+        assert_eq!(ended.rest[0].error_code(), -33008);
+    }
+
+    #[test]
+    fn a_signal_ends_the_wait_for_the_last_replies() {
+        let upstream = Upstream::streamable();
+        let mut line = Line::to(&upstream.url()).args("--drain 600").ready();
+        line.send(call(1, "slow", r#"{"gate":"slow"}"#));
+        upstream.wait_at("slow", 1);
+        line.close_stdin();
+        line.signal("TERM");
+        let ended = line.wait();
+        assert_eq!(ended.rest.len(), 1, "{:?}", ended.rest);
+        assert_eq!(ended.rest[0].error_code(), -33008);
+    }
+
+    #[test]
+    fn a_signal_while_nothing_happens_ends_it_without_a_line() {
+        let upstream = Upstream::streamable();
+        let line = Line::ready(&upstream.url());
+        line.signal("TERM");
+        let ended = line.wait();
+        assert!(ended.rest.is_empty(), "{:?}", ended.rest);
+    }
+}
+
+/// A client that was killed leaves stdin open when something else holds it too; its end of stdout
+/// is gone all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_that_is_gone_is_noticed_without_a_further_write() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::to(&upstream.url()).with_stdout_unread().spawn();
+    line.send(INITIALIZE);
+    line.send(INITIALIZED);
+    line.send(call(1, "slow", r#"{"gate":"slow"}"#));
+    upstream.wait_at("slow", 1);
+    line.close_stdout();
+    line.wait();
+    upstream.nth("DELETE", 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_that_is_gone_is_noticed_while_nothing_happens() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::to(&upstream.url()).with_stdout_unread().spawn();
+    line.send(INITIALIZE);
+    line.send(INITIALIZED);
+    upstream.nth("GET", 1);
+    line.close_stdout();
+    line.wait();
+}
+
+#[test]
+fn a_pipe_into_a_missing_upstream_is_answered_and_ends() {
+    let upstream = Upstream::streamable_absent();
+    let mut line = Line::to(&upstream.url()).args("--start-timeout 0.2 --retry-for 0.4").spawn();
+    line.send(request(1, "tools/list", "{}"));
+    line.send(request(2, "tools/list", "{}"));
+    let replies = line.finish();
+    assert_eq!(replies.len(), 2, "{replies:?}");
+    for reply in &replies {
+        reply.failure(-33001);
+    }
+}
+
+#[test]
+fn replies_of_many_kinds_are_all_written_before_the_end() {
+    let upstream = Upstream::serve(after_handshake(|exchange| {
+        match exchange.rpc().value["params"]["name"].as_str() {
+            Some("fail") => exchange.status(500),
+            Some("cut") => exchange.close(),
+            _ => exchange.result("{}"),
+        }
+    }));
+    let mut line = Line::ready(&upstream.url());
+    for (id, tool) in [(1, "fail"), (2, "cut"), (3, "work")] {
+        line.send(call(id, tool, "{}"));
+    }
+    line.send("not json");
+    let replies = line.finish();
+    let mut ids: Vec<&str> = replies.iter().map(Message::id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["1", "2", "3", "null"]);
+}

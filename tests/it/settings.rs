@@ -1,0 +1,247 @@
+//! Options, their environment variables, and what becomes of secrets and of logs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Line, Reply, Upstream, after_handshake, call, request};
+
+/// Answers `ping`, refuses calls in words that repeat what it was sent.
+fn indiscreet() -> Upstream {
+    Upstream::serve(after_handshake(|exchange| {
+        let token = exchange.request.header("authorization").unwrap_or_default();
+        let said = format!("your token {token} is no good");
+        exchange.send(&Reply::status(401).body("text/plain", said))
+    }))
+}
+
+fn silent() -> Upstream {
+    Upstream::serve(after_handshake(|exchange| exchange.result("{}")))
+}
+
+#[test]
+fn headers_are_sent_with_every_request() {
+    let upstream = Upstream::streamable();
+    let line = Line::to(&upstream.url())
+        .args("--header X-Plain:one")
+        .arg("--header")
+        .arg("X-Spaced: two words")
+        .arg("--header")
+        .arg("Authorization: Bearer ${MY_TOKEN}-${MY_OTHER}")
+        .env("MY_TOKEN", "abc")
+        .env("MY_OTHER", "def")
+        .ready();
+    upstream.nth("GET", 1);
+    line.finish_with_nothing_left();
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 4, "{:?}", upstream.names());
+    for request in requests {
+        assert_eq!(request.header("x-plain"), Some("one"));
+        assert_eq!(request.header("x-spaced"), Some("two words"));
+        assert_eq!(request.header("authorization"), Some("Bearer abc-def"));
+    }
+}
+
+#[test]
+fn headers_may_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("headers of mine.txt");
+    fs::write(&file, "X-One: 1\r\n\r\nX-Two: ${TWO}\n").unwrap();
+    let upstream = silent();
+    let line = Line::to(&upstream.url()).arg("--header-file").arg(&file).env("TWO", "2").ready();
+    line.finish_with_nothing_left();
+    let request = upstream.nth("initialize", 1);
+    assert_eq!(request.header("x-one"), Some("1"));
+    assert_eq!(request.header("x-two"), Some("2"));
+}
+
+#[test]
+fn an_option_may_come_from_the_environment_and_an_argument_goes_before_it() {
+    let upstream = silent();
+    let long = format!(r#"{{"pad":"{}"}}"#, "x".repeat(4096));
+    let mut line = Line::to(&upstream.url())
+        .env("MCPLINE_MAX_MESSAGE", "1KiB")
+        .env("MCPLINE_HEADER", "X-From: environment")
+        .ready();
+    line.send(request(1, "any", &long));
+    assert_eq!(line.recv().error_code(), -33009);
+    line.finish_with_nothing_left();
+    let sent = upstream.nth("initialize", 1);
+    assert_eq!(sent.header("x-from"), Some("environment"));
+
+    let mut line = Line::to(&upstream.url())
+        .args("--max-message 1MiB")
+        .env("MCPLINE_MAX_MESSAGE", "1KiB")
+        .ready();
+    line.send(request(1, "any", &long));
+    assert_eq!(line.recv().raw_result(), "{}");
+    line.finish_with_nothing_left();
+}
+
+/// Starts it like this, which it must refuse in one line that holds `hint`.
+fn is_refused(args: &str, hint: &str) {
+    let ended = Line::run(args).spawn().wait();
+    assert_eq!(ended.status.code(), Some(2), "{args}: {}", ended.stderr);
+    assert!(ended.rest.is_empty(), "{args}: {:?}", ended.rest);
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{args}: {}", ended.stderr);
+    assert!(lines[0].contains(hint), "{args}: {}", ended.stderr);
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_is_refused_in_one_line() {
+    const URL: &str = "http://127.0.0.1:9/mcp";
+    is_refused(&format!("--no-such-option {URL}"), "--no-such-option");
+    is_refused(&format!("{URL} too-many"), "too-many");
+    is_refused("127.0.0.1", "127.0.0.1");
+    is_refused("ftp://127.0.0.1/mcp", "ftp");
+    is_refused("http://", "http://");
+    is_refused(&format!("--kind carrier-pigeon {URL}"), "carrier-pigeon");
+    is_refused(&format!("--timeout soon {URL}"), "soon");
+    is_refused(&format!("--drain -1 {URL}"), "-1");
+    is_refused(&format!("--max-message lots {URL}"), "lots");
+    is_refused(&format!("--max-in-flight 0 {URL}"), "--max-in-flight");
+    is_refused(&format!("--log-level loud {URL}"), "loud");
+    is_refused(&format!("--header no-colon {URL}"), "--header");
+    is_refused(&format!("--header Bad\u{e9}:x {URL}"), "--header");
+    is_refused(&format!("--header X:${{NOT_SET}} {URL}"), "NOT_SET");
+    is_refused(&format!("--header-file /no/such/file {URL}"), "/no/such/file");
+    is_refused(&format!("--ca-file /no/such/file {URL}"), "/no/such/file");
+}
+
+#[test]
+fn help_names_every_option_and_its_variable() {
+    // Not a line of stdin's kind, so not read as one.
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_mcpline")).arg("--help").output().unwrap();
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for option in [
+        "kind",
+        "header",
+        "header-file",
+        "timeout",
+        "max-time",
+        "connect-timeout",
+        "start-timeout",
+        "retry-for",
+        "no-retry",
+        "drain",
+        "max-in-flight",
+        "max-message",
+        "log-level",
+        "log-file",
+        "insecure",
+        "ca-file",
+    ] {
+        let flag = format!("--{option}");
+        assert!(help.contains(&flag), "{flag} is not in the help");
+        let variable = format!("MCPLINE_{}", option.replace('-', "_").to_uppercase());
+        assert!(help.contains(&variable), "{variable} is not in the help");
+    }
+}
+
+fn read_all(folder: &Path) -> String {
+    let files = fs::read_dir(folder).unwrap();
+    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    texts.collect()
+}
+
+#[test]
+fn no_secret_is_ever_written() {
+    const SECRETS: [&str; 4] = ["t0ken-in-env", "pa55word", "k3y-in-file", "k3y-in-arg"];
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let headers = folder.path().join("headers");
+    fs::write(&headers, "X-Api-Key: k3y-in-file\n").unwrap();
+    let upstream = indiscreet();
+    let url = format!("http://user:pa55word@{}/mcp", upstream.authority());
+    let mut line = Line::to(&url)
+        .args("--log-level trace --retry-for 0.2 --header X-Other-Key:k3y-in-arg")
+        .arg("--header")
+        .arg("Authorization: Bearer ${TOKEN}")
+        .env("TOKEN", "t0ken-in-env")
+        .arg("--header-file")
+        .arg(&headers)
+        .arg("--log-file")
+        .arg(logs.join("mcpline.log"))
+        .ready();
+    line.send(call(1, "any", "{}"));
+    let mut shown = line.recv().text;
+    upstream.stop();
+    line.send(call(2, "any", "{}"));
+    shown += &line.recv_id("2").text;
+    line.close_stdin();
+    let ended = line.wait();
+    shown += &ended.stderr;
+    shown += &read_all(&logs);
+    let sent = upstream.nth("tools/call", 1);
+    assert_eq!(sent.header("x-api-key"), Some("k3y-in-file"));
+    assert!(sent.header("authorization").is_some_and(|value| value.contains("t0ken-in-env")));
+    for secret in SECRETS {
+        let found = shown.lines().find(|line| line.contains(secret));
+        assert_eq!(found, None, "{secret} is shown");
+    }
+}
+
+#[test]
+fn a_request_can_be_followed_through_the_log_file_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = silent();
+    let mut line = Line::to(&upstream.url())
+        .args("--log-level debug")
+        .arg("--log-file")
+        .arg(folder.path().join("mcpline.log"))
+        .ready();
+    line.send(request(r#""follow-me-42""#, "any", "{}"));
+    line.recv();
+    line.close_stdin();
+    line.wait();
+    let log = read_all(folder.path());
+    let told = log.lines().filter(|line| line.contains("follow-me-42"));
+    assert!(told.count() >= 2, "{log}");
+}
+
+#[test]
+fn old_log_files_do_not_pile_up() {
+    const OLD: usize = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = silent();
+    let run = || {
+        let line = Line::to(&upstream.url())
+            .args("--log-level info")
+            .arg("--log-file")
+            .arg(folder.path().join("mcpline.log"))
+            .ready();
+        line.finish_with_nothing_left();
+    };
+    run();
+    // One run shows how today's file is called, so that others can be made for days gone by.
+    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(files.len(), 1);
+    let name = files[0].as_ref().unwrap().file_name();
+    let name = name.into_string().unwrap();
+    let year = name.find("20").expect("a date in the name of the file");
+    // Away with it, so that it is the youngest when it is made again.
+    fs::remove_file(folder.path().join(&name)).unwrap();
+    for day in 0..OLD {
+        let date = format!("2001-{:02}-{:02}", 1 + day / 28, 1 + day % 28);
+        let old = format!("{}{date}{}", &name[..year], &name[year + date.len()..]);
+        fs::write(folder.path().join(old), "old\n").unwrap();
+    }
+    run();
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert!(left < OLD, "{left} files are left");
+    assert!(folder.path().join(&name).exists(), "today's file is gone");
+}
+
+#[test]
+fn a_quiet_line_writes_nothing_to_stderr() {
+    let upstream = indiscreet();
+    let mut line = Line::to(&upstream.url()).args("--log-level off").ready();
+    line.send(call(1, "any", "{}"));
+    line.recv().failure(-33005);
+    line.close_stdin();
+    let ended = line.wait();
+    assert_eq!(ended.stderr, "");
+}

@@ -1,0 +1,30 @@
+//! The two ends that a test holds: [`Line`] drives the built binary as an MCP client would, an
+//! [`Upstream`] stands in for the server and misbehaves on demand.
+
+mod board;
+mod exchange;
+mod http;
+mod http_sse;
+mod line;
+mod mcp;
+mod message;
+mod script;
+mod streamable;
+mod upstream;
+
+use std::time::Duration;
+
+pub(crate) use self::exchange::{Answered, Event, Exchange};
+pub(crate) use self::http::{Reply, Request};
+pub(crate) use self::http_sse::{AnswerIn, HttpSse};
+pub(crate) use self::line::Line;
+pub(crate) use self::message::{
+    INITIALIZE, INITIALIZED, Message, call, initialize_result, notification, request,
+};
+pub(crate) use self::script::{after_handshake, handshake};
+pub(crate) use self::streamable::Streamable;
+pub(crate) use self::upstream::Upstream;
+
+/// How long a test waits for what it was promised before it fails. Nothing is timed by it: a
+/// passing test never uses it up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
