@@ -29,7 +29,6 @@ replies to standard output; MCP clients start it and do that.";
     version,
     about,
     after_help = EXAMPLES,
-    args_conflicts_with_subcommands = true,
     subcommand_precedence_over_arg = true,
     max_term_width = 100
 )]
@@ -48,13 +47,20 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Forward to a sample 1C service inside the process: try it with no server at all
-    Demo(Box<Options>),
+    Demo,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// How the server is reached
-    #[arg(long, env = "MCPLINE_KIND", value_enum, default_value_t, help_heading = "Server")]
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_KIND",
+        value_enum,
+        default_value_t,
+        help_heading = "Server"
+    )]
     pub(crate) kind: Kind,
 
     /// Send this header with every request; ${NAME} stands for an environment variable
@@ -63,6 +69,7 @@ pub(crate) struct Options {
     /// put one header on each line.
     #[arg(
         long,
+        global = true,
         env = "MCPLINE_HEADER",
         hide_env_values = true,
         value_name = "NAME:VALUE",
@@ -72,20 +79,33 @@ pub(crate) struct Options {
     pub(crate) header: Vec<String>,
 
     /// Read headers from this file, one NAME:VALUE on each line, # for comments
-    #[arg(long, env = "MCPLINE_HEADER_FILE", value_name = "FILE", help_heading = "Server")]
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_HEADER_FILE",
+        value_name = "FILE",
+        help_heading = "Server"
+    )]
     pub(crate) header_file: Option<PathBuf>,
 
     /// Log in with this user name (Basic authentication, UTF-8)
-    #[arg(long, env = "MCPLINE_USER", value_name = "NAME", help_heading = "Server")]
+    #[arg(long, global = true, env = "MCPLINE_USER", value_name = "NAME", help_heading = "Server")]
     pub(crate) user: Option<String>,
 
     /// Read the password for --user from this file; or set MCPLINE_PASSWORD
-    #[arg(long, env = "MCPLINE_PASSWORD_FILE", value_name = "FILE", help_heading = "Server")]
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_PASSWORD_FILE",
+        value_name = "FILE",
+        help_heading = "Server"
+    )]
     pub(crate) password_file: Option<PathBuf>,
 
     /// Read a bearer token from this file; or set MCPLINE_BEARER
     #[arg(
         long,
+        global = true,
         env = "MCPLINE_BEARER_FILE",
         value_name = "FILE",
         conflicts_with = "user",
@@ -94,12 +114,19 @@ pub(crate) struct Options {
     pub(crate) bearer_file: Option<PathBuf>,
 
     /// Trust the certificates in this PEM file too (a company's own authority)
-    #[arg(long, env = "MCPLINE_CA_FILE", value_name = "FILE", help_heading = "Connection")]
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_CA_FILE",
+        value_name = "FILE",
+        help_heading = "Connection"
+    )]
     pub(crate) ca_file: Option<PathBuf>,
 
     /// Show the server this certificate (PEM, with its chain)
     #[arg(
         long,
+        global = true,
         env = "MCPLINE_CLIENT_CERT",
         value_name = "FILE",
         requires = "client_key",
@@ -110,6 +137,7 @@ pub(crate) struct Options {
     /// The private key of --client-cert (PEM)
     #[arg(
         long,
+        global = true,
         env = "MCPLINE_CLIENT_KEY",
         value_name = "FILE",
         requires = "client_cert",
@@ -118,7 +146,7 @@ pub(crate) struct Options {
     pub(crate) client_key: Option<PathBuf>,
 
     /// Accept any certificate: whoever sits in between can read and change everything
-    #[arg(long, env = "MCPLINE_INSECURE", help_heading = "Connection")]
+    #[arg(long, global = true, env = "MCPLINE_INSECURE", help_heading = "Connection")]
     pub(crate) insecure: bool,
 
     /// Connect through this proxy: http://, https:// or socks5://, with USER:PASSWORD@ if needed
@@ -126,6 +154,7 @@ pub(crate) struct Options {
     /// Without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and the system's settings count.
     #[arg(
         long,
+        global = true,
         env = "MCPLINE_PROXY",
         hide_env_values = true,
         value_name = "URL",
@@ -135,21 +164,21 @@ pub(crate) struct Options {
 
     /// Give up connecting after this time
     #[arg(
-        long, env = "MCPLINE_CONNECT_TIMEOUT", value_name = "SECONDS",
+        long, global = true, env = "MCPLINE_CONNECT_TIMEOUT", value_name = "SECONDS",
         default_value = "10", value_parser = seconds, help_heading = "Time"
     )]
     pub(crate) connect_timeout: Duration,
 
     /// Give a request up when the server shows no sign of life for this time
     #[arg(
-        long, env = "MCPLINE_TIMEOUT", value_name = "SECONDS",
+        long, global = true, env = "MCPLINE_TIMEOUT", value_name = "SECONDS",
         default_value = "300", value_parser = seconds, help_heading = "Time"
     )]
     pub(crate) timeout: Duration,
 
     /// Give a request up after this time in any case [default: no limit]
     #[arg(
-        long, env = "MCPLINE_MAX_TIME", value_name = "SECONDS",
+        long, global = true, env = "MCPLINE_MAX_TIME", value_name = "SECONDS",
         value_parser = seconds, help_heading = "Time"
     )]
     pub(crate) max_time: Option<Duration>,
@@ -158,50 +187,57 @@ pub(crate) struct Options {
     ///
     /// The connection is then made in the background, and the client is told when it is there.
     #[arg(
-        long, env = "MCPLINE_START_TIMEOUT", value_name = "SECONDS",
+        long, global = true, env = "MCPLINE_START_TIMEOUT", value_name = "SECONDS",
         default_value = "8", value_parser = seconds, help_heading = "Time"
     )]
     pub(crate) start_timeout: Duration,
 
     /// Try a failed request again for at most this time, where that cannot do anything twice
     #[arg(
-        long, env = "MCPLINE_RETRY_FOR", value_name = "SECONDS",
+        long, global = true, env = "MCPLINE_RETRY_FOR", value_name = "SECONDS",
         default_value = "50", value_parser = seconds, help_heading = "Time"
     )]
     pub(crate) retry_for: Duration,
 
     /// Never try a failed request again
-    #[arg(long, env = "MCPLINE_NO_RETRY", help_heading = "Time")]
+    #[arg(long, global = true, env = "MCPLINE_NO_RETRY", help_heading = "Time")]
     pub(crate) no_retry: bool,
 
     /// When the input ends, wait for replies for at most this time
     #[arg(
-        long, env = "MCPLINE_DRAIN", value_name = "SECONDS",
+        long, global = true, env = "MCPLINE_DRAIN", value_name = "SECONDS",
         default_value = "60", value_parser = seconds, help_heading = "Time"
     )]
     pub(crate) drain: Duration,
 
     /// Send at most this many requests at once; more wait in order
     #[arg(
-        long, env = "MCPLINE_MAX_IN_FLIGHT", value_name = "COUNT", default_value = "64",
+        long, global = true, env = "MCPLINE_MAX_IN_FLIGHT", value_name = "COUNT", default_value = "64",
         value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits"
     )]
     pub(crate) max_in_flight: u32,
 
     /// Refuse messages longer than this, in either direction: bytes, or with KiB, MiB, GiB
     #[arg(
-        long, env = "MCPLINE_MAX_MESSAGE", value_name = "SIZE",
+        long, global = true, env = "MCPLINE_MAX_MESSAGE", value_name = "SIZE",
         default_value = "256MiB", value_parser = size, help_heading = "Limits"
     )]
     pub(crate) max_message: usize,
 
     /// Write the log to this file too, a new one each day (FILE.2026-11-21), seven kept
-    #[arg(long, env = "MCPLINE_LOG_FILE", value_name = "FILE", help_heading = "Logs")]
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_LOG_FILE",
+        value_name = "FILE",
+        help_heading = "Logs"
+    )]
     pub(crate) log_file: Option<PathBuf>,
 
     /// How much to log [default: warn on standard error, info in the log file]
     #[arg(
         long,
+        global = true,
         env = "MCPLINE_LOG_LEVEL",
         value_name = "LEVEL",
         value_enum,

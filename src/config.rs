@@ -56,13 +56,13 @@ impl Config {
     /// Something is missing, unreadable or contradictory.
     pub fn new(cli: Cli) -> Result<Self, ConfigError> {
         let mut secrets = Secrets::default();
-        let (target, options) = match cli.command {
-            Some(Command::Demo(options)) => (Target::Demo, *options),
-            None => {
-                let url = cli.url.ok_or_else(|| {
-                    error("no URL given: `mcpline URL`, or `mcpline demo` to try it; see --help")
-                })?;
-                (Target::Url(upstream_url(&url)?), cli.options)
+        let options = cli.options;
+        let target = match (cli.command, cli.url) {
+            (Some(Command::Demo), _) => Target::Demo,
+            (None, Some(url)) => Target::Url(upstream_url(&url)?),
+            (None, None) => {
+                let help = "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`";
+                return Err(error(format!("no URL given: {help}")));
             }
         };
         let mut headers = headers(&options, &mut secrets)?;

@@ -29,6 +29,7 @@ pub mod line;
 mod link;
 mod logging;
 mod redact;
+mod repeat;
 mod retry;
 mod signals;
 pub mod stdio;

@@ -37,8 +37,8 @@ pub async fn run(config: Config) -> Result<(), String> {
 
     let stop = signals::stop_requested().map_err(|error| format!("no signal handler: {error}"))?;
     let no_thread = |error| format!("cannot start a thread: {error}");
-    let input = stdio::read_stdin(config.conversation.max_message).map_err(no_thread)?;
-    let writer = stdio::write_stdout().map_err(no_thread)?;
+    let input = stdio::Stdin::open(config.conversation.max_message).map_err(no_thread)?;
+    let writer = stdio::Writer::open().map_err(no_thread)?;
 
     let http = Arc::new(Http::new(&config.http, &url)?);
     let client = Client::new(writer.outlet());

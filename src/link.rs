@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::repeat::is_safe;
 use crate::retry::{Backoff, Policy};
 use crate::upstream::{Opened, Request, Session, Upstream};
 
@@ -296,7 +297,7 @@ impl Link {
             if self.handshake_of(epoch).is_none() {
                 return;
             }
-            if !self.policy.allows(&failure, &handshake.initialize.message) {
+            if !self.policy.allows(&failure, is_safe("initialize")) {
                 tracing::warn!("no session: {}", failure.summary());
                 self.state.send_replace(State::Failed(failure));
                 return;

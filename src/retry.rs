@@ -1,9 +1,9 @@
-//! When to try again: the delays, and what may be repeated. The one place that holds our policy.
+//! When to try again, and after which delay: the one place that holds our policy. What does no
+//! harm when it is done twice is [`crate::repeat`]'s to know.
 
 use std::time::Duration;
 
 use crate::failure::{Class, Failure};
-use crate::jsonrpc::Message;
 
 /// The first delay's upper bound.
 const BASE: Duration = Duration::from_millis(250);
@@ -39,35 +39,16 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether `message` may be sent again after `failure`.
-    pub fn allows(&self, failure: &Failure, message: &Message) -> bool {
+    /// Whether a message may be sent again after `failure`; `is_repeatable` says whether doing it
+    /// twice does no harm.
+    pub fn allows(&self, failure: &Failure, is_repeatable: bool) -> bool {
         self.enabled
             && match failure.class {
                 Class::NotSent | Class::Rejected | Class::SessionLost => true,
-                Class::Ambiguous => is_safe_to_repeat(message.method()),
+                Class::Ambiguous => is_repeatable,
                 Class::Final => false,
             }
     }
-}
-
-/// Methods that change nothing, or nothing more when done twice.
-pub(crate) fn is_safe_to_repeat(method: &str) -> bool {
-    matches!(
-        method,
-        "initialize"
-            | "server/discover"
-            | "ping"
-            | "tools/list"
-            | "resources/list"
-            | "resources/templates/list"
-            | "resources/read"
-            | "resources/subscribe"
-            | "resources/unsubscribe"
-            | "prompts/list"
-            | "prompts/get"
-            | "completion/complete"
-            | "logging/setLevel"
-    )
 }
 
 #[cfg(test)]
@@ -88,19 +69,17 @@ mod tests {
     fn only_what_cannot_happen_twice_is_repeated() {
         let policy = Policy { retry_for: Duration::ZERO, enabled: true };
         let cases = [
-            (Class::NotSent, "tools/call", true),
-            (Class::Rejected, "tools/call", true),
-            (Class::SessionLost, "tools/call", true),
-            (Class::Ambiguous, "tools/call", false),
-            (Class::Ambiguous, "tools/list", true),
-            (Class::Ambiguous, "vendor/method", false),
-            (Class::Final, "tools/list", false),
+            (Class::NotSent, false, true),
+            (Class::Rejected, false, true),
+            (Class::SessionLost, false, true),
+            (Class::Ambiguous, false, false),
+            (Class::Ambiguous, true, true),
+            (Class::Final, true, false),
         ];
-        for (class, method, allowed) in cases {
+        for (class, is_repeatable, allowed) in cases {
             let failure = Failure::new(class, Cause::Refused, "x");
-            let message = Message::notification(method, "{}");
-            assert_eq!(policy.allows(&failure, &message), allowed, "{class:?} {method}");
-            assert!(!Policy { enabled: false, ..policy }.allows(&failure, &message));
+            assert_eq!(policy.allows(&failure, is_repeatable), allowed, "{class:?}");
+            assert!(!Policy { enabled: false, ..policy }.allows(&failure, is_repeatable));
         }
     }
 }

@@ -20,7 +20,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 use tokio::task::{self, AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -34,8 +33,9 @@ use crate::jsonrpc::{
 };
 use crate::link::Link;
 use crate::redact::Secrets;
+use crate::repeat::Repeatable;
 use crate::retry::Policy;
-use crate::stdio::{Input, Writer};
+use crate::stdio::{Input, Stdin, Writer};
 use crate::upstream::Request;
 
 /// Requests that may wait for their turn; one more is refused at once.
@@ -126,7 +126,7 @@ impl Conversation {
     /// A conversation between the client behind `writer` and the upstream behind `link`.
     pub fn new(settings: Settings, link: Arc<Link>, client: Client, writer: &Writer) -> Self {
         Self {
-            context: Arc::new(Context { link, settings }),
+            context: Arc::new(Context { link, settings, repeatable: Repeatable::default() }),
             client,
             replies: Replies::new(writer.outlet()),
             tasks: JoinSet::new(),
@@ -145,7 +145,7 @@ impl Conversation {
     /// ready, or the client is gone.
     pub async fn run(
         mut self,
-        mut input: mpsc::Receiver<Vec<Input>>,
+        mut input: Stdin,
         writer: Writer,
         stop: impl Future<Output = ()>,
         client_gone: impl Future<Output = ()>,
@@ -158,7 +158,7 @@ impl Conversation {
                 break End::Input;
             }
             tokio::select! {
-                inputs = input.recv(), if drain_until.is_none() => match inputs {
+                inputs = input.next(), if drain_until.is_none() => match inputs {
                     Some(inputs) => self.take_all(inputs),
                     None => {
                         tracing::debug!(in_flight = self.in_flight.len(), "end of input");
@@ -342,7 +342,7 @@ impl Conversation {
         let wire_id = if id.is_portable() && !is_taken() { id.clone() } else { self.own_id() };
         let cancelled = reply.cancelled();
         let was_sent = Arc::new(AtomicBool::new(false));
-        let span = tracing::warn_span!("request", %id, method = message.method());
+        let span = tracing::info_span!("request", %id, method = message.method());
         let request = Request::new(message, wire_id.clone());
         let task = self.tasks.spawn(task(request, reply, was_sent.clone()).instrument(span));
         let key = task.id();

@@ -32,11 +32,17 @@ pub(super) enum Ending {
 pub(super) struct Replies {
     outlet: Outlet,
     ending: AtomicU8,
+    /// Once is enough: who can read such lines need not hear of each.
+    warned_of_length: AtomicBool,
 }
 
 impl Replies {
     pub(super) fn new(outlet: Outlet) -> Arc<Self> {
-        Arc::new(Self { outlet, ending: AtomicU8::new(Ending::None as u8) })
+        Arc::new(Self {
+            outlet,
+            ending: AtomicU8::new(Ending::None as u8),
+            warned_of_length: AtomicBool::new(false),
+        })
     }
 
     /// From now on, replies that are dropped say that this is why.
@@ -96,8 +102,8 @@ impl PendingReply {
 
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
     pub(super) async fn send(mut self, line: Line) {
-        if line.len() > LONG_LINE {
-            tracing::warn!(id = %self.id, bytes = line.len(), "some clients refuse lines this long");
+        if line.len() > LONG_LINE && !self.replies.warned_of_length.swap(true, Ordering::Relaxed) {
+            tracing::warn!("a reply has {} bytes; some clients refuse lines that long", line.len());
         }
         match &self.batch {
             Some(batch) => {

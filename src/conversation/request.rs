@@ -11,7 +11,8 @@ use super::reply::PendingReply;
 use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::link::{Link, Live};
-use crate::retry::{Backoff, is_safe_to_repeat};
+use crate::repeat::Repeatable;
+use crate::retry::Backoff;
 use crate::upstream::Request;
 
 /// New sessions that one message may cause before its loss is taken for a refusal.
@@ -24,6 +25,7 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Context {
     pub(super) link: Arc<Link>,
     pub(super) settings: Settings,
+    pub(super) repeatable: Repeatable,
 }
 
 /// Brings `request` to the upstream and its answer, or the reason why there is none, to the
@@ -75,6 +77,7 @@ async fn finish(
         Ok(response) => {
             if response.result().is_some() {
                 context.link.remember(request);
+                context.repeatable.note(&request.message, &response);
             }
             tracing::debug!(?elapsed, "answered");
             let line = response.into_line(reply.id());
@@ -91,12 +94,14 @@ async fn finish(
         let line = answer.into_line(reply.id());
         return reply.send(line).await;
     }
-    tracing::warn!(?elapsed, attempts, "failed: {}", failure.summary());
+    // The span that names the request is not there at this level, which is the default.
+    let method = request.message.method();
+    tracing::warn!(id = %reply.id(), method, ?elapsed, attempts, "failed: {}", failure.summary());
     let attempts = Attempts {
         url: &context.settings.url,
         count: attempts,
         elapsed,
-        is_unsafe_to_repeat: !is_safe_to_repeat(request.message.method()),
+        is_unsafe_to_repeat: !context.repeatable.allows(&request.message),
         secrets: &context.settings.secrets,
     };
     reply.fail(&failure.to_error(&attempts)).await;
@@ -199,7 +204,8 @@ impl<'a> Carrier<'a> {
             }
             return Err(failure);
         }
-        if !self.context.settings.policy.allows(&failure, self.message) {
+        let is_repeatable = self.context.repeatable.allows(self.message);
+        if !self.context.settings.policy.allows(&failure, is_repeatable) {
             return Err(failure);
         }
         let delay = self.backoff.next_delay().max(failure.retry_after.unwrap_or_default());

@@ -52,6 +52,23 @@ pub struct Tls {
     pub insecure: bool,
 }
 
+/// A URL to send requests to, with the text that errors name it by.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The URL.
+    pub url: Url,
+    /// The URL as it may be shown.
+    pub shown: Arc<str>,
+}
+
+impl Endpoint {
+    /// The endpoint at `url`.
+    pub fn new(url: Url) -> Self {
+        let shown = redact::shown(&url).into();
+        Self { url, shown }
+    }
+}
+
 /// An HTTP client for one upstream.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -96,39 +113,43 @@ impl Http {
     /// No connection, no answer in time, or the connection broke.
     pub async fn post(
         &self,
-        url: &Url,
+        endpoint: &Endpoint,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let request = self.client.post(url.clone()).headers(headers).body(body);
-        self.send(request, url).await
+        let request = self.client.post(endpoint.url.clone()).headers(headers).body(body);
+        self.send(request, endpoint).await
     }
 
-    /// Gets `url` and waits for the head of the answer.
+    /// Gets `endpoint` and waits for the head of the answer.
     ///
     /// # Errors
     /// As for [`Http::post`].
-    pub async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Answer, Failure> {
-        self.send(self.client.get(url.clone()).headers(headers), url).await
+    pub async fn get(&self, endpoint: &Endpoint, headers: HeaderMap) -> Result<Answer, Failure> {
+        self.send(self.client.get(endpoint.url.clone()).headers(headers), endpoint).await
     }
 
-    /// Deletes `url` and waits for the status.
+    /// Deletes `endpoint` and waits for the status.
     ///
     /// # Errors
     /// As for [`Http::post`].
-    pub async fn delete(&self, url: &Url, headers: HeaderMap) -> Result<StatusCode, Failure> {
-        let answer = self.send(self.client.delete(url.clone()).headers(headers), url).await?;
-        Ok(answer.status())
+    pub async fn delete(
+        &self,
+        endpoint: &Endpoint,
+        headers: HeaderMap,
+    ) -> Result<StatusCode, Failure> {
+        let request = self.client.delete(endpoint.url.clone()).headers(headers);
+        self.send(request, endpoint).await.map(|answer| answer.status())
     }
 
-    async fn send(&self, request: RequestBuilder, url: &Url) -> Result<Answer, Failure> {
+    async fn send(&self, request: RequestBuilder, endpoint: &Endpoint) -> Result<Answer, Failure> {
+        let shown = &endpoint.shown;
         match tokio::time::timeout(self.idle_timeout, request.send()).await {
             Ok(Ok(response)) => {
-                let url: Arc<str> = redact::shown(url).into();
-                Ok(Answer::new(response, url, self.idle_timeout, self.max_body))
+                Ok(Answer::new(response, shown.clone(), self.idle_timeout, self.max_body))
             }
-            Ok(Err(error)) => Err(failure::of_request(&error, url)),
-            Err(_) => Err(timed_out(&redact::shown(url), self.idle_timeout)),
+            Ok(Err(error)) => Err(failure::of_request(&error, &endpoint.url)),
+            Err(_) => Err(timed_out(shown, self.idle_timeout)),
         }
     }
 }

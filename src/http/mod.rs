@@ -10,6 +10,6 @@ pub mod sse;
 
 pub use body::{Answer, Events, StreamBroke};
 pub(crate) use client::timed_out;
-pub use client::{Http, HttpSettings, Tls};
+pub use client::{Endpoint, Http, HttpSettings, Tls};
 pub(crate) use excerpt::excerpt;
 pub use failure::refused;

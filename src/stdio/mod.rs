@@ -1,7 +1,7 @@
 //! The client's side: standard input and output, one message a line.
 //!
-//! Two threads own the two streams, because neither can be waited for asynchronously on every
-//! system; the rest of the program sees channels. Nothing else may touch stdout.
+//! Neither stream can be waited for asynchronously on every system; what is done about that stays
+//! in here. Nothing else may touch stdin and stdout.
 
 pub mod framing;
 mod hangup;
@@ -10,5 +10,5 @@ mod writer;
 
 pub use framing::Input;
 pub use hangup::stdout_closed;
-pub use reader::read_stdin;
-pub use writer::{Outlet, Writer, write_stdout};
+pub use reader::Stdin;
+pub use writer::{Outlet, Writer};

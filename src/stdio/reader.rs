@@ -1,4 +1,5 @@
-//! The thread that owns stdin.
+//! Reads stdin: on the runtime where the system can tell that there is something to read, on a
+//! thread of its own everywhere else. A thread costs two more context switches a line.
 
 use std::io::{self, Read};
 use std::thread;
@@ -10,45 +11,160 @@ use super::framing::{Input, LineSplitter};
 /// Bytes asked of stdin at once: the capacity of a pipe on Linux.
 const CHUNK: usize = 64 * 1024;
 
-/// Chunks that may wait to be taken before reading stops.
+/// Chunks that the thread may read ahead.
 const CHUNKS_AHEAD: usize = 4;
 
-/// Starts the reader. The channel yields the lines of each chunk read and closes at the end of
-/// input, or when reading fails (which is logged).
-///
-/// The thread is never joined: it may be blocked in a read when the process ends.
-///
-/// # Errors
-/// The thread cannot be started.
-pub fn read_stdin(max_line: usize) -> io::Result<mpsc::Receiver<Vec<Input>>> {
+/// Standard input as lines.
+pub struct Stdin(Source);
+
+enum Source {
+    #[cfg(unix)]
+    Direct(unix::Direct),
+    Thread(mpsc::Receiver<Vec<Input>>),
+}
+
+impl Stdin {
+    /// Takes over stdin, whose lines may have `max_line` bytes. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn open(max_line: usize) -> io::Result<Self> {
+        #[cfg(unix)]
+        if let Some(direct) = unix::Direct::open(max_line) {
+            return Ok(Self(Source::Direct(direct)));
+        }
+        read_on_thread(max_line).map(|lines| Self(Source::Thread(lines)))
+    }
+
+    /// The next lines; `None` at the end of input, or when reading fails, which is logged.
+    ///
+    /// Cancel safe: what has been read and not been returned stays for the next call.
+    pub async fn next(&mut self) -> Option<Vec<Input>> {
+        match &mut self.0 {
+            #[cfg(unix)]
+            Source::Direct(direct) => direct.next().await,
+            Source::Thread(lines) => lines.recv().await,
+        }
+    }
+}
+
+/// What a finished read means.
+enum Progress {
+    Lines(Vec<Input>),
+    End(Vec<Input>),
+}
+
+/// Cuts what a read of stdin has put into `chunk`.
+fn progress(splitter: &mut LineSplitter, read: io::Result<usize>, chunk: &[u8]) -> Progress {
+    let mut inputs = Vec::new();
+    let length = read.unwrap_or_else(|error| {
+        // A Windows pipe whose writer is gone reports this instead of an end of file.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            tracing::warn!("reading standard input failed: {error}");
+        }
+        0
+    });
+    if length == 0 {
+        splitter.finish(&mut inputs);
+        return Progress::End(inputs);
+    }
+    splitter.push(&chunk[..length], &mut inputs);
+    Progress::Lines(inputs)
+}
+
+/// Starts the thread. It is never joined: it may be blocked in a read when the process ends.
+fn read_on_thread(max_line: usize) -> io::Result<mpsc::Receiver<Vec<Input>>> {
     let (lines, receiver) = mpsc::channel(CHUNKS_AHEAD);
     thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        if let Err(error) = read(io::stdin().lock(), max_line, &lines) {
-            tracing::warn!("reading standard input failed: {error}");
+        let mut stdin = io::stdin().lock();
+        let mut splitter = LineSplitter::new(max_line);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = stdin.read(&mut chunk);
+            if matches!(&read, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
+                continue;
+            }
+            let (inputs, ends) = match progress(&mut splitter, read, &chunk) {
+                Progress::Lines(inputs) => (inputs, false),
+                Progress::End(inputs) => (inputs, true),
+            };
+            let nobody_listens = !inputs.is_empty() && lines.blocking_send(inputs).is_err();
+            if ends || nobody_listens {
+                return;
+            }
         }
     })?;
     Ok(receiver)
 }
 
-fn read(mut stdin: impl Read, max_line: usize, lines: &mpsc::Sender<Vec<Input>>) -> io::Result<()> {
-    let mut splitter = LineSplitter::new(max_line);
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let mut inputs = Vec::new();
-        let length = match stdin.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // A Windows pipe whose writer is gone reports this instead of an end of file.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            result => result?,
-        };
-        if length == 0 {
-            splitter.finish(&mut inputs);
-        } else {
-            splitter.push(&chunk[..length], &mut inputs);
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream as StdUnixStream;
+
+    use tokio::net::UnixStream;
+    use tokio::net::unix::pipe;
+
+    use super::{CHUNK, Input, LineSplitter, Progress, progress};
+
+    /// Stdin that is a pipe or a socket, which is how clients start servers. Reading from it does
+    /// not block: only who inherits this very end of it could notice, and terminals and files,
+    /// which are commonly shared, are left to the thread.
+    pub(super) struct Direct {
+        stream: Stream,
+        splitter: LineSplitter,
+        chunk: Vec<u8>,
+        has_ended: bool,
+    }
+
+    enum Stream {
+        Pipe(pipe::Receiver),
+        Socket(UnixStream),
+    }
+
+    impl Direct {
+        /// Takes over stdin; `None` when it is something else.
+        pub(super) fn open(max_line: usize) -> Option<Self> {
+            let stdin = || io::stdin().as_fd().try_clone_to_owned().ok();
+            let stream = if let Ok(pipe) = pipe::Receiver::from_owned_fd(stdin()?) {
+                Stream::Pipe(pipe)
+            } else {
+                let socket = StdUnixStream::from(stdin()?);
+                // Fails for what is no such socket.
+                socket.local_addr().ok()?;
+                socket.set_nonblocking(true).ok()?;
+                Stream::Socket(UnixStream::from_std(socket).ok()?)
+            };
+            let splitter = LineSplitter::new(max_line);
+            Some(Self { stream, splitter, chunk: vec![0; CHUNK], has_ended: false })
         }
-        let nobody_listens = !inputs.is_empty() && lines.blocking_send(inputs).is_err();
-        if length == 0 || nobody_listens {
-            return Ok(());
+
+        pub(super) async fn next(&mut self) -> Option<Vec<Input>> {
+            while !self.has_ended {
+                let ready = match &self.stream {
+                    Stream::Pipe(pipe) => pipe.readable().await,
+                    Stream::Socket(socket) => socket.readable().await,
+                };
+                let read = ready.and_then(|()| match &self.stream {
+                    Stream::Pipe(pipe) => pipe.try_read(&mut self.chunk),
+                    Stream::Socket(socket) => socket.try_read(&mut self.chunk),
+                });
+                if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                    continue;
+                }
+                let inputs = match progress(&mut self.splitter, read, &self.chunk) {
+                    Progress::Lines(inputs) => inputs,
+                    Progress::End(inputs) => {
+                        self.has_ended = true;
+                        inputs
+                    }
+                };
+                if !inputs.is_empty() {
+                    return Some(inputs);
+                }
+            }
+            None
         }
     }
 }

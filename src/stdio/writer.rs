@@ -1,12 +1,15 @@
-//! The thread that owns stdout.
+//! Writes stdout.
+//!
+//! One task owns the order. It writes short lines itself when the system says that this will not
+//! block, and hands everything else to a thread: a client that reads slowly must hold up nothing
+//! but what is meant for it.
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::jsonrpc::Line;
@@ -15,8 +18,11 @@ use crate::jsonrpc::Line;
 /// to keep a pipe busy, little enough to bound memory towards a client that reads slowly.
 const MAX_WAITING: usize = 4 * 1024 * 1024;
 
-/// Lines up to this size are gathered into one write.
+/// Bytes gathered into one write.
 const GATHERED: usize = 64 * 1024;
+
+/// A line of this size makes a wider pipe worth having.
+const LONG: usize = 256 * 1024;
 
 enum Command {
     /// A line, and how many bytes of [`MAX_WAITING`] it holds.
@@ -28,7 +34,7 @@ enum Command {
 /// Takes lines for stdout; clones write to the same stream, in the order of their calls.
 #[derive(Clone)]
 pub struct Outlet {
-    commands: Sender<Command>,
+    commands: mpsc::UnboundedSender<Command>,
     room: Arc<Semaphore>,
 }
 
@@ -39,7 +45,7 @@ impl Outlet {
     pub async fn write(&self, line: Line) {
         let size = line.len().min(MAX_WAITING);
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
+        // Closed when the client is gone: nothing is left to write for.
         if let Ok(room) = self.room.acquire_many(permits).await {
             room.forget();
             self.queue(Command::Write(line, size));
@@ -64,6 +70,27 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Takes over stdout. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn open() -> io::Result<Self> {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let outlet = Outlet { commands, room: Arc::new(Semaphore::new(MAX_WAITING)) };
+        let writer = Self { outlet, gone: CancellationToken::new() };
+        let (room, gone) = (writer.outlet.room.clone(), writer.gone.clone());
+        let thread = start_thread()?;
+        tokio::spawn(async move {
+            if let Err(error) = write(receiver, &room, &thread).await {
+                tracing::info!("standard output is closed: {error}");
+                gone.cancel();
+                // Whoever waits for room must not wait for ever.
+                room.close();
+            }
+        });
+        Ok(writer)
+    }
+
     /// A way to write lines.
     pub fn outlet(&self) -> Outlet {
         self.outlet.clone()
@@ -83,74 +110,143 @@ impl Writer {
     }
 }
 
-/// Starts the writer.
-///
-/// # Errors
-/// The thread cannot be started.
-pub fn write_stdout() -> io::Result<Writer> {
-    let (commands, receiver) = channel();
-    let outlet = Outlet { commands, room: Arc::new(Semaphore::new(MAX_WAITING)) };
-    let writer = Writer { outlet, gone: CancellationToken::new() };
-    let (room, gone) = (writer.outlet.room.clone(), writer.gone.clone());
-    thread::Builder::new().name("stdout".to_owned()).spawn(move || {
-        if let Err(error) = write(&mut io::stdout().lock(), &receiver, &room) {
-            tracing::info!("standard output is closed: {error}");
-            gone.cancel();
-            // Whoever waits for room must not wait for ever.
-            room.close();
-        }
-    })?;
-    Ok(writer)
+/// Lines that go out together.
+#[derive(Default)]
+struct Gathered {
+    lines: Vec<Line>,
+    bytes: usize,
+    /// Bytes of [`MAX_WAITING`] to give back.
+    room: usize,
+    flushed: Vec<oneshot::Sender<()>>,
 }
 
-fn write(
-    stdout: &mut impl Write,
-    commands: &Receiver<Command>,
-    room: &Semaphore,
-) -> io::Result<()> {
-    let mut gathered = Vec::with_capacity(GATHERED);
-    let mut next = commands.recv().ok();
-    while let Some(command) = next {
-        let mut freed = 0;
-        let mut flushed = Vec::new();
-        // Takes what is there, so that a burst of replies costs one system call.
-        let mut queued = Some(command);
-        while let Some(command) = queued {
-            match command {
-                Command::Write(line, size) => {
-                    freed += size;
-                    gather(stdout, &mut gathered, &line)?;
-                }
-                Command::Flush(done) => flushed.push(done),
+impl Gathered {
+    fn add(&mut self, command: Command) {
+        match command {
+            Command::Write(line, room) => {
+                self.bytes += line.len() + 1;
+                self.room += room;
+                self.lines.push(line);
             }
-            queued = if gathered.len() < GATHERED { commands.try_recv().ok() } else { None };
+            Command::Flush(done) => self.flushed.push(done),
         }
-        stdout.write_all(&gathered)?;
-        stdout.flush()?;
-        gathered.clear();
+    }
+}
+
+async fn write(
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    room: &Semaphore,
+    thread: &mpsc::UnboundedSender<Job>,
+) -> io::Result<()> {
+    let mut stdout = stdout()?;
+    while let Some(first) = commands.recv().await {
+        let mut gathered = Gathered::default();
+        gathered.add(first);
+        // Takes what is there, so that a burst of replies costs one system call.
+        while gathered.bytes < GATHERED
+            && let Ok(command) = commands.try_recv()
+        {
+            gathered.add(command);
+        }
+        let Gathered { lines, bytes, room: freed, flushed } = gathered;
+        if takes_at_once(bytes) {
+            write_lines(&mut stdout, &lines)?;
+        } else {
+            let (done, written) = oneshot::channel();
+            // The thread lives as long as this task, unless it panics.
+            let _ = thread.send(Job { lines, done });
+            written.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
+        }
         room.add_permits(freed);
         for done in flushed {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());
         }
-        next = commands.recv().ok();
     }
     Ok(())
 }
 
-/// Appends `line` to `gathered`; parts too long to copy go out directly.
-fn gather(stdout: &mut impl Write, gathered: &mut Vec<u8>, line: &Line) -> io::Result<()> {
-    for part in &line.0 {
-        if part.len() >= GATHERED {
-            stdout.write_all(gathered)?;
-            gathered.clear();
-            stdout.write_all(part)?;
-        } else {
-            gathered.extend_from_slice(part);
+/// Lines for the thread to write.
+struct Job {
+    lines: Vec<Line>,
+    done: oneshot::Sender<io::Result<()>>,
+}
+
+fn start_thread() -> io::Result<mpsc::UnboundedSender<Job>> {
+    let (jobs, mut receiver) = mpsc::unbounded_channel::<Job>();
+    let mut stdout = stdout()?;
+    thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+        let mut is_widened = false;
+        while let Some(Job { lines, done }) = receiver.blocking_recv() {
+            if !is_widened && lines.iter().any(|line| line.len() >= LONG) {
+                widen_pipe();
+                is_widened = true;
+            }
+            // Nobody waits for it when the process is ending.
+            let _ = done.send(write_lines(&mut stdout, &lines));
         }
+    })?;
+    Ok(jobs)
+}
+
+/// Stdout without the standard library's line buffer, which looks for line feeds in all that is
+/// written.
+#[cfg(unix)]
+fn stdout() -> io::Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Stdout as the standard library has it: on a console it translates UTF-8.
+#[cfg(not(unix))]
+fn stdout() -> io::Result<io::Stdout> {
+    Ok(io::stdout())
+}
+
+/// Gives a pipe the size that Linux allows everybody: a long line then costs a sixteenth of the
+/// switches between us and the client.
+fn widen_pipe() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(io::stdout(), 1024 * 1024);
+}
+
+/// Whether stdout takes `bytes` without blocking.
+#[cfg(unix)]
+fn takes_at_once(bytes: usize) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    // POSIX: a pipe that is ready for writing takes this much.
+    if bytes > rustix::pipe::PIPE_BUF {
+        return false;
     }
-    gathered.push(b'\n');
-    Ok(())
+    let stdout = io::stdout();
+    let mut watched = [PollFd::new(&stdout, PollFlags::OUT)];
+    let ready = poll(&mut watched, Some(&Timespec::default()));
+    ready == Ok(1) && watched[0].revents() == PollFlags::OUT
+}
+
+/// Whether stdout takes `bytes` without blocking: there is no telling.
+#[cfg(not(unix))]
+fn takes_at_once(_bytes: usize) -> bool {
+    false
+}
+
+/// Writes each line with its line feed; parts too long to copy go out directly.
+fn write_lines(stdout: &mut impl Write, lines: &[Line]) -> io::Result<()> {
+    let mut gathered = Vec::new();
+    for line in lines {
+        for part in &line.0 {
+            if part.len() >= GATHERED {
+                stdout.write_all(&gathered)?;
+                gathered.clear();
+                stdout.write_all(part)?;
+            } else {
+                gathered.extend_from_slice(part);
+            }
+        }
+        gathered.push(b'\n');
+    }
+    stdout.write_all(&gathered)?;
+    stdout.flush()
 }
 
 #[cfg(test)]
@@ -161,16 +257,10 @@ mod tests {
 
     #[test]
     fn lines_come_out_in_order_and_whole() {
-        let (commands, receiver) = channel();
         let long = Bytes::from("y".repeat(GATHERED * 2));
-        for text in [Bytes::from("{}"), long.clone(), Bytes::from("[]")] {
-            commands.send(Command::Write(text.into(), 2)).unwrap();
-        }
-        drop(commands);
-        let room = Semaphore::new(0);
+        let lines = [Bytes::from("{}"), long.clone(), Bytes::from("[]")].map(Line::from);
         let mut out = Vec::new();
-        write(&mut out, &receiver, &room).unwrap();
+        write_lines(&mut out, &lines).unwrap();
         assert_eq!(out, [b"{}\n", &long[..], b"\n[]\n"].concat());
-        assert_eq!(room.available_permits(), 6);
     }
 }

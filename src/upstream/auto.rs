@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use url::Url;
-
 use super::http_sse::HttpSse;
 use super::streamable::Streamable;
 use super::{Opened, Pending, Request, Upstream};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::http::Http;
+use crate::http::{Endpoint, Http};
 
 /// Streamable HTTP, falling back to HTTP+SSE (revision 2025-11-25, Transports, "Backwards
 /// Compatibility"). The client's own `initialize` is the probe.
@@ -22,10 +20,10 @@ pub(super) struct Auto {
 }
 
 impl Auto {
-    pub(super) fn new(http: Arc<Http>, url: Url) -> Self {
+    pub(super) fn new(http: Arc<Http>, endpoint: Endpoint) -> Self {
         Self {
-            streamable: Streamable::new(http.clone(), url.clone()),
-            http_sse: HttpSse::new(http, url),
+            streamable: Streamable::new(http.clone(), endpoint.clone()),
+            http_sse: HttpSse::new(http, endpoint),
             is_http_sse: AtomicBool::new(false),
         }
     }

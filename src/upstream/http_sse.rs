@@ -8,26 +8,25 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::{
     Opened, Pending, Request, Session, Upstream, deliver, post_headers, stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Events, Http, StreamBroke};
+use crate::http::{self, Endpoint, Events, Http, StreamBroke};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, from_upstream};
 use crate::redact;
 
 /// An MCP server on HTTP+SSE.
 pub(super) struct HttpSse {
     http: Arc<Http>,
-    url: Url,
+    stream: Endpoint,
 }
 
 impl HttpSse {
-    pub(super) fn new(http: Arc<Http>, url: Url) -> Self {
-        Self { http, url }
+    pub(super) fn new(http: Arc<Http>, stream: Endpoint) -> Self {
+        Self { http, stream }
     }
 
     pub(super) async fn open(
@@ -35,7 +34,7 @@ impl HttpSse {
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, Failure> {
-        let answer = self.http.get(&self.url, stream_headers()).await?;
+        let answer = self.http.get(&self.stream, stream_headers()).await?;
         let url = answer.url().clone();
         if !answer.status().is_success() {
             let (status, headers) = (answer.status(), answer.headers().clone());
@@ -79,7 +78,7 @@ impl HttpSse {
     }
 
     /// Reads the stream up to its first event, which must name the endpoint.
-    async fn endpoint(&self, events: &mut Events, url: &str) -> Result<Url, Failure> {
+    async fn endpoint(&self, events: &mut Events, url: &str) -> Result<Endpoint, Failure> {
         let event = events.next().await.map_err(|broke| match broke {
             StreamBroke::Ended => no_endpoint(url, "the stream ended"),
             StreamBroke::Failed(failure) => failure,
@@ -88,15 +87,15 @@ impl HttpSse {
             return Err(no_endpoint(url, "the stream began with something else"));
         }
         let named = String::from_utf8_lossy(&event.data);
-        let endpoint = self.url.join(named.trim()).map_err(|error| {
+        let endpoint = self.stream.url.join(named.trim()).map_err(|error| {
             no_endpoint(url, &format!("what the stream names is not a URL ({error})"))
         })?;
         // Whoever controls the stream must not get our headers sent elsewhere.
-        if endpoint.origin() != self.url.origin() {
+        if endpoint.origin() != self.stream.url.origin() {
             let shown = redact::shown(&endpoint);
             return Err(no_endpoint(url, &format!("{shown} is on another host")));
         }
-        Ok(endpoint)
+        Ok(Endpoint::new(endpoint))
     }
 }
 
@@ -122,7 +121,7 @@ type Waiting = Option<HashMap<RequestId, oneshot::Sender<Response>>>;
 #[derive(Clone)]
 struct HttpSseSession {
     http: Arc<Http>,
-    endpoint: Url,
+    endpoint: Endpoint,
     stream_url: Arc<str>,
     headers: HeaderMap,
     /// Bound on the time without an event while a request waits.

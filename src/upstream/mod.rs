@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Answer, Http};
+use crate::http::{self, Answer, Endpoint, Http};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
 
 /// A future that a kind returns.
@@ -40,9 +40,10 @@ pub enum Kind {
 impl Kind {
     /// The upstream of this kind at `url`.
     pub fn upstream(self, http: Arc<Http>, url: Url) -> Box<dyn Upstream> {
+        let endpoint = Endpoint::new(url);
         match self {
-            Self::Auto | Self::Mcp => Box::new(auto::Auto::new(http, url)),
-            Self::Sse => Box::new(http_sse::HttpSse::new(http, url)),
+            Self::Auto | Self::Mcp => Box::new(auto::Auto::new(http, endpoint)),
+            Self::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
         }
     }
 }

@@ -9,16 +9,14 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::{
     Opened, Pending, Request, Session, Upstream, deliver, post_headers, stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Answer, Http, StreamBroke};
+use crate::http::{self, Answer, Endpoint, Http, StreamBroke};
 use crate::jsonrpc::{FromUpstream, METHOD_NOT_FOUND, Message, Response, Unusable, from_upstream};
-use crate::redact;
 use crate::retry::Backoff;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -34,18 +32,18 @@ const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 /// An MCP server on Streamable HTTP.
 pub(super) struct Streamable {
     http: Arc<Http>,
-    url: Url,
+    endpoint: Endpoint,
 }
 
 impl Streamable {
-    pub(super) fn new(http: Arc<Http>, url: Url) -> Self {
-        Self { http, url }
+    pub(super) fn new(http: Arc<Http>, endpoint: Endpoint) -> Self {
+        Self { http, endpoint }
     }
 
     async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
         let mut session = StreamableSession {
             http: self.http.clone(),
-            url: self.url.clone(),
+            endpoint: self.endpoint.clone(),
             post_headers: post_headers(),
             stream_headers: stream_headers(),
             has_session: false,
@@ -61,7 +59,7 @@ impl Streamable {
         }
         let response = session.read(answer, initialize).await?;
         let Some(result) = response.result() else {
-            let what = format!("{} refused `initialize`", redact::shown(&self.url));
+            let what = format!("{} refused `initialize`", self.endpoint.shown);
             let mut failure = Failure::new(Class::Final, Cause::Refused, what);
             failure.answer = Some(Box::new(response));
             return Err(failure);
@@ -125,7 +123,7 @@ impl Session for StreamableSession {
 #[derive(Clone)]
 struct StreamableSession {
     http: Arc<Http>,
-    url: Url,
+    endpoint: Endpoint,
     post_headers: HeaderMap,
     stream_headers: HeaderMap,
     /// Whether the upstream has given a session id.
@@ -144,7 +142,7 @@ impl StreamableSession {
     /// Posts `request` and takes the head of a successful answer.
     async fn post(&self, request: &Request) -> Result<Answer, Failure> {
         let headers = self.post_headers.clone();
-        let answer = self.http.post(&self.url, headers, request.body.clone()).await?;
+        let answer = self.http.post(&self.endpoint, headers, request.body.clone()).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -156,7 +154,7 @@ impl StreamableSession {
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
         let headers = self.post_headers.clone();
-        let answer = self.http.post(&self.url, headers, message.text().clone()).await?;
+        let answer = self.http.post(&self.endpoint, headers, message.text().clone()).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
@@ -290,7 +288,7 @@ impl StreamableSession {
         if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT_ID, id);
         }
-        let answer = self.http.get(&self.url, headers).await?;
+        let answer = self.http.get(&self.endpoint, headers).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
@@ -383,7 +381,7 @@ impl StreamableSession {
         if !self.has_session {
             return;
         }
-        match self.http.delete(&self.url, self.stream_headers.clone()).await {
+        match self.http.delete(&self.endpoint, self.stream_headers.clone()).await {
             Ok(status) => tracing::debug!(%status, "session ended"),
             Err(failure) => tracing::debug!("the session was not ended: {}", failure.summary()),
         }
