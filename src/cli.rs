@@ -259,7 +259,7 @@ pub(crate) enum LogLevel {
     Info,
     /// Every request
     Debug,
-    /// What the HTTP library does, too
+    /// What libraries have to say, too
     Trace,
 }
 

@@ -16,6 +16,10 @@ pub struct Client {
     gap: Arc<Notify>,
 }
 
+/// Open requests of the upstream that are kept in mind: more than any client will be asked, and a
+/// bound on what an upstream can make us keep.
+const MAX_ASKED: usize = 1024;
+
 /// The upstream's requests that the client has not answered.
 #[derive(Default)]
 struct Asked {
@@ -41,7 +45,9 @@ impl Client {
             if asked.input_closed {
                 return Some(refusal(id));
             }
-            asked.ids.push(id.clone());
+            if asked.ids.len() < MAX_ASKED {
+                asked.ids.push(id.clone());
+            }
         }
         self.outlet.write(Line::from(message.into_line())).await;
         None

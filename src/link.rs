@@ -39,11 +39,20 @@ pub struct Live {
 enum State {
     /// No session, and nobody has asked for one since the last attempt ended.
     Idle,
-    /// An opening is under way; the failure is its latest attempt's.
-    Opening(Option<Failure>),
+    /// An opening is under way.
+    Opening(Option<Tried>),
     Ready(Arc<Live>),
     /// The last opening ended with a failure that waiting cannot mend.
     Failed(Failure),
+}
+
+/// What an opening has come to so far.
+#[derive(Clone)]
+pub struct Tried {
+    /// Why the latest attempt failed.
+    pub failure: Failure,
+    /// How many attempts have failed.
+    pub attempts: u32,
 }
 
 /// What has to be said again in a new session.
@@ -224,11 +233,10 @@ impl Link {
         }
     }
 
-    /// Why the opening under way has not come about yet.
-    pub fn last_failure(&self) -> Option<Failure> {
+    /// What the opening under way has come to.
+    pub fn tried(&self) -> Option<Tried> {
         match &*self.state.borrow() {
-            State::Opening(failure) => failure.clone(),
-            State::Failed(failure) => Some(failure.clone()),
+            State::Opening(tried) => tried.clone(),
             _ => None,
         }
     }
@@ -288,6 +296,7 @@ impl Link {
     /// Opens a session, trying until it succeeds, is refused for good, or the client begins anew.
     async fn open(self: Arc<Self>, epoch: u64, is_recovery: bool) {
         let mut backoff = Backoff::default();
+        let mut attempts = 0;
         while let Some(handshake) = self.handshake_of(epoch) {
             let opened = self.upstream.open(&handshake.initialize, &self.client).await;
             let failure = match opened {
@@ -298,15 +307,22 @@ impl Link {
                 return;
             }
             if !self.policy.allows(&failure, is_safe("initialize")) {
-                tracing::warn!("no session: {}", failure.summary());
+                tracing::info!("no session: {}", failure.summary());
                 self.state.send_replace(State::Failed(failure));
                 return;
             }
             let delay = backoff.next_delay().max(failure.retry_after.unwrap_or_default());
             let (why, seconds) = (failure.summary(), delay.as_secs_f64());
-            tracing::warn!("no session yet: {why}; trying again in {seconds:.1} s");
+            attempts += 1;
+            if attempts == 1 {
+                tracing::warn!("no session yet: {why}; trying again");
+            } else {
+                tracing::info!(
+                    "no session after {attempts} attempts: {why}; next in {seconds:.1} s"
+                );
+            }
             let asked_to_wait = failure.retry_after.is_some();
-            self.state.send_replace(State::Opening(Some(failure)));
+            self.state.send_replace(State::Opening(Some(Tried { failure, attempts })));
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 // Somebody new is waiting, who must not wait out a delay that grew for others.

@@ -10,7 +10,7 @@ use super::Settings;
 use super::reply::PendingReply;
 use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::link::{Link, Live};
+use crate::link::{Link, Live, Tried};
 use crate::repeat::Repeatable;
 use crate::retry::Backoff;
 use crate::upstream::Request;
@@ -182,14 +182,15 @@ impl<'a> Carrier<'a> {
         }
         let waiting = tokio::time::timeout_at(self.deadline, self.context.link.live());
         let Ok(outcome) = waiting.await else {
-            // Counts as an attempt, so that the error says how long it was tried.
+            // The attempts to open a session were attempts to carry this message.
+            if let Some(Tried { failure, attempts }) = self.context.link.tried() {
+                self.attempts += attempts;
+                return Err(failure);
+            }
             self.attempts += 1;
-            let url = &self.context.settings.url;
-            return Err(self.context.link.last_failure().unwrap_or_else(|| {
-                let what = format!("{url} has not opened a session yet");
-                Failure::new(Class::NotSent, Cause::TimedOut, what)
-                    .hint("The server is starting or hangs: try again, or look at its log.")
-            }));
+            let what = format!("{} has not opened a session yet", self.context.settings.url);
+            return Err(Failure::new(Class::NotSent, Cause::TimedOut, what)
+                .hint("The server is starting or hangs: try again, or look at its log."));
         };
         outcome.inspect_err(|_| self.attempts += 1)
     }

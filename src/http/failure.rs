@@ -102,9 +102,14 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
              right.",
         );
     }
-    if find::<rustls::Error>(error).is_some() || text("tls handshake") {
-        return failure(&format!("the TLS handshake failed ({cause})"))
+    if let Some(tls) = find::<rustls::Error>(error) {
+        let mut failure = failure(&format!("the TLS handshake failed ({cause})"))
             .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
+        if matches!(tls, rustls::Error::InvalidMessage(_)) {
+            // Whoever answers like this does not speak TLS, and will not learn it.
+            failure.class = Class::Final;
+        }
+        return failure;
     }
     failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
 }
