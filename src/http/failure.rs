@@ -120,24 +120,38 @@ fn of_tls(error: &rustls::Error, url: &str) -> Option<Failure> {
     let rustls::Error::InvalidCertificate(bad) = error else {
         return None;
     };
-    let hint = match bad {
-        Bad::Expired | Bad::ExpiredContext { .. } => {
-            "The server's certificate has expired: its administrator must renew it. Check this \
-             computer's clock too."
-        }
+    let details = bad.to_string();
+    let (why, hint) = match bad {
+        Bad::Expired | Bad::ExpiredContext { .. } => (
+            "it has expired",
+            "The server's administrator must renew it. Check this computer's clock too.",
+        ),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            "The certificate is not valid yet: check this computer's clock."
+            ("it is not valid yet", "Check this computer's clock.")
         }
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            "The certificate is for another host name: use the name that it was issued for in the \
-             URL."
-        }
-        _ => {
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
+            "it is for another host name",
+            "Use the name that the certificate was issued for in the URL.",
+        ),
+        // The latter is what a root with the same name but another kind of key leads to.
+        Bad::UnknownIssuer | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => (
+            "its issuer is not known on this computer",
             "If the company has a certificate authority of its own, or its proxy inspects TLS, \
-             give that authority's certificate (PEM) with `--ca-file FILE`."
-        }
+             give that authority's certificate (PEM) with `--ca-file FILE`.",
+        ),
+        _ if details.contains("CaUsedAsEndEntity") => (
+            "it is an authority's certificate, which cannot be a server's as well",
+            "The server's administrator must issue one for the server \
+             (basicConstraints=CA:FALSE); then give the issuer's certificate with \
+             `--ca-file FILE`.",
+        ),
+        _ => (
+            details.as_str(),
+            "The server's administrator must look at the certificate; if the company has a \
+             certificate authority of its own, give its certificate with `--ca-file FILE`.",
+        ),
     };
-    let what = format!("the certificate of {url} is not trusted: {bad}");
+    let what = format!("the certificate of {url} is not trusted: {why}");
     Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint))
 }
 
