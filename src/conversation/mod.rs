@@ -27,7 +27,7 @@ use tracing::Instrument;
 use self::reply::{Batch, Ending, PendingReply, Replies};
 use self::request::Context;
 use crate::client::Client;
-use crate::failure::Cause;
+use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{
     self, ErrorObject, Kind, METHOD_NOT_FOUND, Message, Parsed, Rejection, RequestId,
 };
@@ -125,10 +125,11 @@ enum End {
 impl Conversation {
     /// A conversation between the client behind `writer` and the upstream behind `link`.
     pub fn new(settings: Settings, link: Arc<Link>, client: Client, writer: &Writer) -> Self {
+        let replies = Replies::new(writer.outlet(), settings.url.clone(), settings.secrets.clone());
         Self {
             context: Arc::new(Context { link, settings, repeatable: Repeatable::default() }),
             client,
-            replies: Replies::new(writer.outlet()),
+            replies,
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
             barrier: None,
@@ -213,13 +214,13 @@ impl Conversation {
                 Input::Oversized { head, tail, length } => {
                     let id = jsonrpc::peek_oversized_id(&head, &tail);
                     let limit = self.context.settings.max_message;
-                    let error = ErrorObject::new(
-                        Cause::TooLarge.code(),
-                        format!(
-                            "The line has {length} bytes, more than the {limit} of \
-                             `--max-message`. It was not sent."
-                        ),
+                    let what = format!(
+                        "the line has {length} bytes, more than the {limit} of `--max-message`, \
+                         and was not sent"
                     );
+                    let failure = Failure::new(Class::NotSent, Cause::TooLarge, what)
+                        .hint("Send less at once, or raise `--max-message`.");
+                    let error = self.replies.unsent(&failure);
                     self.replies.reject(&error, id.as_ref());
                 }
             }
@@ -260,7 +261,12 @@ impl Conversation {
     fn take(&mut self, message: Message, batch: Option<&Arc<Batch>>) {
         match message.kind() {
             Kind::Request(id) => {
-                let reply = PendingReply::new(id.clone(), self.replies.clone(), batch.cloned());
+                let reply = PendingReply::new(
+                    id.clone(),
+                    message.method(),
+                    self.replies.clone(),
+                    batch.cloned(),
+                );
                 self.take_request(Waiting { message, reply });
             }
             Kind::Response(id) => {
@@ -279,13 +285,13 @@ impl Conversation {
 
     fn take_request(&mut self, waiting: Waiting) {
         if self.held.len() + self.waiting.len() >= MAX_WAITING {
-            let error = ErrorObject::new(
-                Cause::Busy.code(),
-                format!(
-                    "Too many requests at once: {MAX_WAITING} are waiting already. It was not \
-                     sent; send it again when some have been answered."
-                ),
+            let what = format!(
+                "too many requests at once: {MAX_WAITING} are waiting already, so this one was \
+                 not sent"
             );
+            let failure = Failure::new(Class::NotSent, Cause::Busy, what)
+                .hint("Send it again when some have been answered.");
+            let error = self.replies.unsent(&failure);
             waiting.reply.fail_now(&error);
         } else if self.barrier.is_some() {
             self.held.push_back(Held::Request(waiting));
@@ -341,7 +347,7 @@ impl Conversation {
         };
         let wire_id = if id.is_portable() && !is_taken() { id.clone() } else { self.own_id() };
         let cancelled = reply.cancelled();
-        let was_sent = Arc::new(AtomicBool::new(false));
+        let was_sent = reply.was_sent();
         let span = tracing::info_span!("request", %id, method = message.method());
         let request = Request::new(message, wire_id.clone());
         let task = self.tasks.spawn(task(request, reply, was_sent.clone()).instrument(span));

@@ -6,11 +6,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::failure::Cause;
+use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Line, RequestId};
+use crate::redact::Secrets;
+use crate::repeat::is_safe;
 use crate::stdio::Outlet;
 
 /// Longer lines are refused by some clients (the TypeScript SDK stops at 10 MB).
@@ -31,18 +34,18 @@ pub(super) enum Ending {
 /// Where replies go, shared by all of them.
 pub(super) struct Replies {
     outlet: Outlet,
+    url: String,
+    secrets: Arc<Secrets>,
     ending: AtomicU8,
     /// Once is enough: who can read such lines need not hear of each.
     warned_of_length: AtomicBool,
 }
 
 impl Replies {
-    pub(super) fn new(outlet: Outlet) -> Arc<Self> {
-        Arc::new(Self {
-            outlet,
-            ending: AtomicU8::new(Ending::None as u8),
-            warned_of_length: AtomicBool::new(false),
-        })
+    /// Replies to `outlet`, whose errors name the upstream by `url` and show no secrets.
+    pub(super) fn new(outlet: Outlet, url: String, secrets: Arc<Secrets>) -> Arc<Self> {
+        let ending = AtomicU8::new(Ending::None as u8);
+        Arc::new(Self { outlet, url, secrets, ending, warned_of_length: AtomicBool::new(false) })
     }
 
     /// From now on, replies that are dropped say that this is why.
@@ -55,24 +58,13 @@ impl Replies {
         self.outlet.write_now(error.to_line(id).into());
     }
 
-    /// The error for a request that is given up.
-    fn given_up(&self) -> ErrorObject {
-        let stopping = |message: &str| ErrorObject::new(Cause::Stopping.code(), message);
-        match self.ending.load(Ordering::Relaxed) {
-            ending if ending == Ending::Stopped as u8 => stopping(
-                "mcpline was told to stop before the answer came. The call may have been carried \
-                 out all the same.",
-            ),
-            ending if ending == Ending::Drained as u8 => stopping(
-                "The input ended, and the answer did not come within the time of `--drain`. The \
-                 call may have been carried out all the same.",
-            ),
-            _ => ErrorObject::new(
-                INTERNAL_ERROR,
-                "Internal error of mcpline: the request was dropped. Please report this with the \
-                 log of `--log-level debug`.",
-            ),
-        }
+    /// The error for something that never got as far as an attempt.
+    pub(super) fn unsent(&self, failure: &Failure) -> ErrorObject {
+        failure.to_error(&self.attempts(0, Duration::ZERO, false))
+    }
+
+    fn attempts(&self, count: u32, elapsed: Duration, is_unsafe_to_repeat: bool) -> Attempts<'_> {
+        Attempts { url: &self.url, count, elapsed, is_unsafe_to_repeat, secrets: &self.secrets }
     }
 }
 
@@ -82,13 +74,63 @@ pub(super) struct PendingReply {
     replies: Arc<Replies>,
     batch: Option<Arc<Batch>>,
     cancelled: Arc<AtomicBool>,
+    was_sent: Arc<AtomicBool>,
+    is_unsafe_to_repeat: bool,
+    since: Instant,
     is_owed: bool,
 }
 
 impl PendingReply {
-    /// The reply to the request `id`, in `batch` if it came in one.
-    pub(super) fn new(id: RequestId, replies: Arc<Replies>, batch: Option<Arc<Batch>>) -> Self {
-        Self { id, replies, batch, cancelled: Arc::default(), is_owed: true }
+    /// The reply to the request `id` for `method`, in `batch` if it came in one.
+    pub(super) fn new(
+        id: RequestId,
+        method: &str,
+        replies: Arc<Replies>,
+        batch: Option<Arc<Batch>>,
+    ) -> Self {
+        Self {
+            id,
+            replies,
+            batch,
+            cancelled: Arc::default(),
+            was_sent: Arc::default(),
+            is_unsafe_to_repeat: !is_safe(method),
+            since: Instant::now(),
+            is_owed: true,
+        }
+    }
+
+    /// Set once the upstream may know of the request.
+    pub(super) fn was_sent(&self) -> Arc<AtomicBool> {
+        self.was_sent.clone()
+    }
+
+    /// The error for a request that is given up.
+    fn given_up(&self) -> ErrorObject {
+        let why = match self.replies.ending.load(Ordering::Relaxed) {
+            ending if ending == Ending::Stopped as u8 => {
+                "mcpline was told to stop before the answer came"
+            }
+            ending if ending == Ending::Drained as u8 => {
+                "the input ended, and the answer did not come within the time of `--drain`"
+            }
+            _ => {
+                return ErrorObject::new(
+                    INTERNAL_ERROR,
+                    "Internal error of mcpline: the request was dropped. Please report this with \
+                     the log of `--log-level debug`.",
+                );
+            }
+        };
+        let was_sent = self.was_sent.load(Ordering::Relaxed);
+        let class = if was_sent { Class::Ambiguous } else { Class::NotSent };
+        let failure = Failure::new(class, Cause::Stopping, why);
+        let count = u32::from(was_sent);
+        failure.to_error(&self.replies.attempts(
+            count,
+            self.since.elapsed(),
+            self.is_unsafe_to_repeat,
+        ))
     }
 
     pub(super) fn id(&self) -> &RequestId {
@@ -148,7 +190,7 @@ impl PendingReply {
 impl Drop for PendingReply {
     fn drop(&mut self) {
         if self.is_owed {
-            let error = self.replies.given_up();
+            let error = self.given_up();
             self.settle_now(&error);
         }
     }
