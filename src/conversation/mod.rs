@@ -9,6 +9,7 @@
 //! Otherwise requests start in order, at most `max_in_flight` at once; notifications, responses
 //! and cancellations never wait for a request, because a request may be waiting for them.
 
+mod backlog;
 mod reply;
 mod request;
 
@@ -24,6 +25,7 @@ use tokio::task::{self, AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use self::backlog::Backlog;
 use self::reply::{Batch, Ending, PendingReply, Replies};
 use self::request::Context;
 use crate::client::Client;
@@ -84,9 +86,9 @@ pub struct Conversation {
     /// The task that nothing may overtake.
     barrier: Option<task::Id>,
     /// What arrived behind a barrier.
-    held: VecDeque<Held>,
+    held: Backlog<Held>,
     /// Requests beyond `max_in_flight`.
-    waiting: VecDeque<Waiting>,
+    waiting: Backlog<Waiting>,
     /// Notifications that wait for the one before them, which `notice` is passing on.
     notices: VecDeque<Message>,
     notice: Option<task::Id>,
@@ -133,8 +135,8 @@ impl Conversation {
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
             barrier: None,
-            held: VecDeque::new(),
-            waiting: VecDeque::new(),
+            held: Backlog::default(),
+            waiting: Backlog::default(),
             notices: VecDeque::new(),
             notice: None,
             has_handshake: false,
@@ -277,30 +279,50 @@ impl Conversation {
                 self.cancel(&message);
             }
             Kind::Notification if self.barrier.is_some() => {
-                self.held.push_back(Held::Notification(message));
+                self.hold_notification(message);
             }
             Kind::Notification => self.take_notification(message),
         }
     }
 
     fn take_request(&mut self, waiting: Waiting) {
-        if self.held.len() + self.waiting.len() >= MAX_WAITING {
+        let size = waiting.message.text().len();
+        if self.is_full(size) {
             let what = format!(
-                "too many requests at once: {MAX_WAITING} are waiting already, so this one was \
-                 not sent"
+                "too many requests at once: {} with {} bytes are waiting already, so this one was \
+                 not sent",
+                self.held.len() + self.waiting.len(),
+                self.held.bytes() + self.waiting.bytes(),
             );
             let failure = Failure::new(Class::NotSent, Cause::Busy, what)
                 .hint("Send it again when some have been answered.");
             let error = self.replies.unsent(&failure);
             waiting.reply.fail_now(&error);
         } else if self.barrier.is_some() {
-            self.held.push_back(Held::Request(waiting));
+            self.held.push(size, Held::Request(waiting));
         } else if waiting.message.method() == "initialize" {
             self.start_initialize(waiting);
         } else if self.in_flight.len() < self.context.settings.max_in_flight {
             self.start(waiting);
         } else {
-            self.waiting.push_back(waiting);
+            self.waiting.push(size, waiting);
+        }
+    }
+
+    /// Whether a message of `size` bytes finds no room among those that wait. One always does,
+    /// and together they may hold as much memory as a single message may.
+    fn is_full(&self, size: usize) -> bool {
+        let count = self.held.len() + self.waiting.len();
+        let bytes = self.held.bytes() + self.waiting.bytes();
+        count >= MAX_WAITING || count > 0 && bytes + size > self.context.settings.max_message
+    }
+
+    fn hold_notification(&mut self, message: Message) {
+        let size = message.text().len();
+        if self.is_full(size) {
+            tracing::warn!(method = message.method(), "too much is waiting; dropped");
+        } else {
+            self.held.push(size, Held::Notification(message));
         }
     }
 
@@ -436,19 +458,13 @@ impl Conversation {
     /// Forgets a request that has not been sent, without a reply. Returns whether there was one.
     fn forget_unsent(&mut self, id: &RequestId) -> bool {
         let is_meant = |waiting: &Waiting| waiting.reply.id().matches(id);
-        let waiting = self.waiting.iter().position(is_meant);
-        let forgotten = if let Some(at) = waiting {
-            self.waiting.remove(at)
-        } else {
-            let held = self
-                .held
-                .iter()
-                .position(|held| matches!(held, Held::Request(waiting) if is_meant(waiting)));
-            match held.and_then(|at| self.held.remove(at)) {
+        let forgotten = self.waiting.remove(is_meant).or_else(|| {
+            let is_held = |held: &Held| matches!(held, Held::Request(waiting) if is_meant(waiting));
+            match self.held.remove(is_held) {
                 Some(Held::Request(waiting)) => Some(waiting),
                 _ => None,
             }
-        };
+        });
         match forgotten {
             Some(waiting) => {
                 waiting.reply.cancelled().store(true, Ordering::Relaxed);
@@ -468,7 +484,7 @@ impl Conversation {
         if self.barrier == Some(id) {
             self.barrier = None;
             while self.barrier.is_none()
-                && let Some(held) = self.held.pop_front()
+                && let Some(held) = self.held.pop()
             {
                 match held {
                     Held::Request(waiting) => self.take_request(waiting),
@@ -478,7 +494,7 @@ impl Conversation {
         }
         while self.barrier.is_none()
             && self.in_flight.len() < self.context.settings.max_in_flight
-            && let Some(waiting) = self.waiting.pop_front()
+            && let Some(waiting) = self.waiting.pop()
         {
             self.start(waiting);
         }

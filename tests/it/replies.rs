@@ -267,3 +267,46 @@ fn an_upstream_that_answers_twice_is_heard_once() {
     line.expect_nothing();
     line.finish_with_nothing_left();
 }
+
+#[test]
+fn ten_thousand_calls_at_once_are_each_answered_once_byte_for_byte() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::ready(&upstream.url());
+    let arguments =
+        |n: u32| format!(r#"{{"z":{n},"a":1.0,"big":12345678901234567890{n},"é":"\u00e9"}}"#);
+    for n in 0..10_000 {
+        line.send(call(n, "echo", &arguments(n)));
+    }
+    let mut seen = vec![false; 10_000];
+    for _ in 0..10_000 {
+        let reply = line.recv();
+        let n: u32 = reply.id().parse().unwrap();
+        assert!(!std::mem::replace(&mut seen[n as usize], true), "{n} was answered twice");
+        assert!(reply.raw_result().contains(&arguments(n)), "{reply}");
+    }
+    assert_eq!(upstream.executions("echo"), 10_000);
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn more_requests_than_can_wait_are_refused_at_once_and_the_others_are_answered() {
+    const MAX_WAITING: u32 = 16 * 1024;
+    let upstream = Upstream::streamable();
+    let mut line = Line::to(&upstream.url()).args("--max-in-flight 1").ready();
+    line.send(call(0, "slow", r#"{"gate":"slow"}"#));
+    upstream.wait_at("slow", 1);
+    for n in 1..=MAX_WAITING + 2 {
+        line.send(request(n, "ping", "{}"));
+    }
+    for n in [MAX_WAITING + 1, MAX_WAITING + 2] {
+        let reply = line.recv();
+        assert_eq!(reply.id(), n.to_string());
+        assert_eq!(reply.error()["code"], -33007, "{reply}");
+        assert_eq!(reply.error()["data"]["source"], "mcpline", "{reply}");
+    }
+    upstream.open("slow");
+    for n in 0..=MAX_WAITING {
+        assert_eq!(line.recv().id(), n.to_string());
+    }
+    line.finish_with_nothing_left();
+}
