@@ -3,11 +3,14 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, NonEmptyStringValueParser, Resettable};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::upstream::Kind;
 
@@ -42,6 +45,46 @@ pub struct Cli {
 
     #[command(flatten)]
     pub(crate) options: Options,
+}
+
+impl Cli {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// What clap has to say to the user, a request for help included.
+    pub fn from_environment() -> Result<Self, clap::Error> {
+        let mut command = Self::command().mut_args(|arg| {
+            let is_unset =
+                arg.get_env().and_then(std::env::var_os).is_some_and(|value| is_unset(&value));
+            if is_unset { arg.env(Resettable::Reset) } else { arg }
+        });
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let mut conflict = |what: &str| Err(command.error(ErrorKind::ArgumentConflict, what));
+        if cli.command.is_some() && is_typed("url") {
+            return conflict("a URL and a command cannot be used together");
+        }
+        // Of two ways to log in, the one that was typed counts.
+        match (is_typed("user"), is_typed("bearer_file")) {
+            (true, true) => {
+                return conflict("--user and --bearer-file cannot be used together");
+            }
+            (true, false) => {
+                cli.options.bearer_file = None;
+                cli.options.ignores_bearer = true;
+            }
+            (false, true) => cli.options.user = None,
+            (false, false) => {}
+        }
+        Ok(cli)
+    }
+}
+
+/// Whether a variable counts as unset: empty, or a placeholder that a client has not filled in,
+/// as it does for optional fields.
+pub(crate) fn is_unset(value: &OsStr) -> bool {
+    value.is_empty() || value.to_string_lossy().starts_with("${")
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,13 +145,16 @@ pub(crate) struct Options {
     )]
     pub(crate) password_file: Option<PathBuf>,
 
+    /// Set when a variable with a bearer token must not count.
+    #[arg(skip)]
+    pub(crate) ignores_bearer: bool,
+
     /// Read a bearer token from this file; or set MCPLINE_BEARER
     #[arg(
         long,
         global = true,
         env = "MCPLINE_BEARER_FILE",
         value_name = "FILE",
-        conflicts_with = "user",
         help_heading = "Server"
     )]
     pub(crate) bearer_file: Option<PathBuf>,
@@ -146,7 +192,7 @@ pub(crate) struct Options {
     pub(crate) client_key: Option<PathBuf>,
 
     /// Accept any certificate: whoever sits in between can read and change everything
-    #[arg(long, global = true, env = "MCPLINE_INSECURE", help_heading = "Connection")]
+    #[arg(long, global = true, env = "MCPLINE_INSECURE", value_parser = FalseyValueParser::new(), help_heading = "Connection")]
     pub(crate) insecure: bool,
 
     /// Connect through this proxy: http://, https:// or socks5://, with USER:PASSWORD@ if needed
@@ -200,7 +246,7 @@ pub(crate) struct Options {
     pub(crate) retry_for: Duration,
 
     /// Never try a failed request again
-    #[arg(long, global = true, env = "MCPLINE_NO_RETRY", help_heading = "Time")]
+    #[arg(long, global = true, env = "MCPLINE_NO_RETRY", value_parser = FalseyValueParser::new(), help_heading = "Time")]
     pub(crate) no_retry: bool,
 
     /// When the input ends, wait for replies for at most this time
@@ -257,15 +303,21 @@ pub(crate) enum LogLevel {
     Warn,
     /// Sessions, retries, recoveries
     Info,
-    /// Every request
+    /// Every request, and what the upstream sends of its own accord
     Debug,
     /// What libraries have to say, too
     Trace,
 }
 
+/// A year: longer is meant as "for ever", and cannot be reckoned with.
+const MAX_TIME: Duration = Duration::from_hours(8760);
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.trim().parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "not a possible time in seconds".to_owned())
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| *time <= MAX_TIME)
+        .ok_or_else(|| "not a possible time in seconds".to_owned())
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -287,8 +339,6 @@ fn size(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -311,6 +361,7 @@ mod tests {
     #[test]
     fn times_and_sizes_are_read() {
         assert_eq!(seconds("0.3"), Ok(Duration::from_millis(300)));
+        assert!(seconds("1e19").is_err());
         assert!(seconds("-1").is_err() && seconds("1m").is_err() && seconds("inf").is_err());
         assert_eq!(size("1000"), Ok(1000));
         assert_eq!(size("2 MiB"), Ok(2 << 20));

@@ -1,11 +1,13 @@
 //! The client as the upstream side sees it: somebody to deliver messages to.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Kind, Line, Message, RequestId};
 use crate::stdio::Outlet;
+use crate::upstream::Session;
 
 /// Delivers what an upstream sends of its own accord; replies go another way, because each of
 /// them belongs to a request. Clones deliver to the same client.
@@ -23,9 +25,17 @@ const MAX_ASKED: usize = 1024;
 /// The upstream's requests that the client has not answered.
 #[derive(Default)]
 struct Asked {
-    ids: Vec<RequestId>,
+    /// Oldest first.
+    questions: VecDeque<Question>,
     /// Set once the client cannot answer any more.
     input_closed: bool,
+}
+
+/// A request of the upstream. Upstreams number them anew in each session, so the answer must go
+/// to the session that asked, or nowhere.
+struct Question {
+    id: RequestId,
+    asked_by: Arc<dyn Session>,
 }
 
 impl Client {
@@ -34,36 +44,46 @@ impl Client {
         Self { outlet, asked: Arc::default(), gap: Arc::default() }
     }
 
-    /// Delivers a request or notification of the upstream, waiting while the client is behind:
-    /// so a flood slows the upstream down instead of filling memory.
+    /// Delivers a request or notification that has come in `session`, waiting while the client is
+    /// behind: so a flood slows the upstream down instead of filling memory.
     ///
     /// Returns the refusal to send back when the message asks something of a client that has
     /// closed its input and so can never answer.
-    pub async fn deliver(&self, message: Message) -> Option<Message> {
+    pub async fn deliver(&self, message: Message, session: Arc<dyn Session>) -> Option<Message> {
         if let Kind::Request(id) = message.kind() {
             let mut asked = self.asked();
             if asked.input_closed {
-                return Some(refusal(id));
+                return Some(refusal(id, CLOSED));
             }
-            if asked.ids.len() < MAX_ASKED {
-                asked.ids.push(id.clone());
+            if asked.questions.len() == MAX_ASKED {
+                asked.questions.pop_front();
             }
+            asked.questions.push_back(Question { id: id.clone(), asked_by: session });
         }
-        self.outlet.write(Line::from(message.into_line())).await;
+        self.notify(message).await;
         None
     }
 
-    /// Notes that the client has answered the upstream's request `id`.
-    pub fn answered(&self, id: &RequestId) {
-        self.asked().ids.retain(|asked| !asked.matches(id));
+    /// Delivers a notification of ours, or of a session.
+    pub async fn notify(&self, message: Message) {
+        self.outlet.write(Line::from(message.into_line())).await;
+    }
+
+    /// Notes that the client has answered the upstream's request `id`, and returns the session
+    /// that asked; `None` when nobody has.
+    pub fn answered(&self, id: &RequestId) -> Option<Arc<dyn Session>> {
+        let mut asked = self.asked();
+        let at = asked.questions.iter().position(|question| question.id.matches(id))?;
+        asked.questions.remove(at).map(|question| question.asked_by)
     }
 
     /// Notes that the client can answer nothing any more. Returns the refusals of what it was
     /// asked: without them the upstream would wait, and so would the calls that asked.
-    pub fn close_input(&self) -> Vec<Message> {
+    pub fn close_input(&self) -> Vec<(Message, Arc<dyn Session>)> {
         let mut asked = self.asked();
         asked.input_closed = true;
-        asked.ids.drain(..).map(|id| refusal(&id)).collect()
+        let refused = |question: Question| (refusal(&question.id, CLOSED), question.asked_by);
+        asked.questions.drain(..).map(refused).collect()
     }
 
     /// Tells that notifications of the upstream may have been lost.
@@ -81,7 +101,9 @@ impl Client {
     }
 }
 
-fn refusal(id: &RequestId) -> Message {
-    let why = "the client has closed its input and cannot answer";
+const CLOSED: &str = "the client has closed its input and cannot answer";
+
+/// The response that refuses the upstream's request `id`.
+pub(crate) fn refusal(id: &RequestId, why: &str) -> Message {
     Message::refusal(id, &ErrorObject::new(INTERNAL_ERROR, why))
 }

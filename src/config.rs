@@ -8,9 +8,9 @@ use std::sync::Arc;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::cli::{Cli, Command, Options};
+use crate::cli::{self, Cli, Command, Options};
 use crate::conversation;
-use crate::http::{HttpSettings, Tls};
+use crate::http::{HttpSettings, PROXY_VARIABLES, Tls};
 use crate::logging::LogSettings;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
@@ -77,6 +77,12 @@ impl Config {
                 secrets.add(&value);
             }
         }
+        for name in PROXY_VARIABLES {
+            let proxy = std::env::var(name).ok().and_then(|proxy| Url::parse(&proxy).ok());
+            if let Some(password) = proxy.as_ref().and_then(Url::password) {
+                secrets.add(password);
+            }
+        }
         let http = HttpSettings {
             headers,
             tls: tls(&options)?,
@@ -103,20 +109,19 @@ impl Config {
 
 fn upstream_url(text: &str) -> Result<Url, ConfigError> {
     let text = text.trim();
-    let help = "give it in full, for example https://mcp.example.com/mcp";
-    let url = Url::parse(text).map_err(|why| {
-        error(format!("`{}` is not a URL ({why}): {help}", without_userinfo(text)))
-    })?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        let shown = redact::shown(&url);
-        return Err(error(format!("`{shown}` is not an http:// or https:// URL: {help}")));
+    let refuse = |why: &str| {
+        let shown = redact::without_secrets(text);
+        let help = "give the address in full, for example https://mcp.example.com/mcp";
+        Err(error(format!("`{shown}` {why}: {help}")))
+    };
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(_) => refuse("is not an http:// or https:// URL"),
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            refuse("is not a URL, because https:// or http:// in front is missing")
+        }
+        Err(why) => refuse(&format!("is not a URL ({why})")),
     }
-    Ok(url)
-}
-
-/// A URL that could not be parsed, without what may be a password in it.
-fn without_userinfo(text: &str) -> &str {
-    text.rsplit_once('@').map_or(text, |(_, rest)| rest)
 }
 
 fn without_credentials(target: Target) -> Target {
@@ -143,10 +148,13 @@ fn headers(options: &Options, secrets: &mut Secrets) -> Result<HeaderMap, Config
             }
         }
     }
+    let mut typed = HeaderMap::new();
     for text in options.header.iter().filter(|text| !text.trim().is_empty()) {
         let (name, value) = header(text, secrets)?;
-        headers.append(name, value);
+        typed.append(name, value);
     }
+    // Replaces what the file says of the same names.
+    headers.extend(typed);
     Ok(headers)
 }
 
@@ -209,12 +217,15 @@ fn authorization(
     target: &Target,
     secrets: &mut Secrets,
 ) -> Result<Option<HeaderValue>, ConfigError> {
-    if let Some(token) = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?
-    {
+    let token = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?;
+    if let Some(token) = token.filter(|token| !token.is_empty() && !options.ignores_bearer) {
         secrets.add(&token);
         return sensitive(format!("Bearer {token}")).map(Some);
     }
     let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
+    if options.password_file.is_some() && options.user.is_none() {
+        return Err(error("--password-file needs --user"));
+    }
     let (user, password) = match (&options.user, target) {
         (Some(user), _) => (user.clone(), password.unwrap_or_default()),
         (None, Target::Url(url)) if !url.username().is_empty() => {
@@ -248,7 +259,7 @@ fn secret(
 ) -> Result<Option<String>, ConfigError> {
     let text = match file {
         Some(path) => Some(read_text(path, option)?),
-        None => std::env::var(variable).ok(),
+        None => std::env::var(variable).ok().filter(|value| !cli::is_unset(value.as_ref())),
     };
     Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()))
 }
@@ -274,7 +285,7 @@ fn proxy(options: &Options, secrets: &mut Secrets) -> Result<Option<Url>, Config
     // People write HOST:PORT, which parses as a URL with the scheme HOST.
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = Url::parse(&text).map_err(|why| {
-        error(format!("`{}` is not a proxy's URL ({why})", without_userinfo(&text)))
+        error(format!("`{}` is not a proxy's URL ({why})", redact::without_secrets(&text)))
     })?;
     if !matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") {
         let scheme = url.scheme();

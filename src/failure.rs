@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::jsonrpc::{ErrorObject, Response};
 use crate::redact::Secrets;
@@ -151,20 +150,19 @@ impl Failure {
             message.push_str(hint);
         }
         let message = attempts.secrets.redact(&message).replace(char::is_control, " ");
+        // Field by field: in serialized text a secret may be escaped, or be part of the syntax.
+        let hint = self.hint.as_deref().map(|hint| attempts.secrets.redact(hint));
         let data = ErrorData {
             source: "mcpline",
             kind: self.cause.name(),
-            url: attempts.url,
+            url: &attempts.secrets.redact(attempts.url),
             http_status: self.status,
             attempts: attempts.count,
             elapsed_ms: u64::try_from(attempts.elapsed.as_millis()).unwrap_or(u64::MAX),
             may_have_run: may_have_run.then_some(true),
-            hint: self.hint.as_deref(),
+            hint: hint.as_deref(),
         };
-        let data = serde_json::to_string(&data)
-            .map(|data| attempts.secrets.redact(&data).into_owned())
-            .ok()
-            .and_then(|data| RawValue::from_string(data).ok());
+        let data = serde_json::value::to_raw_value(&data).ok();
         ErrorObject { code: self.cause.code(), message, data }
     }
 }

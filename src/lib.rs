@@ -37,4 +37,5 @@ mod upstream;
 
 pub use cli::Cli;
 pub use config::{Config, ConfigError};
-pub use logging::{complain, start as start_logging};
+pub use logging::{Log, complain, start as start_logging};
+pub use redact::without_secrets;

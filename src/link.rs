@@ -23,8 +23,11 @@ const OWN_REVISION: &str = "2025-11-25";
 /// The revisions with an `initialize` handshake.
 const LEGACY_REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", OWN_REVISION];
 
-/// Attempts to bring `notifications/initialized` to the upstream; sending it twice does no harm.
-const INITIALIZED_ATTEMPTS: u32 = 3;
+/// Time to bring `notifications/initialized` to the upstream, on which everything waits.
+const INITIALIZED_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest that an upstream can keep us from asking whether it is there.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// An open session.
 pub struct Live {
@@ -62,8 +65,8 @@ struct Memory {
     epoch: u64,
     handshake: Option<Handshake>,
     level: Option<Request>,
-    /// By their `params`, which name the resource.
-    subscriptions: BTreeMap<Vec<u8>, Request>,
+    /// By the URI of the resource.
+    subscriptions: BTreeMap<String, Request>,
 }
 
 #[derive(Clone)]
@@ -101,6 +104,8 @@ pub struct Link {
     memory: Mutex<Memory>,
     /// Notified when a request begins to wait for a session.
     wanted: Notify,
+    /// A session that exists upstream and is not [`State::Ready`] yet.
+    being_set_up: Mutex<Option<Arc<dyn Session>>>,
 }
 
 impl Link {
@@ -114,6 +119,7 @@ impl Link {
             state,
             memory: Mutex::default(),
             wanted: Notify::new(),
+            being_set_up: Mutex::default(),
         })
     }
 
@@ -143,7 +149,7 @@ impl Link {
         if let State::Ready(live) = self.state.send_replace(State::Opening(None)) {
             tokio::spawn(async move { live.session.close().await });
         }
-        tokio::spawn(self.clone().open(epoch, false));
+        tokio::spawn(self.clone().open(epoch));
         let live = tokio::time::timeout(patience, self.live()).await;
         let response = match (live, self.current()) {
             (Ok(live), _) => live?.response.clone(),
@@ -210,7 +216,7 @@ impl Link {
         });
         if starts {
             let epoch = self.memory().epoch;
-            tokio::spawn(self.clone().open(epoch, false));
+            tokio::spawn(self.clone().open(epoch));
         } else {
             self.wanted.notify_waiters();
         }
@@ -255,23 +261,25 @@ impl Link {
         if starts {
             tracing::info!("the session is lost; opening a new one");
             let epoch = self.memory().epoch;
-            tokio::spawn(self.clone().open(epoch, true));
+            tokio::spawn(self.clone().open(epoch));
         }
     }
 
     /// Remembers what a successful request has set in the session.
     pub fn remember(&self, request: &Request) {
-        let Some(params) = request.message.params().map(|params| params.to_vec()) else {
-            return;
-        };
         let mut memory = self.memory();
+        let uri = || request.message.read_params().map(|Resource { uri }| uri);
         match request.message.method() {
             "logging/setLevel" => memory.level = Some(request.clone()),
             "resources/subscribe" => {
-                memory.subscriptions.insert(params, request.clone());
+                if let Some(uri) = uri() {
+                    memory.subscriptions.insert(uri, request.clone());
+                }
             }
             "resources/unsubscribe" => {
-                memory.subscriptions.remove(&params);
+                if let Some(uri) = uri() {
+                    memory.subscriptions.remove(&uri);
+                }
             }
             _ => {}
         }
@@ -281,26 +289,30 @@ impl Link {
     /// to expect.
     pub async fn announce_changes(&self) {
         for message in self.possible_changes() {
-            self.client.deliver(message).await;
+            self.client.notify(message).await;
         }
     }
 
     /// Ends the session, for at most `patience`.
     pub async fn close(&self, patience: Duration) {
         // Taken out first: a closed session must not look like a lost one.
-        if let State::Ready(live) = self.state.send_replace(State::Idle) {
-            let _ = tokio::time::timeout(patience, live.session.close()).await;
+        let session = match self.state.send_replace(State::Idle) {
+            State::Ready(live) => Some(live.session.clone()),
+            _ => lock(&self.being_set_up).take(),
+        };
+        if let Some(session) = session {
+            let _ = tokio::time::timeout(patience, session.close()).await;
         }
     }
 
     /// Opens a session, trying until it succeeds, is refused for good, or the client begins anew.
-    async fn open(self: Arc<Self>, epoch: u64, is_recovery: bool) {
+    async fn open(self: Arc<Self>, epoch: u64) {
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         while let Some(handshake) = self.handshake_of(epoch) {
             let opened = self.upstream.open(&handshake.initialize, &self.client).await;
             let failure = match opened {
-                Ok(opened) => return self.opened(opened, epoch, is_recovery).await,
+                Ok(opened) => return self.opened(opened, epoch).await,
                 Err(failure) => failure,
             };
             if self.handshake_of(epoch).is_none() {
@@ -311,7 +323,8 @@ impl Link {
                 self.state.send_replace(State::Failed(failure));
                 return;
             }
-            let delay = backoff.next_delay().max(failure.retry_after.unwrap_or_default());
+            let asked_to_wait = failure.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+            let delay = backoff.next_delay().max(asked_to_wait);
             let (why, seconds) = (failure.summary(), delay.as_secs_f64());
             attempts += 1;
             if attempts == 1 {
@@ -321,12 +334,11 @@ impl Link {
                     "no session after {attempts} attempts: {why}; next in {seconds:.1} s"
                 );
             }
-            let asked_to_wait = failure.retry_after.is_some();
             self.state.send_replace(State::Opening(Some(Tried { failure, attempts })));
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 // Somebody new is waiting, who must not wait out a delay that grew for others.
-                () = self.wanted.notified(), if !asked_to_wait => {
+                () = self.wanted.notified(), if asked_to_wait.is_zero() => {
                     backoff = Backoff::default();
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
@@ -334,17 +346,18 @@ impl Link {
         }
     }
 
-    async fn opened(self: Arc<Self>, opened: Opened, epoch: u64, is_recovery: bool) {
+    async fn opened(self: Arc<Self>, opened: Opened, epoch: u64) {
         let Opened { session, response } = opened;
         let live = Arc::new(Live { session, response, initialized: Mutex::new(false) });
+        *lock(&self.being_set_up) = Some(live.session.clone());
         self.complete_handshake(&live).await;
-        if is_recovery {
-            self.restore(&live).await;
-        }
+        // Nothing, in a client's first session.
+        self.restore(&live).await;
         let Some(handshake) = self.handshake_of(epoch) else {
             return live.session.close().await;
         };
         self.state.send_replace(State::Ready(live.clone()));
+        *lock(&self.being_set_up) = None;
         tracing::info!("session open");
         // The client's `initialized` may have come while this session was being opened.
         self.complete_handshake(&live).await;
@@ -366,18 +379,19 @@ impl Link {
         if std::mem::replace(&mut *lock(&live.initialized), true) {
             return;
         }
-        let mut backoff = Backoff::default();
-        for _ in 0..INITIALIZED_ATTEMPTS {
-            match live.session.send(&initialized).await {
-                Ok(()) => break,
-                Err(failure) => {
-                    tracing::debug!("initialized was not taken: {}", failure.summary());
-                    if failure.class == Class::Final {
-                        break;
-                    }
-                    tokio::time::sleep(backoff.next_delay()).await;
+        let sending = tokio::time::timeout(INITIALIZED_PATIENCE, async {
+            let mut backoff = Backoff::default();
+            // Sending it twice does no harm.
+            while let Err(failure) = live.session.send(&initialized).await {
+                tracing::debug!("initialized was not taken: {}", failure.summary());
+                if matches!(failure.class, Class::Final | Class::SessionLost) {
+                    return;
                 }
+                tokio::time::sleep(backoff.next_delay()).await;
             }
+        });
+        if sending.await.is_err() {
+            tracing::warn!("the upstream does not take notifications/initialized; going on");
         }
         // Nobody listens behind a single request from a shell.
         if !handshake.is_ours {
@@ -412,12 +426,9 @@ impl Link {
             .into_iter()
             .filter(|(changes, _)| changes.as_ref().is_some_and(|changes| changes.list_changed))
             .map(|(_, method)| Message::notification(method, "{}"));
-        let resources = memory.subscriptions.values().filter_map(|subscribe| {
-            let Resource { uri } = subscribe.message.read_params()?;
-            Some(Message::notification(
-                "notifications/resources/updated",
-                &to_json(&Resource { uri }),
-            ))
+        let resources = memory.subscriptions.keys().map(|uri| {
+            let params = to_json(&Resource { uri: uri.clone() });
+            Message::notification("notifications/resources/updated", &params)
         });
         lists.chain(resources).collect()
     }

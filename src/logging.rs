@@ -1,18 +1,29 @@
 //! The log: on stderr, and in a file that rotates by day. No line of it holds a secret.
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::LogLevel;
 use crate::redact::Secrets;
+
+/// How often a long-running process looks for log files to delete.
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
+
+/// Log lines that may wait to be written.
+const LINES_WAITING: usize = 1024;
 
 /// Log files kept, one a day.
 const FILES_KEPT: usize = 7;
@@ -26,60 +37,183 @@ pub struct LogSettings {
     pub(crate) secrets: Arc<Secrets>,
 }
 
+/// The running log.
+pub struct Log {
+    threads: Vec<LogThread>,
+}
+
+impl Log {
+    /// Waits until all lines so far are written, for at most `patience` each for stderr and file.
+    pub fn flush(&self, patience: Duration) {
+        for thread in &self.threads {
+            thread.flush(patience);
+        }
+    }
+}
+
 /// Starts logging. By default stderr is quiet, because some clients show each line of it as an
 /// error.
 ///
 /// # Errors
 /// The log file cannot be written, in words.
-pub fn start(settings: &LogSettings) -> Result<(), String> {
-    let stderr_level = settings.level.map_or(LevelFilter::WARN, LogLevel::filter);
-    let stderr = Redacting { sink: Sink::Stderr, secrets: settings.secrets.clone() };
+pub fn start(settings: &LogSettings) -> Result<Log, String> {
+    let mut threads = Vec::new();
+    let mut writer = |sink: Box<dyn Write + Send>| {
+        let thread = LogThread::start(sink).map_err(|error| format!("no log thread: {error}"))?;
+        threads.push(thread.clone());
+        Ok::<_, String>(Redacting { thread, secrets: settings.secrets.clone() })
+    };
+    let stderr_level = settings.level.unwrap_or(LogLevel::Warn);
     let stderr = fmt::layer()
-        .with_writer(stderr)
+        .with_writer(writer(Box::new(io::stderr()))?)
         .with_ansi(false)
         .with_target(false)
         .without_time()
-        .with_filter(stderr_level);
+        .with_filter(stderr_level.filter());
     let file = match &settings.file {
         None => None,
         Some(path) => {
-            let level = settings.level.map_or(LevelFilter::INFO, LogLevel::filter);
-            let sink = Sink::File(Arc::new(Mutex::new(log_file(path)?)));
-            let writer = Redacting { sink, secrets: settings.secrets.clone() };
-            Some(fmt::layer().with_writer(writer).with_ansi(false).with_filter(level))
+            let level = settings.level.unwrap_or(LogLevel::Info);
+            let writer = writer(Box::new(DailyFile::open(path)?))?;
+            Some(fmt::layer().with_writer(writer).with_ansi(false).with_filter(level.filter()))
         }
     };
     tracing_subscriber::registry()
         .with(stderr)
         .with(file)
         .try_init()
-        .map_err(|error| format!("logging cannot be started: {error}"))
+        .map_err(|error| format!("logging cannot be started: {error}"))?;
+    Ok(Log { threads })
 }
 
-fn log_file(path: &std::path::Path) -> Result<RollingFileAppender, String> {
-    let cannot = |why: &dyn std::fmt::Display| {
-        format!("--log-file {} cannot be written: {why}", path.display())
-    };
-    let name = path.file_name().ok_or_else(|| cannot(&"it names no file"))?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix(name.to_string_lossy())
-        .max_log_files(FILES_KEPT)
-        .build(directory.unwrap_or(std::path::Path::new(".")))
-        .map_err(|error| cannot(&error))
+/// A log file a day, of which the latest [`FILES_KEPT`] are kept.
+struct DailyFile {
+    file: RollingFileAppender,
+    directory: PathBuf,
+    name: String,
+    pruned: Instant,
+}
+
+impl DailyFile {
+    fn open(path: &Path) -> Result<Self, String> {
+        let cannot = |why: &dyn std::fmt::Display| {
+            format!("--log-file {} cannot be written: {why}", path.display())
+        };
+        let name = path.file_name().ok_or_else(|| cannot(&"it names no file"))?;
+        let name = name.to_string_lossy().into_owned();
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new(".")).to_owned();
+        let file = RollingFileAppender::builder()
+            .rotation(Rotation::DAILY)
+            .filename_prefix(name.as_str())
+            .build(&directory)
+            .map_err(|error| cannot(&error))?;
+        let log = Self { file, directory, name, pruned: Instant::now() };
+        log.prune();
+        Ok(log)
+    }
+
+    /// Deletes the oldest of our own files: those named `NAME.YYYY-MM-DD` and no others. (The
+    /// appender would count every file whose name begins with ours.)
+    fn prune(&self) {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        let mut ours: Vec<_> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.strip_prefix(&self.name).is_some_and(is_date_suffix))
+            .collect();
+        ours.sort_unstable();
+        ours.truncate(ours.len().saturating_sub(FILES_KEPT));
+        for name in ours {
+            // Another process may have been quicker.
+            let _ = fs::remove_file(self.directory.join(name));
+        }
+    }
+}
+
+/// Whether `suffix` is `.YYYY-MM-DD`.
+fn is_date_suffix(suffix: &str) -> bool {
+    let shape: String = suffix.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == ".0000-00-00"
+}
+
+impl Write for DailyFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.pruned.elapsed() > PRUNE_EVERY {
+            self.pruned = Instant::now();
+            self.prune();
+        }
+        self.file.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A thread that writes log lines, because nobody may be reading them: a client that starts us
+/// with a pipe on stderr and forgets it must not stop us. Lines beyond a bound are dropped.
+#[derive(Clone)]
+struct LogThread {
+    jobs: SyncSender<LogJob>,
+    dropped: Arc<AtomicUsize>,
+}
+
+enum LogJob {
+    Line(String),
+    Flush(SyncSender<()>),
+}
+
+impl LogThread {
+    fn start(mut sink: Box<dyn Write + Send>) -> io::Result<Self> {
+        let (jobs, receiver) = sync_channel(LINES_WAITING);
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let thread = Self { jobs, dropped: dropped.clone() };
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            for job in receiver {
+                // A log that cannot be written has nowhere to say so.
+                let _ = match job {
+                    LogJob::Line(line) => sink.write_all(line.as_bytes()),
+                    LogJob::Flush(done) => {
+                        let flushed = sink.flush();
+                        let _ = done.try_send(());
+                        flushed
+                    }
+                };
+                match dropped.swap(0, Ordering::Relaxed) {
+                    0 => {}
+                    lines => drop(writeln!(sink, " WARN {lines} log lines dropped")),
+                }
+            }
+        })?;
+        Ok(thread)
+    }
+
+    fn write(&self, line: String) {
+        if self.jobs.try_send(LogJob::Line(line)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self, patience: Duration) {
+        let (done, flushed) = sync_channel(1);
+        if self.jobs.try_send(LogJob::Flush(done)).is_ok() {
+            let _ = flushed.recv_timeout(patience);
+        }
+    }
 }
 
 impl LogLevel {
-    fn filter(self) -> LevelFilter {
-        match self {
+    /// Lets our own lines of this level pass; libraries are heard on the last level only.
+    fn filter(self) -> Targets {
+        let level = match self {
             Self::Off => LevelFilter::OFF,
             Self::Error => LevelFilter::ERROR,
             Self::Warn => LevelFilter::WARN,
             Self::Info => LevelFilter::INFO,
             Self::Debug => LevelFilter::DEBUG,
-            Self::Trace => LevelFilter::TRACE,
-        }
+            Self::Trace => return Targets::new().with_default(LevelFilter::TRACE),
+        };
+        Targets::new().with_target(env!("CARGO_CRATE_NAME"), level)
     }
 }
 
@@ -104,14 +238,8 @@ pub fn complain(why: &str) {
 
 /// Writes log lines with every secret masked. The formatter writes each line at once.
 struct Redacting {
-    sink: Sink,
+    thread: LogThread,
     secrets: Arc<Secrets>,
-}
-
-#[derive(Clone)]
-enum Sink {
-    Stderr,
-    File(Arc<Mutex<RollingFileAppender>>),
 }
 
 impl<'a> MakeWriter<'a> for Redacting {
@@ -127,13 +255,7 @@ struct RedactingWriter<'a>(&'a Redacting);
 impl Write for RedactingWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        let text = self.0.secrets.redact(&text);
-        match &self.0.sink {
-            Sink::Stderr => io::stderr().write_all(text.as_bytes())?,
-            Sink::File(file) => {
-                file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes())?;
-            }
-        }
+        self.0.thread.write(self.0.secrets.redact(&text).into_owned());
         Ok(line.len())
     }
 

@@ -62,6 +62,19 @@ pub(crate) fn shown(url: &Url) -> String {
     safe.into()
 }
 
+/// A text that may hold URLs which are none, without what may be secret in them: what stands in
+/// front of an `@`, and what follows a `?`.
+pub fn without_secrets(text: &str) -> String {
+    let safe = |word: &str| {
+        let word = word.rsplit_once('@').map_or(word, |(_, rest)| rest);
+        match word.split_once('?') {
+            Some((url, query)) if !query.is_empty() => format!("{url}?…"),
+            _ => word.to_owned(),
+        }
+    };
+    text.split_whitespace().map(safe).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +87,18 @@ mod tests {
         }
         assert_eq!(secrets.redact("a token-long b token abc"), "a *** b *** abc");
         assert_eq!(format!("{secrets:?}"), "Secrets(2 values)");
+    }
+
+    #[test]
+    fn what_is_not_quite_a_url_shows_no_secret_either() {
+        let cases = [
+            ("user:pw@host/mcp is", "host/mcp is"),
+            ("'http://u:p@h:99999/x?key=1' found", "h:99999/x?… found"),
+            ("what is this? nothing", "what is this? nothing"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_secrets(text), expected);
+        }
     }
 
     #[test]

@@ -15,15 +15,27 @@ const CAP: Duration = Duration::from_secs(10);
 /// Growing delays with full jitter: each is drawn evenly between nothing and a bound that doubles.
 /// Full jitter keeps many clients of one upstream from coming back in step; `backon`'s jitter only
 /// adds to the delay, which is why these few lines are ours.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backoff {
     drawn: u32,
+    cap: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::up_to(CAP)
+    }
 }
 
 impl Backoff {
+    /// Delays of at most `cap`.
+    pub(crate) fn up_to(cap: Duration) -> Self {
+        Self { drawn: 0, cap }
+    }
+
     /// The next delay.
     pub(crate) fn next_delay(&mut self) -> Duration {
-        let bound = BASE.saturating_mul(1 << self.drawn.min(16)).min(CAP);
+        let bound = BASE.saturating_mul(1 << self.drawn.min(16)).min(self.cap);
         self.drawn += 1;
         bound.mul_f64(fastrand::f64())
     }

@@ -14,6 +14,7 @@ mod reply;
 mod request;
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,13 +23,13 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::{self, AbortHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::time::Sleep;
 use tracing::Instrument;
 
 use self::backlog::Backlog;
 use self::reply::{Batch, Ending, PendingReply, Replies};
 use self::request::Context;
-use crate::client::Client;
+use crate::client::{Client, refusal};
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{
     self, ErrorObject, Kind, METHOD_NOT_FOUND, Message, Parsed, Rejection, RequestId,
@@ -153,19 +154,27 @@ impl Conversation {
         stop: impl Future<Output = ()>,
         client_gone: impl Future<Output = ()>,
     ) {
-        let mut stop = std::pin::pin!(stop);
-        let mut client_gone = std::pin::pin!(client_gone);
-        let mut drain_until: Option<Instant> = None;
+        // Made once: the loop turns twice for each request.
+        let mut cut_short = std::pin::pin!(async {
+            tokio::select! {
+                () = stop => End::Stop,
+                () = client_gone => End::ClientGone,
+                () = writer.gone().cancelled() => End::ClientGone,
+            }
+        });
+        let announcer = tokio::spawn(announce_gaps(self.client.clone(), self.context.clone()));
+        let outlet = writer.outlet();
+        let mut drain = std::pin::pin!(None);
         let end = loop {
-            if drain_until.is_some() && self.is_idle() {
+            if drain.is_some() && self.is_idle() {
                 break End::Input;
             }
             tokio::select! {
-                inputs = input.next(), if drain_until.is_none() => match inputs {
+                inputs = input.next(), if drain.is_none() && !outlet.is_overfull() => match inputs {
                     Some(inputs) => self.take_all(inputs),
                     None => {
                         tracing::debug!(in_flight = self.in_flight.len(), "end of input");
-                        drain_until = Some(Instant::now() + self.context.settings.drain);
+                        drain.set(Some(tokio::time::sleep(self.context.settings.drain)));
                         self.refuse_questions();
                     }
                 },
@@ -173,17 +182,20 @@ impl Conversation {
                     let id = done.map_or_else(|error| error.id(), |(id, ())| id);
                     self.finished(id);
                 }
-                () = self.client.gap() => {
-                    let context = self.context.clone();
-                    self.tasks.spawn(async move { context.link.announce_changes().await });
-                }
-                () = sleep_until(drain_until) => break End::Input,
-                () = &mut stop => break End::Stop,
-                () = &mut client_gone => break End::ClientGone,
-                () = writer.gone().cancelled() => break End::ClientGone,
+                () = outlet.relieved(), if outlet.is_overfull() => {}
+                Some(()) = elapsed(drain.as_mut()), if drain.is_some() => break End::Input,
+                end = &mut cut_short => break end,
             }
         };
-        self.end(end, &writer).await;
+        announcer.abort();
+        match end {
+            // Told to stop during the last lines: the patience for them is over.
+            End::Input => tokio::select! {
+                () = self.end(end, &writer) => {}
+                _ = &mut cut_short => {}
+            },
+            end => self.end(end, &writer).await,
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -214,19 +226,37 @@ impl Conversation {
             match input {
                 Input::Line(line) => self.take_line(&line),
                 Input::Oversized { head, tail, length } => {
-                    let id = jsonrpc::peek_oversized_id(&head, &tail);
-                    let limit = self.context.settings.max_message;
-                    let what = format!(
-                        "the line has {length} bytes, more than the {limit} of `--max-message`, \
-                         and was not sent"
-                    );
-                    let failure = Failure::new(Class::NotSent, Cause::TooLarge, what)
-                        .hint("Send less at once, or raise `--max-message`.");
-                    let error = self.replies.unsent(&failure);
-                    self.replies.reject(&error, id.as_ref());
+                    self.take_oversized(jsonrpc::peek_oversized(&head, &tail), length);
                 }
             }
         }
+    }
+
+    /// Takes what is known of a message that was too long to keep.
+    fn take_oversized(&mut self, kind: Option<Kind>, length: u64) {
+        let limit = self.context.settings.max_message;
+        let what = format!(
+            "the line has {length} bytes, more than the {limit} of `--max-message`, and was not \
+             sent"
+        );
+        tracing::warn!("{what}");
+        let id = match kind {
+            // A notification is never answered.
+            Some(Kind::Notification) => return,
+            // The upstream waits for it.
+            Some(Kind::Response(id)) => {
+                if let Some(asker) = self.client.answered(&id) {
+                    let refusal = refusal(&id, "the client's answer was too long to pass on");
+                    self.tasks.spawn(request::answer_upstream(asker, refusal));
+                }
+                return;
+            }
+            Some(Kind::Request(id)) => Some(id),
+            None => None,
+        };
+        let failure = Failure::new(Class::NotSent, Cause::TooLarge, what)
+            .hint("Send less at once, or raise `--max-message`.");
+        self.replies.reject(&self.replies.unsent(&failure), id.as_ref());
     }
 
     fn take_line(&mut self, line: &Bytes) {
@@ -271,10 +301,12 @@ impl Conversation {
                 );
                 self.take_request(Waiting { message, reply });
             }
-            Kind::Response(id) => {
-                self.client.answered(id);
-                self.tasks.spawn(request::pass_on(self.context.clone(), message));
-            }
+            Kind::Response(id) => match self.client.answered(id) {
+                Some(asker) => {
+                    self.tasks.spawn(request::answer_upstream(asker, message));
+                }
+                None => tracing::debug!(%id, "an answer that nobody waits for is dropped"),
+            },
             Kind::Notification if message.method() == "notifications/cancelled" => {
                 self.cancel(&message);
             }
@@ -385,8 +417,10 @@ impl Conversation {
     }
 
     fn take_notification(&mut self, message: Message) {
-        if message.method() == "notifications/initialized" {
-            self.has_handshake = true;
+        if !self.has_handshake {
+            // There is nobody to tell before there is a session, and this does not begin one.
+            tracing::debug!(method = message.method(), "notification before initialize dropped");
+        } else if message.method() == "notifications/initialized" {
             let context = self.context.clone();
             let task = self.tasks.spawn(async move { context.link.initialized(message).await });
             self.barrier = Some(task.id());
@@ -426,7 +460,11 @@ impl Conversation {
         if self.forget_unsent(&id) {
             return;
         }
-        let Some(entry) = self.in_flight.values().find(|entry| entry.id.matches(&id)) else {
+        let Some(entry) = self
+            .in_flight
+            .values()
+            .find(|entry| entry.id.matches(&id) && !entry.cancelled.load(Ordering::Relaxed))
+        else {
             tracing::debug!(%id, "cancellation of an unknown request ignored");
             return;
         };
@@ -502,15 +540,22 @@ impl Conversation {
 
     /// Answers the upstream's questions in the place of a client that cannot any more.
     fn refuse_questions(&mut self) {
-        for refusal in self.client.close_input() {
-            self.tasks.spawn(request::pass_on(self.context.clone(), refusal));
+        for (refusal, asker) in self.client.close_input() {
+            self.tasks.spawn(request::answer_upstream(asker, refusal));
         }
     }
 }
 
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
+/// Waits for the timer, if there is one.
+async fn elapsed(timer: Pin<&mut Option<Sleep>>) -> Option<()> {
+    timer.as_pin_mut()?.await;
+    Some(())
+}
+
+/// Tells the client what may have changed each time that notifications may have been lost.
+async fn announce_gaps(client: Client, context: Arc<Context>) {
+    loop {
+        client.gap().await;
+        context.link.announce_changes().await;
     }
 }

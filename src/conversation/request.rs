@@ -13,13 +13,19 @@ use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::repeat::Repeatable;
 use crate::retry::Backoff;
-use crate::upstream::Request;
+use crate::upstream::{Request, Session};
 
 /// New sessions that one message may cause before its loss is taken for a refusal.
 const MAX_RECOVERIES: u32 = 2;
 
 /// Bound on telling the upstream that a request is not wanted any more.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bound on one attempt to pass a notification on, for which later ones wait.
+const NOTICE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Attempts to bring a client's answer to an upstream that cannot be reached.
+const ANSWER_ATTEMPTS: u32 = 5;
 
 /// What every task that speaks to the upstream needs.
 pub(super) struct Context {
@@ -45,12 +51,10 @@ pub(super) async fn answer(
         async move { live.session.exchange(request).await }
     });
     let outcome = match context.settings.max_time {
-        Some(limit) => tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
-            let url = &context.settings.url;
-            let what = format!("{url} did not answer within {} s", limit.as_secs_f64());
-            Err(Failure::new(Class::Ambiguous, Cause::TimedOut, what)
-                .hint("Raise `--max-time` if calls may take longer."))
-        }),
+        Some(limit) => match tokio::time::timeout(limit, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(carrier.out_of_time(limit)),
+        },
         None => exchange.await,
     };
     let attempts = carrier.attempts;
@@ -60,6 +64,7 @@ pub(super) async fn answer(
 /// Opens the link with the client's `initialize` and answers it.
 pub(super) async fn initialize(context: Arc<Context>, request: Request, reply: PendingReply) {
     let started = Instant::now();
+    tracing::debug!(wire_id = %request.wire_id, "request");
     let outcome = context.link.initialize(request.clone(), context.settings.start_timeout).await;
     finish(&context, &request, reply, outcome, 1, started).await;
 }
@@ -79,7 +84,8 @@ async fn finish(
                 context.link.remember(request);
                 context.repeatable.note(&request.message, &response);
             }
-            tracing::debug!(?elapsed, "answered");
+            let is_error = response.error().is_some();
+            tracing::debug!(?elapsed, is_error, "answered");
             let line = response.into_line(reply.id());
             return reply.send(line).await;
         }
@@ -107,15 +113,40 @@ async fn finish(
     reply.fail(&failure.to_error(&attempts)).await;
 }
 
-/// Brings a notification or a response to the upstream. Nobody waits for the outcome.
+/// Brings a notification to the upstream. Nobody waits for the outcome but the next notification.
 pub(super) async fn pass_on(context: Arc<Context>, message: Message) {
     let mut carrier = Carrier::new(&context, &message, Instant::now());
+    let url = &context.settings.url;
     let sent = carrier.carry(|live| {
         let message = &message;
-        async move { live.session.send(message).await }
+        async move {
+            let sending = live.session.send(message);
+            tokio::time::timeout(NOTICE_PATIENCE, sending).await.unwrap_or_else(|_| {
+                let what = format!("{url} does not take it");
+                Err(Failure::new(Class::Ambiguous, Cause::TimedOut, what))
+            })
+        }
     });
     if let Err(failure) = sent.await {
         tracing::warn!(method = message.method(), "not passed on: {}", failure.summary());
+    }
+}
+
+/// Brings a response to the session that asked for it, and to no other: in another session the
+/// same id may belong to another question.
+pub(super) async fn answer_upstream(session: Arc<dyn Session>, response: Message) {
+    let mut backoff = Backoff::default();
+    for _ in 0..ANSWER_ATTEMPTS {
+        match session.send(&response).await {
+            Ok(()) => return,
+            Err(failure) => {
+                tracing::warn!("an answer was not taken: {}", failure.summary());
+                if !matches!(failure.class, Class::NotSent | Class::Rejected) {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
     }
 }
 
@@ -146,6 +177,8 @@ struct Carrier<'a> {
     attempts: u32,
     recoveries: u32,
     backoff: Backoff,
+    /// What the latest attempt failed with, while the next one has not begun.
+    failed_with: Option<Failure>,
 }
 
 impl<'a> Carrier<'a> {
@@ -157,6 +190,7 @@ impl<'a> Carrier<'a> {
             attempts: 0,
             recoveries: 0,
             backoff: Backoff::default(),
+            failed_with: None,
         }
     }
 
@@ -169,11 +203,29 @@ impl<'a> Carrier<'a> {
         loop {
             let live = self.session().await?;
             self.attempts += 1;
+            self.failed_with = None;
             match attempt(live.clone()).await {
                 Ok(done) => return Ok(done),
                 Err(failure) => self.prepare_retry(failure, &live).await?,
             }
         }
+    }
+
+    /// The failure when `limit`, the time for the whole request, is up.
+    fn out_of_time(&self, limit: Duration) -> Failure {
+        let url = &self.context.settings.url;
+        let mut what = format!("{url} did not answer within {} s", limit.as_secs_f64());
+        let class = match &self.failed_with {
+            // Cut off in the middle of an attempt.
+            None if self.attempts > 0 => Class::Ambiguous,
+            None => Class::NotSent,
+            Some(failure) => {
+                what.push_str(&format!("; before that, {}", failure.what));
+                failure.class
+            }
+        };
+        Failure::new(class, Cause::TimedOut, what)
+            .hint("Raise `--max-time` if calls may take longer.")
     }
 
     async fn session(&mut self) -> Result<Arc<Live>, Failure> {
@@ -201,6 +253,7 @@ impl<'a> Carrier<'a> {
             self.context.link.lost(live);
             self.recoveries += 1;
             if self.recoveries <= MAX_RECOVERIES && self.context.settings.policy.enabled {
+                self.failed_with = Some(failure);
                 return Ok(());
             }
             return Err(failure);
@@ -210,11 +263,12 @@ impl<'a> Carrier<'a> {
             return Err(failure);
         }
         let delay = self.backoff.next_delay().max(failure.retry_after.unwrap_or_default());
-        if Instant::now() + delay > self.deadline {
+        if delay > self.deadline.saturating_duration_since(Instant::now()) {
             return Err(failure);
         }
         let seconds = delay.as_secs_f64();
         tracing::info!("{}; trying again in {seconds:.1} s", failure.summary());
+        self.failed_with = Some(failure);
         tokio::time::sleep(delay).await;
         Ok(())
     }

@@ -6,11 +6,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use tokio::sync::Notify;
 
 use super::client::timed_out;
 use super::failure;
 use super::sse::{Decoder, Event, TooLong};
 use crate::failure::{Cause, Class, Failure};
+
+/// Bytes read of the body of a refusal.
+const QUOTED: usize = 1024 * 1024;
 
 /// Time given to the rest of a stream whose answer has been read. A stream that ends in it leaves
 /// its connection for the next request.
@@ -88,11 +92,22 @@ impl Answer {
         Ok(body.freeze())
     }
 
+    /// Reads the beginning of a body that is only to be quoted, as far as it comes.
+    pub async fn beginning(mut self) -> Bytes {
+        let mut body = BytesMut::new();
+        while body.len() < QUOTED
+            && let Ok(Some(chunk)) = self.chunk().await
+        {
+            body.extend_from_slice(&chunk);
+        }
+        body.freeze()
+    }
+
     /// Reads the body as an event stream that may be silent for `idle_timeout`; `None` for a
     /// stream that only listens.
     pub fn events(self, idle_timeout: Option<Duration>) -> Events {
         let decoder = Decoder::new(self.max_body);
-        Events { answer: self, decoder, idle_timeout }
+        Events { answer: self, decoder, idle_timeout, life: None }
     }
 
     /// The request's own bound on silence.
@@ -124,6 +139,7 @@ pub struct Events {
     answer: Answer,
     decoder: Decoder,
     idle_timeout: Option<Duration>,
+    life: Option<Arc<Notify>>,
 }
 
 /// Why a stream gave no further event.
@@ -136,6 +152,11 @@ pub enum StreamBroke {
 }
 
 impl Events {
+    /// Notifies the waiters of `life` whenever anything comes, comments included.
+    pub fn notify_of_life(&mut self, life: Arc<Notify>) {
+        self.life = Some(life);
+    }
+
     /// Waits for the next event. Cancel safe.
     ///
     /// # Errors
@@ -158,7 +179,12 @@ impl Events {
                     .map_err(|_| StreamBroke::Failed(timed_out(&self.answer.url, patience)))?,
             };
             match chunk {
-                Ok(Some(chunk)) => self.decoder.push(&chunk),
+                Ok(Some(chunk)) => {
+                    if let Some(life) = &self.life {
+                        life.notify_waiters();
+                    }
+                    self.decoder.push(&chunk);
+                }
                 Ok(None) => return Err(StreamBroke::Ended),
                 Err(error) => {
                     let failure = failure::of_body(&error, &self.answer.url);

@@ -24,6 +24,10 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// Same-origin redirects (307, 308) followed for one request.
 const MAX_REDIRECTS: usize = 5;
 
+/// The variables in which `reqwest` looks for a proxy.
+pub(crate) const PROXY_VARIABLES: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
 /// How to reach an upstream.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
@@ -73,6 +77,7 @@ impl Endpoint {
 #[derive(Debug, Clone)]
 pub struct Http {
     client: reqwest::Client,
+    uses_proxy: bool,
     idle_timeout: Duration,
     max_body: usize,
 }
@@ -104,7 +109,11 @@ impl Http {
         let client = builder.build().map_err(|error| {
             format!("the HTTP client cannot be set up: {}", failure::root_cause(&error))
         })?;
-        Ok(Self { client, idle_timeout: settings.idle_timeout, max_body: settings.max_body })
+        let has_variable = |name| std::env::var(name).is_ok_and(|proxy| !proxy.is_empty());
+        let uses_proxy = settings.proxy.is_some()
+            || !is_loopback(upstream) && PROXY_VARIABLES.into_iter().any(has_variable);
+        let HttpSettings { idle_timeout, max_body, .. } = *settings;
+        Ok(Self { client, uses_proxy, idle_timeout, max_body })
     }
 
     /// Posts `body` and waits for the head of the answer.
@@ -148,7 +157,16 @@ impl Http {
             Ok(Ok(response)) => {
                 Ok(Answer::new(response, shown.clone(), self.idle_timeout, self.max_body))
             }
-            Ok(Err(error)) => Err(failure::of_request(&error, &endpoint.url)),
+            Ok(Err(error)) => {
+                let mut failure = failure::of_request(&error, &endpoint.url);
+                if self.uses_proxy && failure.class == Class::NotSent {
+                    let hint = failure.hint.get_or_insert_default();
+                    hint.push_str(
+                        " A proxy is in use (`--proxy` or HTTPS_PROXY): check its address as well.",
+                    );
+                }
+                Err(failure)
+            }
             Err(_) => Err(timed_out(shown, self.idle_timeout)),
         }
     }
@@ -200,7 +218,7 @@ fn tls(
     };
     let needs_trust = upstream.scheme() == "https"
         || settings.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https")
-        || ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        || PROXY_VARIABLES
             .iter()
             .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:")));
     Ok(if needs_trust {

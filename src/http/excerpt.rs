@@ -5,10 +5,13 @@ use super::charset::decode;
 /// Characters of the upstream's text that an error message may hold.
 const MAX_CHARACTERS: usize = 300;
 
+/// Bytes of a body that are looked at: what a page has to say stands near its beginning.
+const MAX_LOOKED_AT: usize = 64 * 1024;
+
 /// The gist of an error body: text without tags, on one line, shortened; empty when the body
 /// says nothing.
 pub(crate) fn excerpt(body: &[u8], content_type: Option<&str>) -> String {
-    let text = decode(body, content_type);
+    let text = decode(&body[..body.len().min(MAX_LOOKED_AT)], content_type);
     let start = text.trim_start();
     let is_markup = start.starts_with('<')
         || content_type.is_some_and(|content_type| content_type.contains("html"));
@@ -43,12 +46,16 @@ fn without_tags(page: &str) -> String {
         text.push_str(&rest[..start]);
         text.push(' ');
         rest = &rest[start..];
-        let lower = rest.get(..8).unwrap_or(rest).to_ascii_lowercase();
-        let end = if lower.starts_with("<script") {
+        let starts = |tag: &str| {
+            rest.as_bytes()
+                .get(..tag.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()))
+        };
+        let end = if starts("<script") {
             end_of(rest, "</script>")
-        } else if lower.starts_with("<style") {
+        } else if starts("<style") {
             end_of(rest, "</style>")
-        } else if lower.starts_with("<!--") {
+        } else if starts("<!--") {
             end_of(rest, "-->")
         } else {
             end_of(rest, ">")
@@ -69,11 +76,15 @@ fn without_tags(page: &str) -> String {
 
 /// The offset behind the first `mark` in `text`, whatever its case; the text's end without one.
 fn end_of(text: &str, mark: &str) -> usize {
-    text.to_ascii_lowercase().find(mark).map_or(text.len(), |at| at + mark.len())
+    let found = text
+        .as_bytes()
+        .windows(mark.len())
+        .position(|window| window.eq_ignore_ascii_case(mark.as_bytes()));
+    found.map_or(text.len(), |at| at + mark.len())
 }
 
 /// `text` on one line, without control characters, of at most [`MAX_CHARACTERS`].
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     let printable = text.replace(char::is_control, " ");
     let mut line = String::new();
     let mut left = MAX_CHARACTERS;
@@ -116,6 +127,12 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(excerpt(body.as_bytes(), None), expected);
         }
+    }
+
+    #[test]
+    fn a_huge_page_takes_no_time() {
+        let page = "<p>x</p><script>".repeat(1_000_000);
+        assert_eq!(excerpt(page.as_bytes(), Some("text/html")), "x");
     }
 
     #[test]

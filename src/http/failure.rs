@@ -73,7 +73,7 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
         let what = format!("could not connect to {shown}: {why}");
         Failure::new(Class::NotSent, Cause::Unreachable, what)
     };
-    if text("proxy authentication required") {
+    if text("proxy authentication required") || text("proxy authorization required") {
         let mut failure = failure("the proxy wants a user name and password").hint(
             "Give them in the proxy's URL: `--proxy http://USER:PASSWORD@HOST:PORT`, or in \
              MCPLINE_PROXY.",

@@ -9,7 +9,7 @@ mod failure;
 pub mod sse;
 
 pub use body::{Answer, Events, StreamBroke};
-pub(crate) use client::timed_out;
 pub use client::{Endpoint, Http, HttpSettings, Tls};
+pub(crate) use client::{PROXY_VARIABLES, timed_out};
 pub(crate) use excerpt::excerpt;
 pub use failure::refused;

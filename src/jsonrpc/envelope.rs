@@ -24,7 +24,12 @@ pub(super) struct Members<'a> {
 #[derive(Debug)]
 pub(super) enum NoEnvelope {
     /// The text is not JSON.
-    NotJson(serde_json::Error),
+    NotJson {
+        /// The reason in words.
+        why: String,
+        /// The text ends too early.
+        breaks_off: bool,
+    },
     /// The text is JSON, but not an object, or one with the same member twice.
     NotAnObject(String),
 }
@@ -34,19 +39,32 @@ pub(super) fn members(text: &str) -> Result<Members<'_>, NoEnvelope> {
     serde_json::from_str(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => match serde_json::from_str::<IgnoredAny>(text) {
             // The reader stopped at the first thing that did not fit; what follows may be broken.
-            Err(error) => NoEnvelope::NotJson(error),
+            Err(error) => not_json(&error),
             Ok(_) => NoEnvelope::NotAnObject(without_position(&error)),
         },
-        _ => NoEnvelope::NotJson(error),
+        _ => not_json(&error),
     })
+}
+
+/// The text is not JSON, in the parser's words.
+pub(super) fn not_json(error: &serde_json::Error) -> NoEnvelope {
+    NoEnvelope::NotJson { why: brief(&error.to_string()), breaks_off: error.is_eof() }
+}
+
+/// Characters of a parser's complaint that are passed on: it may quote all that it has read.
+const MAX_COMPLAINT: usize = 200;
+
+fn brief(text: &str) -> String {
+    let mut brief: String = text.chars().take(MAX_COMPLAINT).collect();
+    if brief.len() < text.len() {
+        brief.push('…');
+    }
+    brief
 }
 
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    brief(text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]))
 }
 
 /// Removes the line breaks of `text`, which must be valid JSON: there a raw line break can only
@@ -160,8 +178,8 @@ mod tests {
 
     #[test]
     fn broken_json_is_told_from_a_wrong_shape() {
-        assert!(matches!(members("[1,2"), Err(NoEnvelope::NotJson(_))));
-        assert!(matches!(members("42 x"), Err(NoEnvelope::NotJson(_))));
+        assert!(matches!(members("[1,2"), Err(NoEnvelope::NotJson { .. })));
+        assert!(matches!(members("42 x"), Err(NoEnvelope::NotJson { .. })));
         assert!(matches!(members("42"), Err(NoEnvelope::NotAnObject(_))));
         assert!(matches!(members(r#"{"id":1,"id":2}"#), Err(NoEnvelope::NotAnObject(_))));
     }

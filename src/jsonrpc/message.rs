@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::envelope::{Members, NoEnvelope, members, one_line};
+use super::envelope::{Members, NoEnvelope, members, not_json, one_line};
 use super::{ErrorObject, INVALID_REQUEST, PARSE_ERROR, RequestId};
 
 /// What a message is (JSON-RPC 2.0 sections 4 and 5).
@@ -159,7 +159,8 @@ pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
         let members = members(text).map_err(refuse)?;
         return message(line, &members).map(Parsed::One);
     }
-    let batch: Vec<&RawValue> = serde_json::from_str(text).map_err(Rejection::not_json)?;
+    let batch: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|error| refuse(not_json(&error)))?;
     if batch.is_empty() {
         return Err(Rejection::invalid(None, "the batch is empty"));
     }
@@ -172,7 +173,7 @@ pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
 
 fn refuse(reason: NoEnvelope) -> Rejection {
     match reason {
-        NoEnvelope::NotJson(error) => Rejection::not_json(error),
+        NoEnvelope::NotJson { why, .. } => Rejection::not_json(why),
         NoEnvelope::NotAnObject(why) => Rejection::invalid(None, &why),
     }
 }
@@ -221,29 +222,37 @@ pub(super) fn message_from_upstream(text: &Bytes, members: &Members<'_>) -> Opti
     message(text, members).ok()
 }
 
-/// Finds the id of a request of which only the beginning and the end are known, because the line
-/// was too long to keep. `None` when there is no telling, or when it is not a request.
+/// Finds out what a message is of which only the beginning and the end are known, because the
+/// line was too long to keep. `None` when there is no telling.
 ///
-/// Clients write the id either in front of `params` or as the last member.
-pub fn peek_oversized_id(head: &[u8], tail: &[u8]) -> Option<RequestId> {
+/// Clients write the id either in front of the long member or as the last one.
+pub fn peek_oversized(head: &[u8], tail: &[u8]) -> Option<Kind> {
     #[derive(serde::Deserialize)]
     struct Start<'a> {
         #[serde(borrow)]
         id: Option<&'a RawValue>,
         method: Option<&'a RawValue>,
     }
-    // The long member is cut off and the object closed, so that the reader sees what came before.
-    let start = cut_before_long_member(head)?;
+    let (start, cut_member) = cut_before_long_member(head)?;
     let Start { id, method } = serde_json::from_str(&start).ok()?;
-    method?;
     let id = id.map(|raw| Bytes::copy_from_slice(raw.get().as_bytes()));
-    RequestId::from_json(id.or_else(|| trailing_id(tail))?)
+    let id = id.or_else(|| trailing_id(tail)).and_then(RequestId::from_json);
+    match (method, id) {
+        (Some(_), Some(id)) => Some(Kind::Request(id)),
+        (Some(_), None) => Some(Kind::Notification),
+        (None, Some(id)) if cut_member == "result" || cut_member == "error" => {
+            Some(Kind::Response(id))
+        }
+        (None, _) => None,
+    }
 }
 
-/// The members of the object at the start of `head` that are complete, as an object.
-fn cut_before_long_member(head: &[u8]) -> Option<String> {
+/// The members of the object at the start of `head` that are complete, as an object, and the name
+/// of the member in which `head` ends.
+fn cut_before_long_member(head: &[u8]) -> Option<(String, String)> {
     let text = String::from_utf8_lossy(head);
-    let (mut depth, mut in_string, mut escaped, mut end) = (0_usize, false, false, None);
+    let text = text.trim_start().strip_prefix('{')?;
+    let (mut depth, mut in_string, mut escaped, mut end) = (1_usize, false, false, 0);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,
@@ -252,11 +261,12 @@ fn cut_before_long_member(head: &[u8]) -> Option<String> {
             _ if in_string => {}
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
-            b',' if depth == 1 => end = Some(at),
+            b',' if depth == 1 => end = at,
             _ => {}
         }
     }
-    Some(format!("{}}}", &text[..end?]))
+    let rest = text[end..].trim_start_matches(',').trim_start().strip_prefix('"')?;
+    Some((format!("{{{}}}", &text[..end]), rest.split('"').next()?.to_owned()))
 }
 
 /// The id when it is the last member of the object that `tail` ends: the text before the closing
@@ -359,23 +369,31 @@ mod tests {
     }
 
     #[test]
-    fn the_id_of_an_oversized_request_is_found_at_either_end() {
-        let cases: [(&str, &str, Option<&str>); 7] = [
-            (r#"{"jsonrpc":"2.0","id":5,"method":"m","params":{"a":"xx"#, r#"xx"}}"#, Some("5")),
-            (r#"{"method":"m","params":{"a":"xx"#, r#"xx"},"jsonrpc":"2.0","id":4}"#, Some("4")),
+    fn what_an_oversized_message_is_shows_at_its_ends() {
+        let cases = [
+            (r#"{"jsonrpc":"2.0","id":5,"method":"m","params":{"a":"xx"#, r#"xx"}}"#, "request 5"),
+            (r#"{"method":"m","params":{"a":"xx"#, r#"xx"},"jsonrpc":"2.0","id":4}"#, "request 4"),
             (
                 r#"{"jsonrpc":"2.0","method":"m","params":{"a"#,
                 r#"xx"}, "id" : "b" }"#,
-                Some("\"b\""),
+                "request \"b\"",
             ),
-            (r#"{"method":"m","id":6,"params":{"id":7,"a":"xx"#, r#"","id":8}}"#, Some("6")),
-            (r#"{"jsonrpc":"2.0","id":5,"result":{"a":"xx"#, r#"xx"}}"#, None),
-            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"xx","id":8}}"#, None),
-            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"\"id\":8}"#, None),
+            (r#"{"method":"m","id":6,"params":{"id":7,"a":"xx"#, r#"","id":8}}"#, "request 6"),
+            (r#"{"jsonrpc":"2.0","id":5,"result":{"a":"xx"#, r#"xx"}}"#, "response 5"),
+            (r#"{"result":{"a":"xx"#, r#"xx"},"id":5,"jsonrpc":"2.0"}"#, "response 5"),
+            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"xx","id":8}}"#, "notification"),
+            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"\"id\":8}"#, "notification"),
+            (r#"{"params":{"a":"xx"#, r#"xx"},"method":"m","id":4}"#, "?"),
+            (r#"["xx"#, r#"xx"]"#, "?"),
         ];
-        for (head, tail, id) in cases {
-            let seen = peek_oversized_id(head.as_bytes(), tail.as_bytes());
-            assert_eq!(seen.map(|id| id.to_string()).as_deref(), id, "{head} … {tail}");
+        for (head, tail, expected) in cases {
+            let seen = match peek_oversized(head.as_bytes(), tail.as_bytes()) {
+                Some(Kind::Request(id)) => format!("request {id}"),
+                Some(Kind::Response(id)) => format!("response {id}"),
+                Some(Kind::Notification) => "notification".to_owned(),
+                None => "?".to_owned(),
+            };
+            assert_eq!(seen, expected, "{head} … {tail}");
         }
     }
 

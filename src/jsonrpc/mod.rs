@@ -14,5 +14,5 @@ pub use envelope::one_line;
 pub use error::{ErrorObject, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR};
 pub use id::RequestId;
 pub(crate) use message::to_json;
-pub use message::{Kind, Message, Parsed, Rejection, from_client, peek_oversized_id};
+pub use message::{Kind, Message, Parsed, Rejection, from_client, peek_oversized};
 pub use response::{FromUpstream, Line, Response, Unusable, from_upstream};

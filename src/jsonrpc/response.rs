@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::envelope::{Members, NoEnvelope, members, one_line};
+use super::envelope::{Members, NoEnvelope, members, not_json, one_line};
 use super::message::{message_from_upstream, offset_in};
 use super::{Message, RequestId};
 
@@ -143,7 +143,7 @@ pub fn from_upstream(text: &Bytes) -> Result<Vec<FromUpstream>, Unusable> {
         return Ok(vec![classify(text, &members)?]);
     }
     let batch: Vec<&RawValue> =
-        serde_json::from_str(trimmed).map_err(|error| describe(NoEnvelope::NotJson(error)))?;
+        serde_json::from_str(trimmed).map_err(|error| describe(not_json(&error)))?;
     batch
         .into_iter()
         .map(|raw| {
@@ -154,8 +154,8 @@ pub fn from_upstream(text: &Bytes) -> Result<Vec<FromUpstream>, Unusable> {
 
 fn describe(reason: NoEnvelope) -> Unusable {
     Unusable(match reason {
-        NoEnvelope::NotJson(error) if error.is_eof() => format!("the JSON breaks off: {error}"),
-        NoEnvelope::NotJson(error) => format!("it is not JSON: {error}"),
+        NoEnvelope::NotJson { why, breaks_off: true } => format!("the JSON breaks off: {why}"),
+        NoEnvelope::NotJson { why, .. } => format!("it is not JSON: {why}"),
         NoEnvelope::NotAnObject(why) => format!("it is not JSON-RPC: {why}"),
     })
 }

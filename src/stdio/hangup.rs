@@ -27,8 +27,8 @@ mod unix {
         // and readiness would wake us each time that the client has read something.
         let watcher = thread::Builder::new().name("hangup".to_owned()).spawn(move || {
             let stdout = std::io::stdout();
-            // An error or a hang-up is reported though not asked for.
-            let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+            // POSIX reports a hang-up though not asked for; macOS wants to be asked for something.
+            let mut watched = [PollFd::new(&stdout, PollFlags::HUP)];
             while let Err(Errno::INTR) = poll(&mut watched, None) {}
             let gone = watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
             if gone {

@@ -100,9 +100,10 @@ fn read_on_thread(max_line: usize) -> io::Result<mpsc::Receiver<Vec<Input>>> {
 #[cfg(unix)]
 mod unix {
     use std::io;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream as StdUnixStream;
 
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstat};
     use tokio::net::UnixStream;
     use tokio::net::unix::pipe;
 
@@ -112,6 +113,9 @@ mod unix {
     /// not block: only who inherits this very end of it could notice, and terminals and files,
     /// which are commonly shared, are left to the thread.
     pub(super) struct Direct {
+        /// Stdin itself, to put back how it was.
+        stdin: OwnedFd,
+        was: OFlags,
         stream: Stream,
         splitter: LineSplitter,
         chunk: Vec<u8>,
@@ -127,6 +131,12 @@ mod unix {
         /// Takes over stdin; `None` when it is something else.
         pub(super) fn open(max_line: usize) -> Option<Self> {
             let stdin = || io::stdin().as_fd().try_clone_to_owned().ok();
+            // One socket for both, as some super-servers have it: writing must block.
+            let (input, output) = (fstat(io::stdin()).ok()?, fstat(io::stdout()).ok()?);
+            if (input.st_dev, input.st_ino) == (output.st_dev, output.st_ino) {
+                return None;
+            }
+            let was = fcntl_getfl(io::stdin()).ok()?;
             let stream = if let Ok(pipe) = pipe::Receiver::from_owned_fd(stdin()?) {
                 Stream::Pipe(pipe)
             } else {
@@ -137,7 +147,8 @@ mod unix {
                 Stream::Socket(UnixStream::from_std(socket).ok()?)
             };
             let splitter = LineSplitter::new(max_line);
-            Some(Self { stream, splitter, chunk: vec![0; CHUNK], has_ended: false })
+            let chunk = vec![0; CHUNK];
+            Some(Self { stdin: stdin()?, was, stream, splitter, chunk, has_ended: false })
         }
 
         pub(super) async fn next(&mut self) -> Option<Vec<Input>> {
@@ -165,6 +176,13 @@ mod unix {
                 }
             }
             None
+        }
+    }
+
+    impl Drop for Direct {
+        fn drop(&mut self) {
+            // Whoever reads the same pipe after us expects it to block.
+            let _ = fcntl_setfl(&self.stdin, self.was);
         }
     }
 }

@@ -6,10 +6,11 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::jsonrpc::Line;
@@ -27,6 +28,8 @@ const LONG: usize = 256 * 1024;
 enum Command {
     /// A line, and how many bytes of [`MAX_WAITING`] it holds.
     Write(Line, usize),
+    /// A line that was queued without room, and its size in bytes.
+    WriteNow(Line, usize),
     /// Everything before this has been written.
     Flush(oneshot::Sender<()>),
 }
@@ -36,6 +39,14 @@ enum Command {
 pub struct Outlet {
     commands: mpsc::UnboundedSender<Command>,
     room: Arc<Semaphore>,
+    unbounded: Arc<Unbounded>,
+}
+
+/// What has been queued without asking for room.
+#[derive(Default)]
+struct Unbounded {
+    bytes: AtomicUsize,
+    relieved: Notify,
 }
 
 impl Outlet {
@@ -52,9 +63,25 @@ impl Outlet {
         }
     }
 
-    /// Queues `line` without waiting, for short lines that must not be lost.
+    /// Queues `line` without waiting, for short lines that must not be lost. Whoever causes them
+    /// must heed [`Outlet::is_overfull`].
     pub fn write_now(&self, line: Line) {
-        self.queue(Command::Write(line, 0));
+        let size = line.len();
+        self.unbounded.bytes.fetch_add(size, Ordering::Relaxed);
+        self.queue(Command::WriteNow(line, size));
+    }
+
+    /// Whether more has been queued by [`Outlet::write_now`] than the client may be behind.
+    pub fn is_overfull(&self) -> bool {
+        self.unbounded.bytes.load(Ordering::Relaxed) > MAX_WAITING
+    }
+
+    /// Waits until [`Outlet::is_overfull`] is worth asking again.
+    pub async fn relieved(&self) {
+        let relieved = self.unbounded.relieved.notified();
+        if self.is_overfull() {
+            relieved.await;
+        }
     }
 
     fn queue(&self, command: Command) {
@@ -76,12 +103,14 @@ impl Writer {
     /// The thread cannot be started.
     pub fn open() -> io::Result<Self> {
         let (commands, receiver) = mpsc::unbounded_channel();
-        let outlet = Outlet { commands, room: Arc::new(Semaphore::new(MAX_WAITING)) };
+        let room = Arc::new(Semaphore::new(MAX_WAITING));
+        let outlet = Outlet { commands, room, unbounded: Arc::default() };
         let writer = Self { outlet, gone: CancellationToken::new() };
-        let (room, gone) = (writer.outlet.room.clone(), writer.gone.clone());
+        let Outlet { room, unbounded, .. } = writer.outlet();
+        let gone = writer.gone.clone();
         let thread = start_thread()?;
         tokio::spawn(async move {
-            if let Err(error) = write(receiver, &room, &thread).await {
+            if let Err(error) = write(receiver, &room, &unbounded, &thread).await {
                 tracing::info!("standard output is closed: {error}");
                 gone.cancel();
                 // Whoever waits for room must not wait for ever.
@@ -117,6 +146,8 @@ struct Gathered {
     bytes: usize,
     /// Bytes of [`MAX_WAITING`] to give back.
     room: usize,
+    /// Bytes of [`Unbounded`] to give back.
+    unbounded: usize,
     flushed: Vec<oneshot::Sender<()>>,
 }
 
@@ -128,6 +159,11 @@ impl Gathered {
                 self.room += room;
                 self.lines.push(line);
             }
+            Command::WriteNow(line, size) => {
+                self.bytes += line.len() + 1;
+                self.unbounded += size;
+                self.lines.push(line);
+            }
             Command::Flush(done) => self.flushed.push(done),
         }
     }
@@ -136,6 +172,7 @@ impl Gathered {
 async fn write(
     mut commands: mpsc::UnboundedReceiver<Command>,
     room: &Semaphore,
+    unbounded: &Unbounded,
     thread: &mpsc::UnboundedSender<Job>,
 ) -> io::Result<()> {
     let mut stdout = stdout()?;
@@ -148,7 +185,7 @@ async fn write(
         {
             gathered.add(command);
         }
-        let Gathered { lines, bytes, room: freed, flushed } = gathered;
+        let Gathered { lines, bytes, room: freed, unbounded: relieved, flushed } = gathered;
         if takes_at_once(bytes) {
             write_lines(&mut stdout, &lines)?;
         } else {
@@ -158,6 +195,10 @@ async fn write(
             written.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
         }
         room.add_permits(freed);
+        if relieved > 0 {
+            unbounded.bytes.fetch_sub(relieved, Ordering::Relaxed);
+            unbounded.relieved.notify_waiters();
+        }
         for done in flushed {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());
@@ -192,9 +233,37 @@ fn start_thread() -> io::Result<mpsc::UnboundedSender<Job>> {
 /// Stdout without the standard library's line buffer, which looks for line feeds in all that is
 /// written.
 #[cfg(unix)]
-fn stdout() -> io::Result<std::fs::File> {
+fn stdout() -> io::Result<unix::Stdout> {
     use std::os::fd::AsFd;
-    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+    Ok(unix::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into()))
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::File;
+    use std::io::{self, Write};
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    /// Blocks even if whoever shares stdout has made it non-blocking.
+    pub(super) struct Stdout(pub(super) File);
+
+    impl Write for Stdout {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            loop {
+                match self.0.write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
 }
 
 /// Stdout as the standard library has it: on a console it translates UTF-8.

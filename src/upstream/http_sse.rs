@@ -3,20 +3,26 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, deliver, post_headers, stream_headers, unusable,
+    Opened, Pending, Request, Session, Upstream, deliver, names_session, post_headers,
+    stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Endpoint, Events, Http, StreamBroke};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, from_upstream};
 use crate::redact;
+
+/// Bound on the wait for the `endpoint` event, which servers send at once.
+const ENDPOINT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// An MCP server on HTTP+SSE.
 pub(super) struct HttpSse {
@@ -38,7 +44,7 @@ impl HttpSse {
         let url = answer.url().clone();
         if !answer.status().is_success() {
             let (status, headers) = (answer.status(), answer.headers().clone());
-            let body = answer.bytes().await.unwrap_or_default();
+            let body = answer.beginning().await;
             return Err(http::refused(status, &headers, &body, &url));
         }
         if !answer.is_event_stream() {
@@ -46,7 +52,8 @@ impl HttpSse {
         }
         let patience = answer.idle_timeout();
         let mut events = answer.events(None);
-        let endpoint = tokio::time::timeout(patience, self.endpoint(&mut events, &url));
+        let endpoint_patience = patience.min(ENDPOINT_PATIENCE);
+        let endpoint = tokio::time::timeout(endpoint_patience, self.endpoint(&mut events, &url));
         let endpoint = endpoint.await.map_err(|_| no_endpoint(&url, "none came in time"))??;
         let session = HttpSseSession {
             http: self.http.clone(),
@@ -62,8 +69,12 @@ impl HttpSse {
         session.clone().read_in_background(events);
         let response = match session.exchange(initialize).await {
             Ok(response) => response,
-            Err(failure) => {
+            Err(mut failure) => {
                 session.ended.cancel();
+                // There was no session to lose: the endpoint is not where the stream says.
+                if failure.class == Class::SessionLost {
+                    failure.class = Class::Final;
+                }
                 return Err(failure);
             }
         };
@@ -125,10 +136,10 @@ struct HttpSseSession {
     stream_url: Arc<str>,
     headers: HeaderMap,
     /// Bound on the time without an event while a request waits.
-    patience: std::time::Duration,
+    patience: Duration,
     client: Client,
     waiting: Arc<Mutex<WaitingState>>,
-    /// Notified at each event.
+    /// Notified whenever anything comes on the stream.
     life: Arc<Notify>,
     ended: CancellationToken,
 }
@@ -146,7 +157,8 @@ impl HttpSseSession {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read_in_background(self, events: Events) {
+    fn read_in_background(self, mut events: Events) {
+        events.notify_of_life(self.life.clone());
         tokio::spawn(async move {
             let ended = self.ended.clone();
             ended.run_until_cancelled(self.read(events)).await;
@@ -159,10 +171,7 @@ impl HttpSseSession {
     async fn read(&self, mut events: Events) {
         let broke = loop {
             match events.next().await {
-                Ok(event) => {
-                    self.life.notify_waiters();
-                    self.take_event(event).await;
-                }
+                Ok(event) => self.take_event(event).await,
                 Err(broke) => break broke,
             }
         };
@@ -180,7 +189,9 @@ impl HttpSseSession {
         });
         for message in messages {
             match message {
-                FromUpstream::Message(message) => deliver(message, self, &self.client).await,
+                FromUpstream::Message(message) => {
+                    deliver(message, Arc::new(self.clone()), &self.client).await;
+                }
                 FromUpstream::Response(response) => self.hand_over(response),
             }
         }
@@ -188,19 +199,12 @@ impl HttpSseSession {
 
     /// Gives `response` to whoever waits for it. A second copy finds nobody, and is dropped.
     fn hand_over(&self, response: Response) {
-        let Some(id) = response.id() else {
-            tracing::warn!("response without an id dropped");
-            return;
-        };
         let mut waiting = self.waiting();
-        let Some(waiting) = &mut waiting.0 else {
-            return;
-        };
-        let key = waiting.keys().find(|key| key.is_echoed_by(&id)).cloned();
-        match key.and_then(|key| waiting.remove(&key)) {
+        let Some(waiting) = &mut waiting.0 else { return };
+        match awaited(waiting, &response).and_then(|key| waiting.remove(&key)) {
             // A waiter that has given up meanwhile has told its client so.
             Some(waiter) => drop(waiter.send(response)),
-            None => tracing::debug!(%id, "response that nobody waits for dropped"),
+            None => tracing::debug!(id = ?response.id(), "response that nobody waits for dropped"),
         }
     }
 
@@ -211,12 +215,11 @@ impl HttpSseSession {
         if answer.status().is_success() {
             return answer.bytes().await;
         }
-        let body = answer.bytes().await.unwrap_or_default();
+        let body = answer.beginning().await;
         let mut failure = http::refused(status, &headers, &body, &url);
         failure.what.push_str(&format!(" (the endpoint of {})", self.stream_url));
-        let names_session =
-            || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("session");
-        if status == 404 || (matches!(status.as_u16(), 400 | 410) && names_session()) {
+        let is_gone = matches!(status.as_u16(), 404 | 410);
+        if is_gone || (status == StatusCode::BAD_REQUEST && names_session(&body)) {
             failure.class = Class::SessionLost;
         }
         Err(failure)
@@ -233,10 +236,15 @@ impl HttpSseSession {
             Ok(body) => {
                 // Most servers answer on the stream alone, some in the body, some in both.
                 for message in from_upstream(&body).unwrap_or_default() {
-                    if let FromUpstream::Response(response) = message
-                        && !response.has_no_id()
-                    {
-                        self.hand_over(response);
+                    match message {
+                        // The body belongs to this request whatever its id.
+                        FromUpstream::Response(response) if response.has_no_id() => {
+                            if response.error().is_some() {
+                                return Ok(response);
+                            }
+                        }
+                        FromUpstream::Response(response) => self.hand_over(response),
+                        FromUpstream::Message(_) => {}
                     }
                 }
             }
@@ -267,6 +275,27 @@ impl HttpSseSession {
              server's log.",
         )
     }
+}
+
+/// The request that `response` answers: the one with this very id, else one whose id means the
+/// same, else the only one that it can be meant for.
+fn awaited<T>(waiting: &HashMap<RequestId, T>, response: &Response) -> Option<RequestId> {
+    let only = |mut candidates: Vec<&RequestId>| match candidates.len() {
+        1 => candidates.pop().cloned(),
+        _ => None,
+    };
+    let Some(id) = response.id() else {
+        // An error without an id: the server could not read what it was sent.
+        return response.error().and_then(|_| only(waiting.keys().collect()));
+    };
+    if waiting.contains_key(&id) {
+        return Some(id);
+    }
+    waiting
+        .keys()
+        .find(|key| key.matches(&id))
+        .cloned()
+        .or_else(|| only(waiting.keys().filter(|key| key.is_echoed_by(&id)).collect()))
 }
 
 /// Forgets a request when its exchange ends in whatever way.

@@ -25,6 +25,27 @@ use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_
 /// A future that a kind returns.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What servers write when they do not know a session, in small letters. The bare word is too
+/// common: a cash register has sessions too.
+const SESSION_UNKNOWN: [&str; 9] = [
+    "session id",
+    "session-id",
+    "sessionid",
+    "session not found",
+    "session expired",
+    "session has expired",
+    "unknown session",
+    "invalid session",
+    "not initialized",
+];
+
+/// Whether the body of a refusal says that the session is not known.
+fn names_session(body: &[u8]) -> bool {
+    let body = &body[..body.len().min(4096)];
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    SESSION_UNKNOWN.iter().any(|phrase| text.contains(phrase))
+}
+
 /// How an upstream is reached (`--kind`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -118,7 +139,7 @@ impl Request {
     async fn answer_in(
         &self,
         answer: Answer,
-        session: &dyn Session,
+        session: &Arc<dyn Session>,
         client: &Client,
     ) -> Result<Response, Failure> {
         let (url, status) = (answer.url().clone(), answer.status());
@@ -132,22 +153,27 @@ impl Request {
             let kind = content_type.as_deref().unwrap_or("no content type");
             unusable(format!("the answer of {url} ({kind}) cannot be used: {why}; it says: {said}"))
         })?;
-        let mut other = None;
+        let (mut answer, mut other) = (None, None);
         for message in messages {
             match message {
-                FromUpstream::Message(message) => deliver(message, session, client).await,
-                FromUpstream::Response(response) if self.is_answered_by(&response) => {
-                    return Ok(response);
+                FromUpstream::Message(message) => deliver(message, session.clone(), client).await,
+                FromUpstream::Response(response) => {
+                    if answer.is_none() && self.is_answered_by(&response) {
+                        answer = Some(response);
+                    } else {
+                        other = response.id();
+                    }
                 }
-                FromUpstream::Response(response) => other = response.id(),
             }
         }
-        Err(unusable(match other {
-            Some(id) => {
-                format!("{url} answered another request ({id} in place of {})", self.wire_id)
-            }
-            None => format!("the answer of {url} holds no response"),
-        }))
+        answer.ok_or_else(|| {
+            unusable(match other {
+                Some(id) => {
+                    format!("{url} answered another request ({id} in place of {})", self.wire_id)
+                }
+                None => format!("the answer of {url} holds no response"),
+            })
+        })
     }
 }
 
@@ -159,9 +185,9 @@ fn unusable(what: String) -> Failure {
 
 /// Delivers what the upstream sent of its own accord, and sends back the refusal of a question
 /// that nobody can answer any more.
-async fn deliver(message: Message, session: &dyn Session, client: &Client) {
+async fn deliver(message: Message, session: Arc<dyn Session>, client: &Client) {
     tracing::debug!(method = message.method(), "upstream sends");
-    if let Some(refusal) = client.deliver(message).await
+    if let Some(refusal) = client.deliver(message, session.clone()).await
         && let Err(failure) = session.send(&refusal).await
     {
         tracing::debug!("refusing the upstream's request failed: {}", failure.summary());

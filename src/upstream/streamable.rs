@@ -5,18 +5,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, deliver, post_headers, stream_headers, unusable,
+    Opened, Pending, Request, Session, Upstream, deliver, names_session, post_headers,
+    stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Endpoint, Http, StreamBroke};
-use crate::jsonrpc::{FromUpstream, METHOD_NOT_FOUND, Message, Response, Unusable, from_upstream};
+use crate::jsonrpc::{FromUpstream, Message, Response, Unusable, from_upstream};
 use crate::retry::Backoff;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -28,6 +31,15 @@ const MAX_FAILED_RESUMPTIONS: u32 = 5;
 
 /// The wait before a stream is opened again when the upstream named none.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
+
+/// The shortest wait before a stream is opened again, whatever the upstream asks for.
+const MIN_RETRY: Duration = Duration::from_millis(100);
+
+/// The longest wait before the standalone stream is opened again.
+const MAX_LISTEN_WAIT: Duration = Duration::from_mins(1);
+
+/// A standalone stream that was open for this long was a stream.
+const LIVED: Duration = Duration::from_secs(10);
 
 /// An MCP server on Streamable HTTP.
 pub(super) struct Streamable {
@@ -134,6 +146,11 @@ struct StreamableSession {
 }
 
 impl StreamableSession {
+    /// This session, for whoever has to answer in it.
+    fn handle(&self) -> Arc<dyn Session> {
+        Arc::new(self.clone())
+    }
+
     fn add_header(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.post_headers.insert(name, value.clone());
         self.stream_headers.insert(name, value.clone());
@@ -146,17 +163,14 @@ impl StreamableSession {
         if answer.status().is_success() {
             return Ok(answer);
         }
-        let mut refusal = self.refusal(answer).await;
-        // Only an error that answers this very request may stand for the failure.
-        refusal.answer = refusal.answer.filter(|answer| request.is_answered_by(answer));
-        Err(refusal)
+        Err(self.refusal(answer, Some(request)).await)
     }
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
         let headers = self.post_headers.clone();
         let answer = self.http.post(&self.endpoint, headers, message.text().clone()).await?;
         if !answer.status().is_success() {
-            return Err(self.refusal(answer).await);
+            return Err(self.refusal(answer, None).await);
         }
         if answer.is_event_stream() {
             answer.events(None).finish();
@@ -167,23 +181,20 @@ impl StreamableSession {
         Ok(())
     }
 
-    /// The failure for an answer that is no success.
-    async fn refusal(&self, answer: Answer) -> Failure {
+    /// The failure for an answer that is no success, to `request` if it was one.
+    async fn refusal(&self, answer: Answer, request: Option<&Request>) -> Failure {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let url = answer.url().clone();
-        let body = answer.bytes().await.unwrap_or_default();
+        let body = answer.beginning().await;
         let mut failure = http::refused(status, &headers, &body, &url);
-        let own_error = from_upstream(&body).ok().and_then(|mut messages| {
-            match (messages.pop()?, messages.is_empty()) {
-                (FromUpstream::Response(response), true) if response.error().is_some() => {
-                    Some(response)
-                }
-                _ => None,
-            }
-        });
-        if self.has_session && is_session_gone(status, &body, own_error.as_ref()) {
+        let own_error = own_error(&body, request);
+        // An error with the request's own id comes from a server that knew what it was asked.
+        let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
+        if self.has_session && is_session_gone(status, &body, knew) {
             failure.class = Class::SessionLost;
-        } else if failure.class == Class::Final && status != StatusCode::UNAUTHORIZED {
+        }
+        let says_it_better = failure.class == Class::Final && status != StatusCode::UNAUTHORIZED;
+        if says_it_better || failure.class == Class::SessionLost {
             failure.answer = own_error.map(Box::new);
         }
         failure
@@ -194,7 +205,7 @@ impl StreamableSession {
         if answer.is_event_stream() {
             return self.read_stream(answer, request).await;
         }
-        request.answer_in(answer, self, &self.client).await
+        request.answer_in(answer, &self.handle(), &self.client).await
     }
 
     /// Reads events until the response to `request` comes, resuming the stream where it breaks
@@ -204,20 +215,26 @@ impl StreamableSession {
         let patience = answer.idle_timeout();
         let mut events = answer.events(Some(patience));
         let mut resume_from: Option<String> = None;
+        let mut last_life = Instant::now();
+        let mut backoff = Backoff::default();
+        // Set while nothing has come since the stream was last opened again.
+        let mut is_fruitless = false;
         let mut garbage = None;
         loop {
             let broke = match events.next().await {
-                Ok(event) => match self.take_event(event, Some(request)).await {
-                    Ok(Some(response)) => {
-                        events.finish();
-                        return Ok(response);
+                Ok(event) => {
+                    last_life = Instant::now();
+                    is_fruitless = false;
+                    match self.take_event(event, Some(request)).await {
+                        Ok(Some(response)) => {
+                            events.finish();
+                            return Ok(response);
+                        }
+                        Ok(None) => {}
+                        Err(why) => garbage = Some(why),
                     }
-                    Ok(None) => continue,
-                    Err(why) => {
-                        garbage = Some(why);
-                        continue;
-                    }
-                },
+                    continue;
+                }
                 Err(broke) => broke,
             };
             let why = match (broke, garbage.take()) {
@@ -225,57 +242,66 @@ impl StreamableSession {
                 (StreamBroke::Ended, Some(Unusable(why))) => {
                     return Err(unusable(format!("an event of {url} cannot be used: {why}")));
                 }
-                (StreamBroke::Ended, None) => "the stream ended without it".to_owned(),
+                (StreamBroke::Ended, None) => {
+                    format!("the answer of {url} was lost: its stream ended without it")
+                }
                 (StreamBroke::Failed(failure), _) if failure.cause == Cause::Interrupted => {
                     failure.what
                 }
                 (StreamBroke::Failed(failure), _) => return Err(failure),
             };
-            if let Some(id) = events.last_event_id() {
+            // An event without data is a sign of life as well: it moves the place to resume from.
+            if let Some(id) = events.last_event_id()
+                && resume_from.as_deref() != Some(id)
+            {
                 resume_from = Some(id.to_owned());
+                last_life = Instant::now();
+                is_fruitless = false;
             }
-            let lost = || {
-                let what = format!("the answer of {url} was lost: {why}");
+            let lost = |what: &str| {
                 Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(
                     "The server or a proxy in between closed the connection: look at the \
                      server's log.",
                 )
             };
-            let Some(id) = &resume_from else {
-                return Err(lost());
+            let Some(id) = &resume_from else { return Err(lost(&why)) };
+            tracing::debug!("the answer's stream broke off; resuming it");
+            let mut wait = events.retry().unwrap_or(DEFAULT_RETRY);
+            if std::mem::replace(&mut is_fruitless, true) {
+                wait = wait.max(backoff.next_delay()).max(MIN_RETRY);
+            }
+            let resumed = self.resume(id, wait, &mut backoff);
+            let left = patience.saturating_sub(last_life.elapsed());
+            events = match tokio::time::timeout(left, resumed).await {
+                Ok(Ok(answer)) => answer.events(Some(patience)),
+                Ok(Err(failure)) => {
+                    return Err(lost(&format!("{why}; resuming it failed: {}", failure.what)));
+                }
+                Err(_) => return Err(http::timed_out(&url, patience)),
             };
-            tracing::debug!(id = %request.wire_id, "the answer's stream broke off; resuming it");
-            let answer = self.resume(id, events.retry()).await.map_err(|failure| {
-                let mut lost = lost();
-                lost.what = format!("{}; resuming it failed: {}", lost.what, failure.what);
-                lost
-            })?;
-            events = answer.events(Some(patience));
         }
     }
 
-    /// Opens the stream that `last_event_id` belongs to again, after the wait that the upstream
-    /// asked for.
+    /// Opens the stream that `last_event_id` belongs to again, after `wait`.
     async fn resume(
         &self,
         last_event_id: &str,
-        retry: Option<Duration>,
+        mut wait: Duration,
+        backoff: &mut Backoff,
     ) -> Result<Answer, Failure> {
-        let mut backoff = Backoff::default();
-        let mut wait = retry.unwrap_or(DEFAULT_RETRY);
         let mut failed = 0;
         loop {
             tokio::time::sleep(wait).await;
             match self.open_stream(Some(last_event_id)).await {
+                Err(failure) if failure.class == Class::SessionLost => {
+                    self.ended.cancel();
+                    return Err(failure);
+                }
                 Err(failure)
                     if failure.class != Class::Final && failed < MAX_FAILED_RESUMPTIONS =>
                 {
-                    if failure.class == Class::SessionLost {
-                        self.ended.cancel();
-                        return Err(failure);
-                    }
                     failed += 1;
-                    wait = retry.unwrap_or_default().max(backoff.next_delay());
+                    wait = backoff.next_delay().max(MIN_RETRY);
                 }
                 outcome => return outcome,
             }
@@ -290,7 +316,7 @@ impl StreamableSession {
         }
         let answer = self.http.get(&self.endpoint, headers).await?;
         if !answer.status().is_success() {
-            return Err(self.refusal(answer).await);
+            return Err(self.refusal(answer, None).await);
         }
         if !answer.is_event_stream() {
             return Err(unusable(format!("{} answered GET without an event stream", answer.url())));
@@ -315,7 +341,9 @@ impl StreamableSession {
         let mut answer = None;
         for message in messages {
             match message {
-                FromUpstream::Message(message) => deliver(message, self, &self.client).await,
+                FromUpstream::Message(message) => {
+                    deliver(message, self.handle(), &self.client).await;
+                }
                 FromUpstream::Response(response) => match request {
                     Some(request) if answer.is_none() && request.is_answered_by(&response) => {
                         answer = Some(response);
@@ -332,47 +360,56 @@ impl StreamableSession {
     /// Reads the standalone stream ("Listening for Messages from the Server") until the upstream
     /// offers none, or the session is gone.
     async fn listen(self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::up_to(MAX_LISTEN_WAIT);
         let mut resume_from: Option<String> = None;
         let mut was_open = false;
         loop {
-            let mut wait = None;
+            let mut retry = Duration::ZERO;
             match self.open_stream(resume_from.as_deref()).await {
                 Ok(answer) => {
                     if was_open && resume_from.is_none() {
                         self.client.note_gap();
                     }
                     was_open = true;
-                    backoff = Backoff::default();
+                    let opened = Instant::now();
                     let mut events = answer.events(None);
+                    let mut has_spoken = false;
                     let broke = loop {
                         match events.next().await {
-                            // What cannot be read has been logged.
-                            Ok(event) => drop(self.take_event(event, None).await),
+                            Ok(event) => {
+                                has_spoken = true;
+                                // What cannot be read has been logged.
+                                drop(self.take_event(event, None).await);
+                            }
                             Err(broke) => break broke,
                         }
                     };
                     tracing::debug!("the standalone stream broke off: {broke:?}");
                     resume_from = events.last_event_id().map(str::to_owned).or(resume_from);
-                    wait = Some(events.retry().unwrap_or(DEFAULT_RETRY));
+                    retry = events.retry().unwrap_or(DEFAULT_RETRY);
+                    // A server that hangs up at once is asked less and less often.
+                    if has_spoken || opened.elapsed() >= LIVED {
+                        backoff = Backoff::up_to(MAX_LISTEN_WAIT);
+                    }
                 }
                 Err(failure) if failure.class == Class::SessionLost => {
                     tracing::info!("the upstream has forgotten the session");
                     self.ended.cancel();
                     return;
                 }
-                // A place in the stream that the upstream has forgotten: begin anew.
-                Err(failure) if failure.class == Class::Final && resume_from.is_some() => {
-                    tracing::debug!("the stream cannot be resumed: {}", failure.summary());
-                    resume_from = None;
-                }
-                Err(failure) if failure.class == Class::Final => {
+                Err(failure) if offers_no_stream(&failure, was_open) => {
                     tracing::debug!("no standalone stream: {}", failure.summary());
                     return;
                 }
-                Err(failure) => tracing::debug!("no standalone stream yet: {}", failure.summary()),
+                Err(failure) => {
+                    tracing::debug!("no standalone stream yet: {}", failure.summary());
+                    // A place in the stream that the upstream has forgotten: begin anew.
+                    if failure.class == Class::Final {
+                        resume_from = None;
+                    }
+                }
             }
-            tokio::time::sleep(wait.unwrap_or_else(|| backoff.next_delay())).await;
+            tokio::time::sleep(retry.max(backoff.next_delay()).max(MIN_RETRY)).await;
         }
     }
 
@@ -388,26 +425,31 @@ impl StreamableSession {
     }
 }
 
-/// Whether an answer within a session means that the session is gone: 404 ("Session Management",
-/// item 3), or what servers in the field send instead: 410, or a 400 that names the session.
-fn is_session_gone(status: StatusCode, body: &[u8], error: Option<&Response>) -> bool {
-    match status.as_u16() {
-        // A known session with an unknown method is another thing.
-        404 => !error.is_some_and(|error| !error.has_no_id() && code(error) == METHOD_NOT_FOUND),
-        410 => true,
-        400 => {
-            let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-            text.contains("session") || text.contains("not initialized")
-        }
-        _ => false,
-    }
+/// Whether a refused GET means that there is no standalone stream at all. Once it has been open,
+/// the upstream must say so in words: a 409 or 500 may come from a proxy, or from a server that
+/// has not noticed yet that the old stream is gone.
+fn offers_no_stream(failure: &Failure, was_open: bool) -> bool {
+    failure.class == Class::Final
+        && (!was_open || matches!(failure.status, Some(401 | 403 | 404 | 405)))
 }
 
-fn code(response: &Response) -> i64 {
-    #[derive(Deserialize)]
-    struct Code {
-        code: i64,
+/// The JSON-RPC error that `body` holds, unless it answers something else than `request`.
+fn own_error(body: &Bytes, request: Option<&Request>) -> Option<Response> {
+    let mut messages = from_upstream(body).ok()?;
+    let FromUpstream::Response(response) = messages.pop()? else { return None };
+    let is_the_answer = messages.is_empty()
+        && response.error().is_some()
+        && request.is_none_or(|request| request.is_answered_by(&response));
+    is_the_answer.then_some(response)
+}
+
+/// Whether an answer within a session means that the session is gone: 404 ("Session Management",
+/// item 3), or what servers in the field send instead: 410, or a 400 that names the session. A
+/// server that `knew` what it was asked has the session, unless it says otherwise.
+fn is_session_gone(status: StatusCode, body: &[u8], knew: bool) -> bool {
+    match status.as_u16() {
+        404 | 410 => !knew || names_session(body),
+        400 => names_session(body),
+        _ => false,
     }
-    let error = response.error().map(|error| serde_json::from_slice::<Code>(error));
-    error.and_then(Result::ok).map_or(0, |error| error.code)
 }
