@@ -1,6 +1,6 @@
 //! A cancelled request is the only one that gets no reply.
 
-use crate::support::{Line, Upstream, call, notification};
+use crate::support::{Line, Upstream, after_handshake, call, notification};
 
 fn cancel(id: &str) -> String {
     notification("notifications/cancelled", &format!(r#"{{"requestId":{id},"reason":"enough"}}"#))
@@ -109,5 +109,32 @@ fn an_id_can_be_used_again_after_it_was_cancelled() {
     let reply = line.recv();
     assert_eq!(reply.result()["structuredContent"]["second"], true);
     upstream.open("slow");
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_cancellation_of_an_id_used_again_reaches_the_second_request() {
+    let upstream = Upstream::serve(after_handshake(|exchange| {
+        if exchange.rpc().is_notification() {
+            exchange.pass("cancellation")?;
+            return exchange.accepted();
+        }
+        exchange.pass("for ever")?;
+        exchange.close()
+    }));
+    let mut line = Line::ready(&upstream.url());
+    let id_at_the_upstream = |nth| {
+        let cancelled = upstream.nth("notifications/cancelled", nth).rpc();
+        cancelled.value["params"]["requestId"].clone()
+    };
+    let id_of_call = |nth| upstream.nth("tools/call", nth).rpc().value["id"].clone();
+    for nth in 1..=2 {
+        line.send(call(7, "any", "{}"));
+        upstream.wait_at("for ever", nth);
+        line.send(cancel("7"));
+        assert_eq!(id_at_the_upstream(nth), id_of_call(nth));
+    }
+    assert_ne!(id_of_call(1), id_of_call(2));
+    upstream.open("cancellation");
     line.finish_with_nothing_left();
 }

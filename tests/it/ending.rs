@@ -1,5 +1,7 @@
 //! How a line ends: no reply is lost, and no process stays behind.
 
+#[cfg(unix)]
+use crate::support::{Exchange, PATIENCE};
 use crate::support::{
     INITIALIZE, INITIALIZED, Line, Message, Upstream, after_handshake, call, handshake, request,
 };
@@ -119,9 +121,14 @@ fn a_question_after_the_end_of_stdin_is_answered_with_an_error() {
 
 #[cfg(unix)]
 mod by_signal {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
-    use super::{INITIALIZE, Line, Message, Upstream, call, request};
+    use super::{
+        Exchange, INITIALIZE, INITIALIZED, Line, Message, Upstream, call, handshake, request,
+        three_megabytes,
+    };
 
     fn answers_what_is_in_flight_and_ends(signal: &str) {
         let upstream = Upstream::streamable();
@@ -188,6 +195,89 @@ mod by_signal {
     }
 
     #[test]
+    fn a_signal_ends_the_wait_for_a_client_that_does_not_read_the_last_lines() {
+        let upstream = three_megabytes();
+        let mut line = Line::to(&upstream.url()).with_stdout_unread().spawn();
+        line.send(INITIALIZE);
+        line.send(INITIALIZED);
+        line.send(call(1, "any", "{}"));
+        upstream.nth("tools/call", 1);
+        line.close_stdin();
+        upstream.open("answer");
+        upstream.nth("DELETE", 1); // the last thing to do, but for the lines
+        line.signal("TERM");
+        let signalled = Instant::now();
+        line.wait();
+        assert!(signalled.elapsed() < Duration::from_secs(3), "{:?}", signalled.elapsed());
+    }
+
+    #[test]
+    fn a_signal_during_a_recovery_leaves_no_session_behind() {
+        let born = AtomicUsize::new(0);
+        let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
+            "GET" => exchange.status(405),
+            "DELETE" => exchange.status(204),
+            "initialize" => match born.fetch_add(1, Ordering::SeqCst) {
+                0 => handshake(exchange, Some("one")),
+                _ => handshake(exchange, Some("two")),
+            },
+            "notifications/initialized"
+                if exchange.request.header("mcp-session-id") == Some("two") =>
+            {
+                exchange.pass("for ever")?;
+                exchange.close()
+            }
+            "notifications/initialized" => exchange.accepted(),
+            _ => exchange.status(404),
+        });
+        let mut line = Line::ready(&upstream.url());
+        line.send(call(1, "any", "{}"));
+        upstream.in_session("notifications/initialized", "two");
+        line.signal("TERM");
+        let ended = line.wait();
+        assert_eq!(ended.rest.len(), 1, "{:?}", ended.rest);
+        assert_eq!(ended.rest[0].error_code(), -33008);
+        upstream.in_session("DELETE", "two");
+    }
+
+    #[test]
+    fn logs_that_nobody_reads_stop_neither_the_line_nor_its_end() {
+        // Refuses every connection.
+        let upstream = Upstream::absent(|exchange: &mut Exchange<'_>| exchange.status(500));
+        let mut line = Line::to(&upstream.url())
+            .args("--log-level debug --no-retry --start-timeout 0.1")
+            .with_stderr_unread()
+            .spawn();
+        for batch in 0..30 {
+            // Few enough at once for the pipe to hold them, so that the test never blocks.
+            let ids = batch * 100..(batch + 1) * 100;
+            for id in ids.clone() {
+                line.send(request(id, "tools/list", "{}"));
+            }
+            for id in ids {
+                line.recv_id(&id.to_string()).failure(-33001);
+            }
+        }
+        line.signal("TERM");
+        let ended = line.wait();
+        assert!(ended.rest.is_empty(), "{:?}", ended.rest);
+    }
+
+    /// Whoever reads the same pipe afterwards, such as the next command of a script, expects so.
+    #[test]
+    fn stdin_blocks_again_after_the_end() {
+        let upstream = Upstream::streamable();
+        let (stdin, mut client) = std::io::pipe().unwrap();
+        let mut line = Line::to(&upstream.url()).stdin(stdin.try_clone().unwrap()).spawn();
+        writeln!(client, "{}", request(1, "tools/list", "{}")).unwrap();
+        line.recv_id("1");
+        line.signal("TERM");
+        line.wait();
+        let flags = rustix::fs::fcntl_getfl(&stdin).unwrap();
+        assert!(!flags.contains(rustix::fs::OFlags::NONBLOCK), "{flags:?}");
+    }
+
+    #[test]
     fn a_signal_while_nothing_happens_ends_it_without_a_line() {
         let upstream = Upstream::streamable();
         let line = Line::ready(&upstream.url());
@@ -195,6 +285,55 @@ mod by_signal {
         let ended = line.wait();
         assert!(ended.rest.is_empty(), "{:?}", ended.rest);
     }
+}
+
+/// Answers a call with three megabytes once the gate `answer` is open.
+#[cfg(unix)]
+fn three_megabytes() -> Upstream {
+    Upstream::serve(|exchange| match exchange.name().as_str() {
+        "GET" => exchange.status(405),
+        "DELETE" => exchange.status(204),
+        "tools/call" => {
+            exchange.pass("answer")?;
+            exchange.result(&format!(r#"{{"pad":"{}"}}"#, "x".repeat(3_000_000)))
+        }
+        _ => handshake(exchange, Some("s")),
+    })
+}
+
+/// As inetd and socat have it. The one is read without blocking, and the other must block.
+#[cfg(unix)]
+#[test]
+fn stdin_and_stdout_may_be_one_socket() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::Shutdown;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::process::{Command, Stdio};
+
+    let upstream = three_megabytes();
+    upstream.open("answer");
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mcpline"))
+        .arg(upstream.url())
+        .stdin(OwnedFd::from(theirs.try_clone().unwrap()))
+        .stdout(OwnedFd::from(theirs))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    writeln!(ours, "{}", call(1, "any", "{}")).unwrap();
+    // Little at a time, so that the socket is full meanwhile.
+    let mut replies = BufReader::with_capacity(1024, ours.try_clone().unwrap());
+    let mut reply = String::new();
+    replies.read_line(&mut reply).unwrap();
+    let reply = Message::parse(&reply).unwrap();
+    assert_eq!(reply.result()["pad"].as_str().map(str::len), Some(3_000_000));
+    ours.shutdown(Shutdown::Write).unwrap();
+    let mut rest = String::new();
+    replies.read_line(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    assert!(child.wait().unwrap().success());
 }
 
 /// A client that was killed leaves stdin open when something else holds it too; its end of stdout

@@ -411,3 +411,39 @@ fn an_answer_with_the_id_in_other_letters_is_the_answer() {
     }
     line.finish_with_nothing_left();
 }
+
+#[test]
+fn an_upstream_that_asks_to_wait_for_ever_is_not_waited_for() {
+    let reply = reply_to_fault("", |exchange| {
+        exchange.send(&Reply::status(503).header("Retry-After", u64::MAX.to_string()))
+    });
+    assert_eq!(reply.failure(-33003)["httpStatus"], 503);
+}
+
+#[test]
+fn the_reason_outlasts_the_time_that_a_request_may_take() {
+    let upstream = Upstream::serve(after_handshake(|exchange| exchange.status(503)));
+    let mut line = Line::to(&upstream.url()).args("--max-time 0.5").ready();
+    line.send(call(1, "any", "{}"));
+    let reply = line.recv_id("1");
+    assert!(reply.error()["data"].get("mayHaveRun").is_none(), "{reply}");
+    assert!(reply.error_text().contains("503"), "{reply}");
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn what_the_upstream_says_is_shortened() {
+    for said in ["x".repeat(300_000), "<b>x</b>\n".repeat(60_000), "щ ".repeat(200_000)] {
+        let text = format!("\"{}\"", said.replace('\n', "\\n"));
+        let page = format!("<html>{said}</html>");
+        for (code, reply) in [
+            (-33004, Reply::json(text)),
+            (-33004, Reply::status(200).body("text/html", page.clone())),
+            (-33003, Reply::status(500).body("text/html", page.clone())),
+            (-33003, Reply::status(500).body("text/plain", said.clone())),
+        ] {
+            let reply = fault_by(code, reply);
+            assert!(reply.text.len() < 5000, "{} bytes", reply.text.len());
+        }
+    }
+}

@@ -1,8 +1,12 @@
 //! How a conversation begins: nothing overtakes the handshake, and a start never hangs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use crate::support::{
     Exchange, INITIALIZE, INITIALIZED, Line, Message, Reply, Upstream, after_handshake, call,
-    handshake, initialize_result, request,
+    handshake, initialize_result, notification, request,
 };
 
 /// Does the handshake behind the gates `initialize` and `initialized`; answers all else.
@@ -270,4 +274,75 @@ fn a_server_without_sessions_is_given_no_session_and_no_delete() {
     for request in upstream.requests() {
         assert_eq!(request.header("mcp-session-id"), None);
     }
+}
+
+#[test]
+fn a_notification_before_anything_else_holds_nothing_up() {
+    for method in ["notifications/initialized", "notifications/roots/list_changed"] {
+        let upstream = Upstream::streamable();
+        let mut line = Line::to(&upstream.url()).spawn();
+        line.send(notification(method, "{}"));
+        line.send(request(1, "tools/list", "{}"));
+        assert!(line.recv_id("1").result().is_object(), "{method}");
+        line.finish();
+    }
+}
+
+/// The one test that waits out one of our own limits.
+#[test]
+fn an_upstream_that_does_not_take_initialized_holds_nothing_up_for_long() {
+    let upstream = gated();
+    upstream.open("initialize");
+    // Far beyond the patience of a test: only its own limit can end the wait.
+    let mut line = Line::to(&upstream.url()).args("--timeout 600 --retry-for 600").ready();
+    line.send(request(1, "tools/list", "{}"));
+    assert_eq!(line.recv_id("1").raw_result(), "{}");
+    upstream.open("initialized");
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_ping_of_the_upstream_before_its_answer_to_initialize_is_answered() {
+    let upstream = Upstream::serve(|exchange| match exchange.name().as_str() {
+        "GET" => exchange.status(405),
+        "response" => exchange.accepted(),
+        "initialize" => {
+            let text = exchange.result_text(&initialize_result("2025-11-25"));
+            let life = exchange.life();
+            let mut events = exchange.events()?;
+            events.message(request(0, "ping", "{}"))?;
+            life.pass("answered")?;
+            events.message(text)?;
+            events.end()
+        }
+        _ => handshake(exchange, None),
+    });
+    let mut line = Line::to(&upstream.url()).args("--start-timeout 600").spawn();
+    line.send(INITIALIZE);
+    assert_eq!(line.recv().method(), "ping");
+    line.send(r#"{"jsonrpc":"2.0","id":0,"result":{}}"#);
+    assert_eq!(upstream.nth("response", 1).rpc().id(), "0");
+    upstream.open("answered");
+    assert_eq!(line.recv_id(r#""init""#).result()["serverInfo"]["name"], "upstream");
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn an_upstream_that_asks_for_time_at_the_start_is_given_it() {
+    let asked = AtomicUsize::new(0);
+    let told = Arc::new(Mutex::new(None));
+    let first = Arc::clone(&told);
+    let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
+        "GET" => exchange.status(405),
+        "initialize" if asked.fetch_add(1, Ordering::SeqCst) == 0 => {
+            *first.lock().unwrap() = Some(Instant::now());
+            exchange.send(&Reply::status(503).header("Retry-After", "1"))
+        }
+        _ => handshake(exchange, None),
+    });
+    let line = Line::to(&upstream.url()).args("--start-timeout 600").ready();
+    let waited = told.lock().unwrap().unwrap().elapsed();
+    assert!(waited >= Duration::from_secs(1), "{waited:?}");
+    line.finish_with_nothing_left();
+    assert_eq!(upstream.count("initialize"), 2);
 }

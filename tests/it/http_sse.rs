@@ -1,8 +1,8 @@
 //! The HTTP+SSE transport of 2024-11-05.
 
 use crate::support::{
-    AnswerIn, HttpSse, INITIALIZE, INITIALIZED, Line, Message, Upstream, call, initialize_result,
-    request,
+    AnswerIn, HttpSse, INITIALIZE, INITIALIZED, Line, Message, Reply, Upstream, call,
+    initialize_result, request,
 };
 
 /// The handshake, a call, a question and a push, all over this upstream.
@@ -243,5 +243,56 @@ fn a_stream_that_never_names_its_endpoint_does_not_hang_the_start() {
     let mut line = Line::to(&upstream.url()).args("--kind sse --start-timeout 0.3").spawn();
     line.send(INITIALIZE);
     assert!(line.recv().is_reply());
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn ids_that_differ_in_type_alone_get_their_own_answers() {
+    let upstream = Upstream::http_sse();
+    let mut line = Line::ready(&upstream.url());
+    line.send(call(1, "slow", r#"{"gate":"number","who":"number"}"#));
+    upstream.wait_at("number", 1);
+    line.send(call(r#""1""#, "slow", r#"{"gate":"text","who":"text"}"#));
+    upstream.wait_at("text", 1);
+    for (gate, id) in [("text", r#""1""#), ("number", "1")] {
+        upstream.open(gate);
+        let reply = line.recv();
+        assert_eq!(reply.id(), id, "{reply}");
+        assert_eq!(reply.result()["structuredContent"]["who"], gate, "{reply}");
+    }
+    line.finish_with_nothing_left();
+}
+
+/// A proxy adds to the path what the `endpoint` event does not know of.
+#[test]
+fn an_endpoint_that_is_not_there_is_an_error_at_once() {
+    let upstream = Upstream::http_sse_with("/elsewhere?session={session}", AnswerIn::Stream, 404);
+    let mut line =
+        Line::to(&upstream.url()).args("--kind sse --start-timeout 600 --retry-for 600").spawn();
+    line.send(INITIALIZE);
+    let reply = line.recv_id(r#""init""#);
+    assert_eq!(reply.failure(-33003)["httpStatus"], 404);
+    assert!(reply.error_text().contains("/elsewhere"), "{reply}");
+    assert_eq!(upstream.count("GET"), 1);
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_refusal_is_told_although_the_search_for_the_older_transport_finds_a_silent_stream() {
+    let upstream = Upstream::serve(|exchange| match exchange.name().as_str() {
+        "GET" => {
+            let life = exchange.life();
+            let mut events = exchange.events()?;
+            events.raw(": hello\n\n")?;
+            life.pass("for ever")?;
+            events.cut()
+        }
+        _ => exchange.send(&Reply::status(400).body("text/plain", "the tenant is missing")),
+    });
+    let mut line = Line::to(&upstream.url()).args("--start-timeout 600 --timeout 0.5").spawn();
+    line.send(INITIALIZE);
+    let reply = line.recv_id(r#""init""#);
+    assert_eq!(reply.failure(-33003)["httpStatus"], 400);
+    assert!(reply.error_text().contains("the tenant is missing"), "{reply}");
     line.finish_with_nothing_left();
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{
-    Line, Message, Reply, Request, Streamable, Upstream, call, handshake, request,
+    Line, Message, Reply, Request, Streamable, Upstream, call, handshake, notification, request,
 };
 
 /// How the servers of this world say that they do not know a session.
@@ -59,24 +59,30 @@ fn a_server_that_says_it_is_not_initialized_has_lost_the_session() {
 }
 
 #[test]
-fn a_refusal_that_is_about_something_else_loses_no_session() {
-    let error = r#"{"code":-32602,"message":"Unknown customer"}"#;
-    let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
-        "GET" => exchange.status(405),
-        "DELETE" => exchange.status(204),
-        "tools/call" => {
-            let id = exchange.rpc().id().to_owned();
-            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-            exchange.send(&Reply::status(400).body("application/json", body))
-        }
-        _ => handshake(exchange, Some("s")),
-    });
-    let mut line = Line::ready(&upstream.url());
-    line.send(call(1, "any", "{}"));
-    assert_eq!(line.recv().raw("error"), Some(error));
-    line.finish_with_nothing_left();
-    assert_eq!(upstream.count("initialize"), 1);
-    assert_eq!(upstream.count("tools/call"), 1);
+fn an_error_that_answers_the_very_request_loses_no_session() {
+    for (status, error) in [
+        (400, r#"{"code":-32602,"message":"Unknown customer"}"#),
+        (400, r#"{"code":-32603,"message":"Order 7 created, but the till's session is closed"}"#),
+        (404, r#"{"code":-32002,"message":"Resource not found"}"#),
+        (410, r#"{"code":-32002,"message":"Order 7 is no more"}"#),
+    ] {
+        let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
+            "GET" => exchange.status(405),
+            "DELETE" => exchange.status(204),
+            "tools/call" => {
+                let id = exchange.rpc().id().to_owned();
+                let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
+                exchange.send(&Reply::status(status).body("application/json", body))
+            }
+            _ => handshake(exchange, Some("s")),
+        });
+        let mut line = Line::ready(&upstream.url());
+        line.send(call(1, "any", "{}"));
+        assert_eq!(line.recv().raw("error"), Some(error));
+        line.finish_with_nothing_left();
+        assert_eq!(upstream.count("initialize"), 1, "{error}");
+        assert_eq!(upstream.count("tools/call"), 1, "{error}");
+    }
 }
 
 /// A line whose client has set a log level and a subscription.
@@ -330,4 +336,69 @@ fn a_session_is_never_begun_twice_for_two_first_calls() {
     }
     assert_eq!(line.finish().len(), 10);
     assert_eq!(upstream.count("initialize"), 1);
+}
+
+#[test]
+fn a_subscription_is_restored_even_after_a_recovery_that_failed() {
+    let born = AtomicUsize::new(0);
+    let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
+        "GET" => exchange.status(405),
+        "DELETE" => exchange.status(204),
+        "initialize" => match born.fetch_add(1, Ordering::SeqCst) {
+            0 => handshake(exchange, Some("one")),
+            1 => exchange.status(500), // the new version is being put in place
+            _ => handshake(exchange, Some("two")),
+        },
+        "tools/call" if exchange.request.header("mcp-session-id") == Some("one") => {
+            exchange.status(404)
+        }
+        "notifications/initialized" => exchange.accepted(),
+        _ => exchange.result("{}"),
+    });
+    let mut line = Line::ready(&upstream.url());
+    line.send(request(1, "resources/subscribe", r#"{"uri":"kept://1"}"#));
+    line.recv_id("1");
+    line.send(call(2, "any", "{}"));
+    line.recv_id("2").failure(-33003);
+    line.send(call(3, "any", "{}"));
+    assert_eq!(line.recv_id("3").raw_result(), "{}");
+    let restored = upstream.in_session("resources/subscribe", "two").rpc();
+    assert_eq!(restored.value["params"]["uri"], "kept://1");
+    line.finish();
+}
+
+#[test]
+fn what_was_unsubscribed_stays_so_whatever_else_the_requests_say() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::ready(&upstream.url());
+    for (id, method) in [("1", "resources/subscribe"), ("2", "resources/unsubscribe")] {
+        let params = format!(r#"{{"uri":"given://up","_meta":{{"progressToken":{id}}}}}"#);
+        line.send(request(id, method, &params));
+        line.recv_id(id);
+    }
+    upstream.forget_sessions();
+    line.send(call(3, "echo", "{}"));
+    line.recv_id("3").result();
+    assert_eq!(upstream.session_settings().1, [""; 0]);
+    line.finish();
+}
+
+/// Upstreams number their questions anew in each session.
+#[test]
+fn an_answer_goes_to_no_session_but_the_one_that_asked() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::ready(&upstream.url());
+    upstream.nth("GET", 1);
+    upstream.push(&request(0, "elicitation/create", "{}"));
+    line.recv_method("elicitation/create");
+    upstream.forget_sessions();
+    upstream.in_session("GET", "session-2");
+    line.send(r#"{"jsonrpc":"2.0","id":0,"result":{"action":"accept"}}"#);
+    // The marker has been read after the answer, and the end waits for both.
+    line.send(notification("notifications/marker", "{}"));
+    upstream.in_session("notifications/marker", "session-2");
+    line.finish();
+    for request in upstream.requests().iter().filter(|request| request.name() == "response") {
+        assert_eq!(request.header("mcp-session-id"), Some("session-1"));
+    }
 }

@@ -245,3 +245,42 @@ fn a_quiet_line_writes_nothing_to_stderr() {
     let ended = line.wait();
     assert_eq!(ended.stderr, "");
 }
+
+#[test]
+fn log_files_of_others_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = silent();
+    let others: Vec<String> = (1..=9)
+        .map(|n| format!("mcp-notes-{n}.txt"))
+        .chain(["mcp.json", "mcp", "mcp.2020-01-01.bak", "mcp2.2020-01-01"].map(str::to_owned))
+        .collect();
+    let own: Vec<String> = (1..=10).map(|day| format!("mcp.2020-01-{day:02}")).collect();
+    // The newest first, so that the age of the files themselves says the opposite.
+    for name in others.iter().chain(own.iter().rev()) {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let line = Line::to(&upstream.url()).arg("--log-file").arg(folder.path().join("mcp")).ready();
+    line.finish_with_nothing_left();
+    for name in &others {
+        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), *name);
+    }
+    let left = fs::read_dir(folder.path()).unwrap();
+    let left = left.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<String> = left.filter(|name| !others.contains(name)).collect();
+    left.sort();
+    assert_eq!(left.len(), 7, "{left:?}");
+    assert_eq!(left[..6], own[4..], "the newest stay");
+}
+
+#[test]
+fn a_secret_that_looks_like_anything_else_spoils_no_answer() {
+    for secret in ["mcpline", "true", "attempts\":1", "500", "1"] {
+        let upstream = Upstream::serve(after_handshake(|exchange| exchange.status(500)));
+        let mut line =
+            Line::to(&upstream.url()).args("--user u").env("MCPLINE_PASSWORD", secret).ready();
+        line.send(call(1, "any", "{}"));
+        let data = line.recv_id("1").failure(-33003).clone();
+        assert_eq!(data["httpStatus"], 500, "{secret}");
+        line.finish_with_nothing_left();
+    }
+}

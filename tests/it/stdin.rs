@@ -291,12 +291,47 @@ fn a_line_over_the_limit_is_not_held_in_memory() {
     }
     line.send_bytes("\n");
     assert_eq!(line.recv().error_code(), -33009);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", line.pid())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-    let peak: u64 = peak.unwrap().parse().unwrap();
+    let peak = line.peak_memory();
     assert!(peak < 48 * 1024, "it took {peak} kB for a line of 96 MiB");
     line.finish_with_nothing_left();
+}
+
+/// A client that writes and does not read is held up; what it wrote is answered all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn errors_that_nobody_reads_do_not_fill_memory() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    const ROUNDS: usize = 250;
+    const LINES: usize = 1000;
+    let upstream = agreeable();
+    let mut line = Line::to(&upstream.url()).args("--log-level off").with_stdout_unread().spawn();
+    let (mut stdin, stdout) = line.take_pipes();
+    let written = Arc::new(AtomicUsize::new(0));
+    let rounds = Arc::clone(&written);
+    let writer = thread::spawn(move || {
+        let bad = "x\n".repeat(LINES);
+        while rounds.fetch_add(1, Ordering::SeqCst) < ROUNDS {
+            stdin.write_all(bad.as_bytes()).unwrap();
+        }
+    });
+    // Until it stands still, because it is held up or has written all.
+    let (mut before, mut still) = (0, 0);
+    while still < 3 {
+        thread::sleep(Duration::from_millis(200));
+        let now = written.load(Ordering::SeqCst);
+        still = if now == before && now > 1 { still + 1 } else { 0 };
+        before = now;
+    }
+    let peak = line.peak_memory();
+    assert!(peak < 48 * 1024, "it took {peak} kB");
+    let answers = BufReader::new(stdout).lines().map(Result::unwrap);
+    assert_eq!(answers.filter(|line| line.contains("-32700")).count(), ROUNDS * LINES);
+    writer.join().unwrap();
 }
 
 #[test]
@@ -311,4 +346,35 @@ fn eight_mebibytes_pass_in_both_directions_byte_for_byte() {
     let result = Message::parse(reply.raw_result()).unwrap();
     assert!(result.raw("structuredContent") == Some(&arguments), "the payload was changed");
     line.finish_with_nothing_left();
+}
+
+#[test]
+fn an_answer_over_the_limit_is_refused_to_the_upstream_that_waits_for_it() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::to(&upstream.url()).args("--max-message 64KiB").ready();
+    line.send(call(1, "ask", "{}"));
+    let question = line.recv().id().to_owned();
+    let result = padding();
+    for answer in [
+        format!(r#"{{"jsonrpc":"2.0","id":{question},"result":{result}}}"#),
+        format!(r#"{{"jsonrpc":"2.0","result":{result},"id":"never asked"}}"#),
+    ] {
+        line.send(answer);
+    }
+    let reply = line.recv();
+    let said = &reply.result()["structuredContent"];
+    assert!(said["error"]["code"].is_i64(), "{reply}");
+    line.expect_nothing();
+    line.finish_with_nothing_left();
+    assert_eq!(upstream.count("response"), 1);
+}
+
+#[test]
+fn a_notification_over_the_limit_is_dropped_without_a_word() {
+    let upstream = agreeable();
+    let mut line = Line::to(&upstream.url()).args("--max-message 64KiB").ready();
+    line.send(notification("notifications/progress", &padding()));
+    line.expect_nothing();
+    line.finish_with_nothing_left();
+    assert_eq!(upstream.count("notifications/progress"), 0);
 }

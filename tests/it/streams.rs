@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Event, Line, Message, Upstream, after_handshake, call, handshake, request};
+use crate::support::{
+    Event, Line, Message, Reply, Upstream, after_handshake, call, handshake, notification, request,
+};
 
 #[test]
 fn an_answer_over_sse_is_an_answer() {
@@ -433,6 +435,145 @@ fn every_way_to_write_an_event_is_understood_wherever_it_is_split() {
                 assert_eq!(result, r#"{"имя":"Ёж 🦔"}"#, "{body:?} by {chunk}");
             }
         }
+    }
+    line.finish_with_nothing_left();
+}
+
+/// Answers a call with a stream that breaks off after `first`, and each resumption with a stream
+/// that ends after `resumed`; there is no listening stream.
+fn never_answers(first: &'static str, resumed: &'static str) -> Upstream {
+    Upstream::serve(move |exchange| {
+        let sent = match exchange.name().as_str() {
+            "tools/call" => first,
+            "GET" if exchange.request.header("last-event-id").is_some() => resumed,
+            "GET" => return exchange.status(405),
+            "notifications/cancelled" => return exchange.accepted(),
+            _ => return handshake(exchange, None),
+        };
+        let mut events = exchange.events()?;
+        events.raw(sent)?;
+        events.end()
+    })
+}
+
+#[test]
+fn a_stream_that_ends_again_and_again_is_resumed_with_patience_and_given_up() {
+    for resumed in ["", "retry: 0\n\n", "id: 1\ndata:\n\n"] {
+        let upstream = never_answers("id: 1\nretry: 0\ndata:\n\n", resumed);
+        let mut line = Line::to(&upstream.url()).args("--timeout 1 --max-time 3").ready();
+        line.send(call(1, "any", "{}"));
+        line.recv_id("1").failure(-33006);
+        // A hundred milliseconds lie between two, so thirty is all there is time for.
+        let asked = upstream.count("GET");
+        assert!(asked < 50, "{asked} requests after {resumed:?}");
+        line.finish_with_nothing_left();
+    }
+}
+
+#[test]
+fn a_wait_that_a_stream_asks_for_does_not_outlast_the_timeout() {
+    let upstream = never_answers("id: 1\nretry: 600000\ndata:\n\n", "");
+    let mut line = Line::to(&upstream.url()).args("--timeout 0.5").ready();
+    line.send(call(1, "any", "{}"));
+    line.recv_id("1").failure(-33006);
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_stream_is_resumed_from_an_event_id_in_any_script() {
+    let upstream = Upstream::serve(|exchange| match exchange.name().as_str() {
+        "GET" => match exchange.request.header("last-event-id") {
+            None => exchange.status(405),
+            Some(last) => {
+                let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"after":"{last}"}}}}"#);
+                let mut events = exchange.events()?;
+                events.message(text)?;
+                events.end()
+            }
+        },
+        "tools/call" => {
+            let mut events = exchange.events()?;
+            events.send(&Event::of("").id("щ1").retry(1))?;
+            events.end()
+        }
+        _ => handshake(exchange, None),
+    });
+    let mut line = Line::ready(&upstream.url());
+    line.send(call(1, "any", "{}"));
+    assert_eq!(line.recv_id("1").raw_result(), r#"{"after":"щ1"}"#);
+    line.finish_with_nothing_left();
+}
+
+/// The TypeScript SDK says so while it has not noticed that the old stream is dead.
+#[test]
+fn a_conflict_on_the_way_back_to_the_listening_stream_is_waited_out() {
+    let opened = AtomicUsize::new(0);
+    let upstream = Upstream::serve(move |exchange| {
+        match exchange.name().as_str() {
+        "GET" => match opened.fetch_add(1, Ordering::SeqCst) {
+            0 => {
+                let mut events = exchange.events()?;
+                events.raw("retry: 1\n\n")?;
+                events.cut()
+            }
+            1 => exchange.send(&Reply::status(409).body(
+                "application/json",
+                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Conflict: Only one SSE stream is allowed per session"},"id":null}"#,
+            )),
+            _ => {
+                let life = exchange.life();
+                let mut events = exchange.events()?;
+                events.message(notification("notifications/news", "{}"))?;
+                life.pass("for ever")?;
+                events.cut()
+            }
+        },
+        "DELETE" => exchange.status(204),
+        _ => handshake(exchange, Some("s")),
+    }
+    });
+    let mut line = Line::ready(&upstream.url());
+    line.recv_method("notifications/news");
+    line.finish();
+}
+
+#[test]
+fn a_listening_stream_that_always_ends_at_once_is_not_asked_for_in_a_hot_loop() {
+    let upstream = Upstream::serve(|exchange| match exchange.name().as_str() {
+        "GET" => {
+            let mut events = exchange.events()?;
+            events.raw("retry: 0\n\n")?;
+            events.end()
+        }
+        "DELETE" => exchange.status(204),
+        _ => handshake(exchange, Some("s")),
+    });
+    let line = Line::ready(&upstream.url());
+    upstream.nth("GET", 1);
+    let first = Instant::now();
+    upstream.nth("GET", 5);
+    // At least four times a hundred milliseconds, the first of which may have begun before.
+    assert!(first.elapsed() >= Duration::from_millis(250), "{:?}", first.elapsed());
+    line.finish();
+}
+
+#[test]
+fn what_stands_behind_the_reply_in_a_batch_is_delivered_too() {
+    let upstream = Upstream::serve(after_handshake(|exchange| {
+        let news = notification("notifications/news", "{}");
+        let batch = format!("[{},{news}]", exchange.result_text("{}"));
+        if exchange.name() == "tools/list" {
+            return exchange.json(batch);
+        }
+        let mut events = exchange.events()?;
+        events.message(batch)?;
+        events.end()
+    }));
+    let mut line = Line::ready(&upstream.url());
+    for (id, method) in [("1", "tools/list"), ("2", "tools/call")] {
+        line.send(request(id, method, "{}"));
+        assert_eq!(line.recv_id(id).raw_result(), "{}");
+        line.recv_method("notifications/news");
     }
     line.finish_with_nothing_left();
 }

@@ -21,6 +21,7 @@ const KEPT: [&str; 8] =
 pub(crate) struct Setup {
     command: Command,
     read_stdout: bool,
+    read_stderr: bool,
 }
 
 impl Setup {
@@ -41,9 +42,21 @@ impl Setup {
     }
 
     /// Nobody reads stdout, so that [`Line::close_stdout`] can close it.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn with_stdout_unread(mut self) -> Self {
         self.read_stdout = false;
+        self
+    }
+
+    /// Nobody reads stderr.
+    pub(crate) fn with_stderr_unread(mut self) -> Self {
+        self.read_stderr = false;
+        self
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
         self
     }
 
@@ -58,7 +71,12 @@ impl Setup {
         }
         let stderr = Arc::new(Board::new(Stderr::default()));
         let (pipe, board) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
-        thread::spawn(move || read_stderr(pipe, &board));
+        if self.read_stderr {
+            thread::spawn(move || read_stderr(pipe, &board));
+        } else {
+            child.stderr = Some(pipe);
+            board.update(|stderr| stderr.ended = true);
+        }
         Line { child, stdin, stdout, received, passed_over: VecDeque::new(), stderr }
     }
 
@@ -109,7 +127,7 @@ impl Line {
                 command.env(name, value);
             }
         }
-        let setup = Setup { command, read_stdout: true };
+        let setup = Setup { command, read_stdout: true, read_stderr: true };
         setup.args(args)
     }
 
@@ -190,6 +208,21 @@ impl Line {
         assert!(self.stdout.take().is_some(), "stdout is being read");
     }
 
+    /// Both ends, for tests that write and read in threads of their own.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn take_pipes(&mut self) -> (ChildStdin, ChildStdout) {
+        (self.stdin.take().unwrap(), self.stdout.take().expect("stdout is not being read"))
+    }
+
+    /// The most memory that the process has held so far, in kB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.and_then(|peak| peak.trim().strip_suffix(" kB")).unwrap().parse().unwrap()
+    }
+
     /// Sends a signal by its short name, such as `TERM`.
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
@@ -199,11 +232,6 @@ impl Line {
             .status()
             .expect("kill runs");
         assert!(status.success(), "kill -{name}");
-    }
-
-    #[cfg(target_os = "linux")]
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Closes stdin, waits for the end, and gives what was still on stdout. Fails the test unless

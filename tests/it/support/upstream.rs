@@ -82,8 +82,7 @@ impl Upstream {
 
     /// An upstream whose port refuses connections until [`Upstream::start`].
     pub(crate) fn absent(service: impl Service) -> Self {
-        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let (socket, address) = bind_anywhere();
         Self {
             server: Arc::new(Server {
                 service: Box::new(service),
@@ -113,6 +112,11 @@ impl Upstream {
         let Port::Open(accepting) = std::mem::replace(&mut *port, Port::Moving) else {
             panic!("stopped twice");
         };
+        self.close(accepting);
+        *port = Port::Held(bind(self.address).expect("the port is still ours"));
+    }
+
+    fn close(&self, accepting: JoinHandle<()>) {
         self.server.stopping.store(true, Ordering::SeqCst);
         // A connection of our own, for want of another way to wake a blocking accept.
         drop(TcpStream::connect(self.address));
@@ -127,7 +131,6 @@ impl Upstream {
         self.server
             .ledger
             .wait("the connections to end", |ledger| ledger.connections.is_empty().then_some(()));
-        *port = Port::Held(bind(self.address).expect("the port is still ours"));
     }
 
     pub(crate) fn url(&self) -> String {
@@ -206,10 +209,11 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        let open =
-            matches!(*self.port.lock().unwrap_or_else(PoisonError::into_inner), Port::Open(_));
-        if open && !thread::panicking() {
-            self.stop();
+        let port = self.port.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Port::Open(accepting) = std::mem::replace(port, Port::Moving)
+            && !thread::panicking()
+        {
+            self.close(accepting);
         }
         let failures = self.server.ledger.read(|ledger| ledger.failures.join("; "));
         if !thread::panicking() {
@@ -261,14 +265,40 @@ impl Life {
     }
 }
 
+/// Takes a port below those that systems give to outgoing connections (from 32768 on Linux, from
+/// 49152 elsewhere), so that none of them can get it while [`Upstream::stop`] takes it again.
+fn bind_anywhere() -> (Socket, SocketAddr) {
+    let mut attempts = 0;
+    loop {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, fastrand::u16(20_000..32_000)));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        match socket.bind(&address.into()) {
+            Ok(()) => {
+                // Only now: before, it would let two tests hold the same port.
+                allow_reuse(&socket).expect("a socket option");
+                return (socket, address);
+            }
+            Err(error) => assert!(attempts < 100, "no free port: {error}"),
+        }
+        attempts += 1;
+    }
+}
+
+/// Takes a port that has been ours.
 fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    // Else the port could not be taken again while old connections linger in the system. On
-    // Windows the option means something else and is not needed.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
+    allow_reuse(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Else the port could not be taken again while old connections linger in the system. On Windows
+/// the option means something else and is not needed.
+#[cfg_attr(windows, expect(clippy::unnecessary_wraps, unused_variables, reason = "for the others"))]
+fn allow_reuse(socket: &Socket) -> io::Result<()> {
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    Ok(())
 }
 
 fn accept(server: &Arc<Server>, listener: &TcpListener) {
