@@ -8,7 +8,6 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Notify;
 
-use super::client::timed_out;
 use super::failure;
 use super::sse::{Decoder, Event, TooLong};
 use crate::failure::{Cause, Class, Failure};
@@ -118,7 +117,7 @@ impl Answer {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         match tokio::time::timeout(self.idle_timeout, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(|error| failure::of_body(&error, &self.url)),
-            Err(_) => Err(timed_out(&self.url, self.idle_timeout)),
+            Err(_) => Err(failure::timed_out(&self.url, self.idle_timeout)),
         }
     }
 
@@ -174,9 +173,9 @@ impl Events {
             let read = self.answer.response.chunk();
             let chunk = match self.idle_timeout {
                 None => read.await,
-                Some(patience) => tokio::time::timeout(patience, read)
-                    .await
-                    .map_err(|_| StreamBroke::Failed(timed_out(&self.answer.url, patience)))?,
+                Some(patience) => tokio::time::timeout(patience, read).await.map_err(|_| {
+                    StreamBroke::Failed(failure::timed_out(&self.answer.url, patience))
+                })?,
             };
             match chunk {
                 Ok(Some(chunk)) => {

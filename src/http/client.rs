@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use super::body::Answer;
 use super::failure;
-use crate::failure::{Cause, Class, Failure};
+use crate::failure::{Class, Failure};
 use crate::redact;
 
 /// Idle connections are closed before most proxies and servers close them (60 s and more), so
@@ -167,19 +167,9 @@ impl Http {
                 }
                 Err(failure)
             }
-            Err(_) => Err(timed_out(shown, self.idle_timeout)),
+            Err(_) => Err(failure::timed_out(shown, self.idle_timeout)),
         }
     }
-}
-
-/// Nothing has come from the upstream for `patience`.
-pub(crate) fn timed_out(url: &str, patience: Duration) -> Failure {
-    let seconds = patience.as_secs_f64();
-    let what = format!("{url} gave no sign of life for {seconds} s");
-    Failure::new(Class::Ambiguous, Cause::TimedOut, what).hint(
-        "The server is overloaded or the call takes long: look at the server, or raise \
-         `--timeout`.",
-    )
 }
 
 /// Follows only what keeps method, body and origin: a POST must not become a GET, and no header

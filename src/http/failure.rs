@@ -64,6 +64,16 @@ pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
         .hint("The server or a proxy in between closed the connection: look at the server's log.")
 }
 
+/// Nothing has come from the upstream for `patience`.
+pub(crate) fn timed_out(url: &str, patience: Duration) -> Failure {
+    let seconds = patience.as_secs_f64();
+    let what = format!("{url} gave no sign of life for {seconds} s");
+    Failure::new(Class::Ambiguous, Cause::TimedOut, what).hint(
+        "The server is overloaded or the call takes long: look at the server, or raise \
+         `--timeout`.",
+    )
+}
+
 fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
     let io = find::<io::Error>(error).map(io::Error::kind);
     let cause = root_cause(error).to_string();

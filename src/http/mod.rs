@@ -9,7 +9,8 @@ mod failure;
 pub mod sse;
 
 pub use body::{Answer, Events, StreamBroke};
+pub(crate) use client::PROXY_VARIABLES;
 pub use client::{Endpoint, Http, HttpSettings, Tls};
-pub(crate) use client::{PROXY_VARIABLES, timed_out};
 pub(crate) use excerpt::excerpt;
 pub use failure::refused;
+pub(crate) use failure::timed_out;

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, deliver, names_session, post_headers,
+    Opened, Pending, Request, Session, Upstream, accepted, deliver, names_session, post_headers,
     stream_headers, unusable,
 };
 use crate::client::Client;
@@ -78,13 +78,7 @@ impl HttpSse {
                 return Err(failure);
             }
         };
-        if response.result().is_none() {
-            session.ended.cancel();
-            let what = format!("{} refused `initialize`", session.stream_url);
-            let mut failure = Failure::new(Class::Final, Cause::Refused, what);
-            failure.answer = Some(Box::new(response));
-            return Err(failure);
-        }
+        accepted(&response, &session.stream_url).inspect_err(|_| session.ended.cancel())?;
         Ok(Opened { session: Arc::new(session), response })
     }
 

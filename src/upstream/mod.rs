@@ -177,6 +177,16 @@ impl Request {
     }
 }
 
+/// The result of `initialize`, or the upstream's own error as the failure.
+fn accepted<'a>(response: &'a Response, url: &str) -> Result<&'a Bytes, Failure> {
+    response.result().ok_or_else(|| {
+        let what = format!("{url} refused `initialize`");
+        let mut failure = Failure::new(Class::Final, Cause::Refused, what);
+        failure.answer = Some(Box::new(response.clone()));
+        failure
+    })
+}
+
 /// An answer that is none.
 fn unusable(what: String) -> Failure {
     Failure::new(Class::Final, Cause::Unusable, what)

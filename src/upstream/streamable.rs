@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, deliver, names_session, post_headers,
+    Opened, Pending, Request, Session, Upstream, accepted, deliver, names_session, post_headers,
     stream_headers, unusable,
 };
 use crate::client::Client;
@@ -70,12 +70,7 @@ impl Streamable {
             session.add_header(&SESSION_ID, &id);
         }
         let response = session.read(answer, initialize).await?;
-        let Some(result) = response.result() else {
-            let what = format!("{} refused `initialize`", self.endpoint.shown);
-            let mut failure = Failure::new(Class::Final, Cause::Refused, what);
-            failure.answer = Some(Box::new(response));
-            return Err(failure);
-        };
+        let result = accepted(&response, &self.endpoint.shown)?;
         if let Some(version) = negotiated_version(result) {
             session.add_header(&PROTOCOL_VERSION, &version);
         }

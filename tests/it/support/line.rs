@@ -49,6 +49,7 @@ impl Setup {
     }
 
     /// Nobody reads stderr.
+    #[cfg(unix)]
     pub(crate) fn with_stderr_unread(mut self) -> Self {
         self.read_stderr = false;
         self
