@@ -265,8 +265,11 @@ fn cut_before_long_member(head: &[u8]) -> Option<(String, String)> {
             _ => {}
         }
     }
-    let rest = text[end..].trim_start_matches(',').trim_start().strip_prefix('"')?;
-    Some((format!("{{{}}}", &text[..end]), rest.split('"').next()?.to_owned()))
+    let rest = text[end..].trim_start_matches(',').trim_start();
+    // A name that is cut off itself could still become any other.
+    let name = rest.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+    let name = name.map_or(String::new(), |(name, _)| name.to_owned());
+    Some((format!("{{{}}}", &text[..end]), name))
 }
 
 /// The id when it is the last member of the object that `tail` ends: the text before the closing
@@ -384,6 +387,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"xx","id":8}}"#, "notification"),
             (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"\"id\":8}"#, "notification"),
             (r#"{"params":{"a":"xx"#, r#"xx"},"method":"m","id":4}"#, "?"),
+            (r#"{"jsonrpc":"2.0","id":5,"result"#, r#"s":1,"method":"m"}"#, "?"),
             (r#"["xx"#, r#"xx"]"#, "?"),
         ];
         for (head, tail, expected) in cases {
