@@ -239,11 +239,14 @@ pub fn peek_oversized(head: &[u8], tail: &[u8]) -> Option<Kind> {
     let id = id.or_else(|| trailing_id(tail)).and_then(RequestId::from_json);
     match (method, id) {
         (Some(_), Some(id)) => Some(Kind::Request(id)),
-        (Some(_), None) => Some(Kind::Notification),
+        // Without an id in sight it may still have one in its middle; MCP's names tell.
+        (Some(method), None) if method.get().starts_with("\"notifications/") => {
+            Some(Kind::Notification)
+        }
         (None, Some(id)) if cut_member == "result" || cut_member == "error" => {
             Some(Kind::Response(id))
         }
-        (None, _) => None,
+        (_, _) => None,
     }
 }
 
@@ -251,7 +254,7 @@ pub fn peek_oversized(head: &[u8], tail: &[u8]) -> Option<Kind> {
 /// of the member in which `head` ends.
 fn cut_before_long_member(head: &[u8]) -> Option<(String, String)> {
     let text = String::from_utf8_lossy(head);
-    let text = text.trim_start().strip_prefix('{')?;
+    let text = text.trim_start_matches('\u{feff}').trim_start().strip_prefix('{')?;
     let (mut depth, mut in_string, mut escaped, mut end) = (1_usize, false, false, 0);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
@@ -384,8 +387,14 @@ mod tests {
             (r#"{"method":"m","id":6,"params":{"id":7,"a":"xx"#, r#"","id":8}}"#, "request 6"),
             (r#"{"jsonrpc":"2.0","id":5,"result":{"a":"xx"#, r#"xx"}}"#, "response 5"),
             (r#"{"result":{"a":"xx"#, r#"xx"},"id":5,"jsonrpc":"2.0"}"#, "response 5"),
-            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"xx","id":8}}"#, "notification"),
-            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"\"id\":8}"#, "notification"),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/x","params":{"a"#,
+                r#"xx","id":8}}"#,
+                "notification",
+            ),
+            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"xx","id":8}}"#, "?"),
+            ("\u{feff}{\"method\":\"m\",\"id\":6,\"params\":[1", "2]}", "request 6"),
+            (r#"{"jsonrpc":"2.0","method":"m","params":{"a"#, r#"\"id\":8}"#, "?"),
             (r#"{"params":{"a":"xx"#, r#"xx"},"method":"m","id":4}"#, "?"),
             (r#"{"jsonrpc":"2.0","id":5,"result"#, r#"s":1,"method":"m"}"#, "?"),
             (r#"["xx"#, r#"xx"]"#, "?"),
