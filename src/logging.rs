@@ -1,15 +1,14 @@
 //! The log: on stderr, and in a file that rotates by day. No line of it holds a secret.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
@@ -18,9 +17,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::LogLevel;
 use crate::redact::Secrets;
-
-/// How often a long-running process looks for log files to delete.
-const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
 /// Log lines that may wait to be written.
 const LINES_WAITING: usize = 1024;
@@ -86,12 +82,14 @@ pub fn start(settings: &LogSettings) -> Result<Log, String> {
     Ok(Log { threads })
 }
 
-/// A log file a day, of which the latest [`FILES_KEPT`] are kept.
+/// A log file a day (UTC), of which the latest [`FILES_KEPT`] are kept. `tracing-appender` does
+/// the first half of this, and brings a whole calendar for it.
 struct DailyFile {
-    file: RollingFileAppender,
+    file: File,
+    /// Days since 1970-01-01 when `file` was opened.
+    day: u64,
     directory: PathBuf,
     name: String,
-    pruned: Instant,
 }
 
 impl DailyFile {
@@ -103,18 +101,14 @@ impl DailyFile {
         let name = name.to_string_lossy().into_owned();
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new(".")).to_owned();
-        let file = RollingFileAppender::builder()
-            .rotation(Rotation::DAILY)
-            .filename_prefix(name.as_str())
-            .build(&directory)
-            .map_err(|error| cannot(&error))?;
-        let log = Self { file, directory, name, pruned: Instant::now() };
+        let day = today();
+        let file = open_day(&directory, &name, day).map_err(|error| cannot(&error))?;
+        let log = Self { file, day, directory, name };
         log.prune();
         Ok(log)
     }
 
-    /// Deletes the oldest of our own files: those named `NAME.YYYY-MM-DD` and no others. (The
-    /// appender would count every file whose name begins with ours.)
+    /// Deletes the oldest of our own files: those named `NAME.YYYY-MM-DD` and no others.
     fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         let mut ours: Vec<_> = entries
@@ -130,6 +124,32 @@ impl DailyFile {
     }
 }
 
+fn open_day(directory: &Path, name: &str, day: u64) -> io::Result<File> {
+    fs::create_dir_all(directory)?;
+    let path = directory.join(format!("{name}.{}", date(day)));
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Days since 1970-01-01.
+fn today() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() / 86_400
+}
+
+/// `YYYY-MM-DD` of a day that many days after 1970-01-01 in the Gregorian calendar, reckoned in
+/// eras of 400 years that begin with March.
+fn date(day: u64) -> String {
+    let day = day + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, month);
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// Whether `suffix` is `.YYYY-MM-DD`.
 fn is_date_suffix(suffix: &str) -> bool {
     let shape: String = suffix.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -138,8 +158,10 @@ fn is_date_suffix(suffix: &str) -> bool {
 
 impl Write for DailyFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.pruned.elapsed() > PRUNE_EVERY {
-            self.pruned = Instant::now();
+        let today = today();
+        if today != self.day {
+            self.file = open_day(&self.directory, &self.name, today)?;
+            self.day = today;
             self.prune();
         }
         self.file.write(line)
@@ -261,5 +283,29 @@ impl Write for RedactingWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_the_names_of_the_calendar() {
+        let cases = [
+            (0, "1970-01-01"),
+            (58, "1970-02-28"),
+            (59, "1970-03-01"),
+            (789, "1972-02-29"),
+            (11_016, "2000-02-29"),
+            (11_017, "2000-03-01"),
+            (20_777, "2026-11-20"),
+            (47_540, "2100-02-28"),
+            (47_541, "2100-03-01"),
+        ];
+        for (day, name) in cases {
+            assert_eq!(date(day), name);
+        }
+        assert!(is_date_suffix(&format!(".{}", date(today()))));
     }
 }
