@@ -12,12 +12,15 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::upstream::Kind;
+use crate::upstream::{Keep, Kind, With};
 
 const EXAMPLES: &str = "\
 Examples:
   mcpline demo                        try it without any server
   mcpline https://mcp.example.com/mcp what an MCP client's configuration runs
+  mcpline --user Иванов http://srv/base/hs/mcp
+                                      1C; the password comes from MCPLINE_PASSWORD
+  mcpline --kind bitrix http://crm.local:8000
   mcpline --header 'X-API-Key:${KEY}' http://crm.local:8000/mcp
                                       the key comes from the environment variable KEY
 
@@ -39,7 +42,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// The MCP server to forward to, for example https://mcp.example.com/mcp
+    /// The server to forward to, for example https://mcp.example.com/mcp or http://srv/base
     #[arg(env = "MCPLINE_URL", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) url: Option<String>,
 
@@ -65,6 +68,8 @@ impl Cli {
         if cli.command.is_some() && is_typed("url") {
             return conflict("a URL and a command cannot be used together");
         }
+        cli.options.has_default_timeout =
+            matches.value_source("timeout") == Some(ValueSource::DefaultValue);
         // Of two ways to log in, the one that was typed counts.
         match (is_typed("user"), is_typed("bearer_file")) {
             (true, true) => {
@@ -89,11 +94,12 @@ pub(crate) fn is_unset(value: &OsStr) -> bool {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Forward to a sample 1C service inside the process: try it with no server at all
+    /// Forward to a sample service inside the process: 1C, or with --kind bitrix or amocrm
     Demo,
 }
 
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches")]
 pub(crate) struct Options {
     /// How the server is reached
     #[arg(
@@ -144,6 +150,92 @@ pub(crate) struct Options {
         help_heading = "Server"
     )]
     pub(crate) password_file: Option<PathBuf>,
+
+    /// Send this key as X-API-Key, read from this file; or set MCPLINE_API_KEY
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_API_KEY_FILE",
+        value_name = "FILE",
+        help_heading = "Server"
+    )]
+    pub(crate) api_key_file: Option<PathBuf>,
+
+    /// 1C: the root URL of the HTTP service, where the URL does not name it [default: mcp]
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_SERVICE_ROOT",
+        value_name = "ROOT",
+        help_heading = "Services"
+    )]
+    pub(crate) service_root: Option<String>,
+
+    /// 1C: keep this many sessions of our own, each of which may take a licence [COUNT: 1]
+    ///
+    /// Without it the publication reuses sessions as it is set up to.
+    #[arg(
+        long, global = true, env = "MCPLINE_MANAGED_SESSIONS", value_name = "COUNT",
+        num_args = 0..=1, require_equals = true, default_missing_value = "1",
+        value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Services"
+    )]
+    pub(crate) managed_sessions: Option<u32>,
+
+    /// Encode name and password in this charset; old 1C platforms on Windows read windows-1251
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_BASIC_CHARSET",
+        value_enum,
+        default_value_t,
+        help_heading = "Services"
+    )]
+    pub(crate) basic_charset: BasicCharset,
+
+    /// AmoCRM: calls of the REST API a second, 0 for no limit
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_RATE",
+        value_name = "CALLS",
+        default_value_t = 7,
+        help_heading = "Services"
+    )]
+    pub(crate) rate: u32,
+
+    /// AmoCRM: add the tools of this file to the catalogue for the REST API
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_CATALOGUE",
+        value_name = "FILE",
+        help_heading = "Services"
+    )]
+    pub(crate) catalogue: Option<PathBuf>,
+
+    /// Leave these as the service sends them, separated by commas
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_KEEP",
+        value_enum,
+        value_name = "WHAT",
+        value_delimiter = ',',
+        help_heading = "Services"
+    )]
+    pub(crate) keep: Vec<Keep>,
+
+    /// Do these as well, separated by commas
+    #[arg(
+        long,
+        global = true,
+        env = "MCPLINE_WITH",
+        value_enum,
+        value_name = "WHAT",
+        value_delimiter = ',',
+        help_heading = "Services"
+    )]
+    pub(crate) with: Vec<With>,
 
     /// Set when a variable with a bearer token must not count.
     #[arg(skip)]
@@ -222,6 +314,10 @@ pub(crate) struct Options {
     )]
     pub(crate) timeout: Duration,
 
+    /// Set when nobody has chosen the time above.
+    #[arg(skip)]
+    pub(crate) has_default_timeout: bool,
+
     /// Give a request up after this time in any case [default: no limit]
     #[arg(
         long, global = true, env = "MCPLINE_MAX_TIME", value_name = "SECONDS",
@@ -256,12 +352,12 @@ pub(crate) struct Options {
     )]
     pub(crate) drain: Duration,
 
-    /// Send at most this many requests at once; more wait in order
+    /// Send at most this many requests at once; more wait in order [default: 64, for 1C 4]
     #[arg(
-        long, global = true, env = "MCPLINE_MAX_IN_FLIGHT", value_name = "COUNT", default_value = "64",
+        long, global = true, env = "MCPLINE_MAX_IN_FLIGHT", value_name = "COUNT",
         value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits"
     )]
-    pub(crate) max_in_flight: u32,
+    pub(crate) max_in_flight: Option<u32>,
 
     /// Refuse messages longer than this, in either direction: bytes, or with KiB, MiB, GiB
     #[arg(
@@ -292,6 +388,18 @@ pub(crate) struct Options {
     pub(crate) log_level: Option<LogLevel>,
 }
 
+/// How Basic credentials are encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BasicCharset {
+    /// What RFC 7617 recommends, and 1C reads
+    #[default]
+    #[value(name = "utf-8", alias = "utf8")]
+    Utf8,
+    /// For very old platforms on Windows
+    #[value(name = "windows-1251", alias = "cp1251")]
+    Windows1251,
+}
+
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogLevel {
@@ -312,7 +420,7 @@ pub(crate) enum LogLevel {
 /// A year: longer is meant as "for ever", and cannot be reckoned with.
 const MAX_TIME: Duration = Duration::from_hours(8760);
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.trim().parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds)
         .ok()

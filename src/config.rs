@@ -8,20 +8,27 @@ use std::sync::Arc;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::cli::{self, Cli, Command, Options};
+use crate::cli::{self, BasicCharset, Cli, Command, Options};
 use crate::conversation;
-use crate::http::{HttpSettings, PROXY_VARIABLES, Tls};
+use crate::drop_in;
+use crate::http::{HttpSettings, PROXY_VARIABLES, Tls, to_windows_1251};
 use crate::logging::LogSettings;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
-use crate::upstream::Kind;
+use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
+
+/// Carries an API key, as the amoCRM server wants it.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Requests at once where the kind has no bound of its own.
+const MAX_IN_FLIGHT: usize = 64;
 
 /// What to forward to.
 #[derive(Debug)]
 pub enum Target {
     /// The service at this URL.
     Url(Url),
-    /// The sample service inside the process.
+    /// The sample service of the kind, inside the process.
     Demo,
 }
 
@@ -31,13 +38,15 @@ pub struct Config {
     /// What to forward to.
     pub target: Target,
     /// How it is reached.
-    pub kind: Kind,
+    pub kind: KindSettings,
     /// How HTTP is spoken.
     pub http: HttpSettings,
     /// How the conversation is led; its URL is filled in once the target is known.
     pub conversation: conversation::Settings,
     /// Where the log goes.
     pub log: LogSettings,
+    /// What the user should hear once, as soon as there is a log.
+    pub warnings: Vec<String>,
 }
 
 /// Why the settings cannot be used: one line for a person.
@@ -57,19 +66,16 @@ impl Config {
     pub fn new(cli: Cli) -> Result<Self, ConfigError> {
         let mut secrets = Secrets::default();
         let options = cli.options;
-        let target = match (cli.command, cli.url) {
-            (Some(Command::Demo), _) => Target::Demo,
-            (None, Some(url)) => Target::Url(upstream_url(&url)?),
-            (None, None) => {
-                let help = "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`";
-                return Err(error(format!("no URL given: {help}")));
-            }
-        };
+        let (kind, target) = target(cli.command.as_ref(), cli.url.as_deref(), options.kind)?;
+        let kind = kind_settings(kind, &options)?;
         let mut headers = headers(&options, &mut secrets)?;
-        let authorization = authorization(&options, &target, &mut secrets)?;
+        let authorization = authorization(&options, &target, kind.kind, &mut secrets)?;
         // Who writes the header out means it.
         if let (false, Some(value)) = (headers.contains_key(AUTHORIZATION), authorization) {
             headers.insert(AUTHORIZATION, value);
+        }
+        if let Some(key) = api_key(&options, &mut secrets)? {
+            headers.entry(API_KEY).or_insert(key);
         }
         let target = without_credentials(target);
         if let Target::Url(url) = &target {
@@ -83,28 +89,125 @@ impl Config {
                 secrets.add(password);
             }
         }
+        let mut warnings = Vec::new();
+        let mut tls = tls(&options)?;
+        let switch = if tls.insecure { "--insecure" } else { "AMO_SSL_VERIFY" };
+        tls.insecure |= kind.kind == Kind::Amocrm && drop_in::amocrm_is_insecure();
+        if tls.insecure {
+            warnings.push(format!(
+                "{switch}: the server's certificate is not checked; whoever sits in between can \
+                 read and change everything, credentials included"
+            ));
+        }
+        let mut idle_timeout = options.timeout;
+        if kind.kind == Kind::Bitrix
+            && options.has_default_timeout
+            && let Some((timeout, warning)) = drop_in::bitrix_timeout().map_err(error)?
+        {
+            idle_timeout = timeout;
+            warnings.extend(warning);
+        }
         let http = HttpSettings {
             headers,
-            tls: tls(&options)?,
+            tls,
             proxy: proxy(&options, &mut secrets)?,
             connect_timeout: options.connect_timeout,
-            idle_timeout: options.timeout,
+            idle_timeout,
             max_body: options.max_message,
         };
         let secrets = Arc::new(secrets);
         let conversation = conversation::Settings {
             url: String::new(),
             secrets: secrets.clone(),
-            max_in_flight: options.max_in_flight as usize,
+            max_in_flight: max_in_flight(&options, &kind),
             max_message: options.max_message,
             start_timeout: options.start_timeout,
             max_time: options.max_time,
             drain: options.drain,
             policy: Policy { retry_for: options.retry_for, enabled: !options.no_retry },
         };
-        let log = LogSettings { level: options.log_level, file: options.log_file, secrets };
-        Ok(Self { target, kind: options.kind, http, conversation, log })
+        let of_script = if kind.kind == Kind::OneC { drop_in::onec_log_level() } else { None };
+        let level = options.log_level.or(of_script);
+        let log = LogSettings { level, file: options.log_file, secrets };
+        Ok(Self { target, kind, http, conversation, log, warnings })
     }
+}
+
+/// What to forward to and how: by the command line, else by the variables of the scripts.
+fn target(
+    command: Option<&Command>,
+    url: Option<&str>,
+    kind: Kind,
+) -> Result<(Kind, Target), ConfigError> {
+    match (command, url) {
+        (Some(Command::Demo), _) => match kind {
+            Kind::Auto => Ok((Kind::OneC, Target::Demo)),
+            Kind::Mcp | Kind::Sse => {
+                Err(error("the demo is of kind 1c, bitrix or amocrm; see `mcpline --help`"))
+            }
+            kind => Ok((kind, Target::Demo)),
+        },
+        (None, Some(url)) => {
+            let url = upstream_url(url)?;
+            Ok((kind.at(&url), Target::Url(url)))
+        }
+        (None, None) => match drop_in::target(kind).map_err(error)? {
+            Some((kind, url)) => Ok((kind, Target::Url(upstream_url(&url)?))),
+            None => {
+                let help = "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`";
+                Err(error(format!("no URL given: {help}")))
+            }
+        },
+    }
+}
+
+/// What the kind is told beyond the URL.
+fn kind_settings(kind: Kind, options: &Options) -> Result<KindSettings, ConfigError> {
+    let root = options.service_root.clone();
+    let root = root.or_else(|| drop_in::onec_service_root().filter(|_| kind == Kind::OneC));
+    let catalogue = match &options.catalogue {
+        Some(path) => {
+            let text = read_text(path, "--catalogue")?;
+            check_catalogue(&text)
+                .map_err(|why| error(format!("--catalogue {}: {why}", path.display())))?;
+            Some(text)
+        }
+        None => None,
+    };
+    let lead_defaults = drop_in::lead_defaults();
+    let lead_defaults = if kind == Kind::Amocrm {
+        lead_defaults.map_err(error)?
+    } else {
+        // Not necessarily meant for us.
+        lead_defaults.unwrap_or_default()
+    };
+    Ok(KindSettings {
+        kind,
+        service_root: root.unwrap_or_else(|| "mcp".to_owned()),
+        managed_sessions: options.managed_sessions.map(|count| count as usize),
+        keep: options.keep.clone(),
+        with: options.with.clone(),
+        rate: options.rate,
+        catalogue,
+        lead_defaults,
+    })
+}
+
+/// Requests at once: as many as the user says, else as the kind stands.
+fn max_in_flight(options: &Options, kind: &KindSettings) -> usize {
+    match (options.max_in_flight, kind.kind) {
+        (Some(count), _) => count as usize,
+        (None, Kind::OneC) => kind.managed_sessions.unwrap_or(ONEC_MAX_IN_FLIGHT),
+        (None, _) => MAX_IN_FLIGHT,
+    }
+}
+
+/// The value of `X-API-Key`.
+fn api_key(options: &Options, secrets: &mut Secrets) -> Result<Option<HeaderValue>, ConfigError> {
+    let key = secret(options.api_key_file.as_deref(), "--api-key-file", "MCPLINE_API_KEY")?;
+    let Some(key) = key.filter(|key| !key.is_empty()) else { return Ok(None) };
+    secrets.add(&key);
+    sensitive(key).map(Some)
 }
 
 fn upstream_url(text: &str) -> Result<Url, ConfigError> {
@@ -215,6 +318,7 @@ fn expand(text: &str, header: &str, secrets: &mut Secrets) -> Result<String, Con
 fn authorization(
     options: &Options,
     target: &Target,
+    kind: Kind,
     secrets: &mut Secrets,
 ) -> Result<Option<HeaderValue>, ConfigError> {
     let token = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?;
@@ -223,23 +327,39 @@ fn authorization(
         return sensitive(format!("Bearer {token}")).map(Some);
     }
     let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
-    if options.password_file.is_some() && options.user.is_none() {
-        return Err(error("--password-file needs --user"));
-    }
+    let is_onec = kind == Kind::OneC;
+    let of_script = if is_onec { drop_in::onec_credentials() } else { None };
     let (user, password) = match (&options.user, target) {
-        (Some(user), _) => (user.clone(), password.unwrap_or_default()),
+        (Some(user), _) => {
+            let password =
+                password.or_else(|| if is_onec { drop_in::onec_password() } else { None });
+            (user.clone(), password.unwrap_or_default())
+        }
         (None, Target::Url(url)) if !url.username().is_empty() => {
             let decoded = |part| percent_decoded(part);
             let in_url = url.password().map(decoded).unwrap_or_default();
             (percent_decoded(url.username()), password.unwrap_or(in_url))
         }
-        _ => return Ok(None),
+        _ => match of_script {
+            Some((user, of_script)) => (user, password.unwrap_or(of_script)),
+            None if options.password_file.is_some() => {
+                return Err(error("--password-file needs --user"));
+            }
+            None => return Ok(None),
+        },
     };
     if user.contains(':') {
         return Err(error("a user name with a colon cannot be sent by Basic authentication"));
     }
     secrets.add(&password);
-    let encoded = base64(format!("{user}:{password}").as_bytes());
+    let credentials = format!("{user}:{password}");
+    let credentials = match options.basic_charset {
+        BasicCharset::Utf8 => credentials.into_bytes(),
+        BasicCharset::Windows1251 => to_windows_1251(&credentials).ok_or_else(|| {
+            error("the user name or password holds characters that windows-1251 does not have")
+        })?,
+    };
+    let encoded = base64(&credentials);
     secrets.add(&encoded);
     sensitive(format!("Basic {encoded}")).map(Some)
 }

@@ -49,6 +49,8 @@ pub enum Cause {
     Stopping,
     /// A message exceeds `--max-message`.
     TooLarge,
+    /// The service limits how often it may be asked (429, and what services say in its place).
+    RateLimited,
 }
 
 impl Cause {
@@ -64,6 +66,7 @@ impl Cause {
             Self::Busy => -33007,
             Self::Stopping => -33008,
             Self::TooLarge => -33009,
+            Self::RateLimited => -33010,
         }
     }
 
@@ -79,6 +82,7 @@ impl Cause {
             Self::Busy => "busy",
             Self::Stopping => "stopping",
             Self::TooLarge => "too_large",
+            Self::RateLimited => "rate_limited",
         }
     }
 }
@@ -98,7 +102,10 @@ pub struct Failure {
     pub status: Option<u16>,
     /// How long the upstream asked us to wait before the next attempt.
     pub retry_after: Option<Duration>,
-    /// The upstream's own JSON-RPC error, which says it better than we can.
+    /// The least wait before the first next attempt; twice as long before the second, and so on:
+    /// for what is known to take its time.
+    pub pace: Option<Duration>,
+    /// The upstream's own answer, usually a JSON-RPC error, which says it better than we can.
     pub answer: Option<Box<Response>>,
 }
 
@@ -112,6 +119,7 @@ impl Failure {
             hint: None,
             status: None,
             retry_after: None,
+            pace: None,
             answer: None,
         }
     }
@@ -121,6 +129,12 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The least wait before the attempt that follows `attempts` failed ones.
+    pub fn wait_after(&self, attempts: u32) -> Duration {
+        let paced = self.pace.unwrap_or_default().saturating_mul(attempts);
+        paced.max(self.retry_after.unwrap_or_default())
     }
 
     /// The failure in one sentence, for a log.

@@ -22,6 +22,7 @@ mod client;
 mod config;
 pub mod conversation;
 mod demo;
+mod drop_in;
 pub mod failure;
 pub mod http;
 pub mod jsonrpc;

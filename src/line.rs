@@ -9,7 +9,7 @@ use crate::conversation::Conversation;
 use crate::demo::Demo;
 use crate::http::Http;
 use crate::link::Link;
-use crate::{demo, logging, redact, signals, stdio};
+use crate::{demo, logging, redact, signals, stdio, upstream};
 
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
 ///
@@ -27,11 +27,8 @@ pub async fn run(config: Config) -> Result<(), String> {
     };
     let shown = redact::shown(&url);
     tracing::info!("mcpline {} forwards to {shown}", env!("CARGO_PKG_VERSION"));
-    if config.http.tls.insecure {
-        tracing::warn!(
-            "--insecure: the server's certificate is not checked; whoever sits in between can \
-             read and change everything, credentials included"
-        );
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
     }
     logging::greet_person(&shown);
 
@@ -43,7 +40,7 @@ pub async fn run(config: Config) -> Result<(), String> {
     let http = Arc::new(Http::new(&config.http, &url)?);
     let client = Client::new(writer.outlet());
     let settings = crate::conversation::Settings { url: shown, ..config.conversation };
-    let upstream = config.kind.upstream(http, url);
+    let upstream = upstream::upstream(http, url, &config.kind)?;
     let link = Link::new(upstream, client.clone(), settings.policy);
     let conversation = Conversation::new(settings, link, client, &writer);
     conversation.run(input, writer, stop, stdio::stdout_closed()).await;

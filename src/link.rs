@@ -15,13 +15,10 @@ use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::repeat::is_safe;
 use crate::retry::{Backoff, Policy};
-use crate::upstream::{Opened, Request, Session, Upstream};
+use crate::upstream::{Opened, Request, Session, Upstream, asked_revision};
 
 /// The revision that we ask for when the client has left the handshake to us.
 const OWN_REVISION: &str = "2025-11-25";
-
-/// The revisions with an `initialize` handshake.
-const LEGACY_REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", OWN_REVISION];
 
 /// Time to bring `notifications/initialized` to the upstream, on which everything waits.
 const INITIALIZED_PATIENCE: Duration = Duration::from_secs(5);
@@ -239,6 +236,11 @@ impl Link {
         }
     }
 
+    /// Whether the kind knows that doing `message` twice does no more than doing it once.
+    pub fn knows_repeatable(&self, message: &Message) -> bool {
+        self.upstream.is_repeatable(message)
+    }
+
     /// What the opening under way has come to.
     pub fn tried(&self) -> Option<Tried> {
         match &*self.state.borrow() {
@@ -323,10 +325,10 @@ impl Link {
                 self.state.send_replace(State::Failed(failure));
                 return;
             }
-            let asked_to_wait = failure.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+            attempts += 1;
+            let asked_to_wait = failure.wait_after(attempts).min(MAX_RETRY_AFTER);
             let delay = backoff.next_delay().max(asked_to_wait);
             let (why, seconds) = (failure.summary(), delay.as_secs_f64());
-            attempts += 1;
             if attempts == 1 {
                 tracing::warn!("no session yet: {why}; trying again");
             } else {
@@ -467,16 +469,7 @@ fn capabilities(response: &Response) -> Capabilities {
 /// The answer to `initialize` for an upstream that is not there yet. It promises what can be kept
 /// whatever the upstream turns out to offer: each list is asked for again once it is there.
 fn answer_without_upstream(initialize: &Message) -> Response {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct InitializeParams {
-        protocol_version: String,
-    }
-    let asked: Option<InitializeParams> = initialize.read_params();
-    let version = asked
-        .map(|params| params.protocol_version)
-        .filter(|version| LEGACY_REVISIONS.contains(&version.as_str()))
-        .unwrap_or_else(|| OWN_REVISION.to_owned());
+    let version = asked_revision(initialize).unwrap_or(OWN_REVISION);
     let changes = r#"{"listChanged":true}"#;
     let result = format!(
         r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{changes},"resources":{changes},"prompts":{changes}}},"serverInfo":{{"name":"mcpline","version":"{}"}}}}"#,

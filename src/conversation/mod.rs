@@ -44,6 +44,9 @@ use crate::upstream::Request;
 /// Requests that may wait for their turn; one more is refused at once.
 const MAX_WAITING: usize = 16 * 1024;
 
+/// Places beside those of other requests for `ping`.
+const PLACES_FOR_PINGS: usize = 4;
+
 /// Notifications that may wait to be passed on; one more is dropped.
 const MAX_NOTICES: usize = 1024;
 
@@ -334,11 +337,18 @@ impl Conversation {
             self.held.push(size, Held::Request(waiting));
         } else if waiting.message.method() == "initialize" {
             self.start_initialize(waiting);
-        } else if self.in_flight.len() < self.context.settings.max_in_flight {
+        } else if self.in_flight.len() < self.places_for(&waiting.message) {
             self.start(waiting);
         } else {
             self.waiting.push(size, waiting);
         }
+    }
+
+    /// Requests in flight beyond which `message` waits. A client that pings to see whether we live
+    /// must not have to wait for the end of a long report.
+    fn places_for(&self, message: &Message) -> usize {
+        let places = self.context.settings.max_in_flight;
+        if message.method() == "ping" { places + PLACES_FOR_PINGS } else { places }
     }
 
     /// Whether a message of `size` bytes finds no room among those that wait. One always does,

@@ -34,6 +34,13 @@ pub(super) struct Context {
     pub(super) repeatable: Repeatable,
 }
 
+impl Context {
+    /// Whether `message` may be sent again although the upstream may have acted on it.
+    fn may_repeat(&self, message: &Message) -> bool {
+        self.repeatable.allows(message) || self.link.knows_repeatable(message)
+    }
+}
+
 /// Brings `request` to the upstream and its answer, or the reason why there is none, to the
 /// client. `was_sent` is set once the upstream may know of it.
 pub(super) async fn answer(
@@ -107,7 +114,7 @@ async fn finish(
         url: &context.settings.url,
         count: attempts,
         elapsed,
-        is_unsafe_to_repeat: !context.repeatable.allows(&request.message),
+        is_unsafe_to_repeat: !context.may_repeat(&request.message),
         secrets: &context.settings.secrets,
     };
     reply.fail(&failure.to_error(&attempts)).await;
@@ -258,11 +265,11 @@ impl<'a> Carrier<'a> {
             }
             return Err(failure);
         }
-        let is_repeatable = self.context.repeatable.allows(self.message);
+        let is_repeatable = self.context.may_repeat(self.message);
         if !self.context.settings.policy.allows(&failure, is_repeatable) {
             return Err(failure);
         }
-        let delay = self.backoff.next_delay().max(failure.retry_after.unwrap_or_default());
+        let delay = self.backoff.next_delay().max(failure.wait_after(self.attempts));
         if delay > self.deadline.saturating_duration_since(Instant::now()) {
             return Err(failure);
         }

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Notify;
 
+use super::excerpt::excerpt;
 use super::failure;
 use super::sse::{Decoder, Event, TooLong};
 use crate::failure::{Cause, Class, Failure};
@@ -91,8 +92,15 @@ impl Answer {
         Ok(body.freeze())
     }
 
+    /// Reads an answer that is no success, as far as its body comes.
+    pub async fn refusal(self) -> Refusal {
+        let (status, headers) = (self.status(), self.headers().clone());
+        let url = self.url.clone();
+        Refusal { status, headers, url, body: self.beginning().await }
+    }
+
     /// Reads the beginning of a body that is only to be quoted, as far as it comes.
-    pub async fn beginning(mut self) -> Bytes {
+    async fn beginning(mut self) -> Bytes {
         let mut body = BytesMut::new();
         while body.len() < QUOTED
             && let Ok(Some(chunk)) = self.chunk().await
@@ -123,6 +131,36 @@ impl Answer {
 
     fn within_limit(&self, length: usize) -> Result<(), Failure> {
         if length <= self.max_body { Ok(()) } else { Err(too_large(&self.url, self.max_body)) }
+    }
+}
+
+/// An answer whose status is no success.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The URL that was asked, as it may be shown.
+    pub url: Arc<str>,
+    /// The beginning of the body.
+    pub body: Bytes,
+}
+
+impl Refusal {
+    /// `Content-Type` as it was sent.
+    pub fn content_type(&self) -> Option<&str> {
+        failure::header(&self.headers, &CONTENT_TYPE)
+    }
+
+    /// The failure by the general rules, quoting what the body says.
+    pub fn failure(&self) -> Failure {
+        self.failure_saying(&excerpt(&self.body, self.content_type()))
+    }
+
+    /// As [`Refusal::failure`], for a body that says `said` to whoever knows how to read it.
+    pub fn failure_saying(&self, said: &str) -> Failure {
+        failure::refused(self.status, &self.headers, said, &self.url)
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{COOKIE, HeaderMap, HeaderValue};
 use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use url::{Host, Url};
 
 use super::body::Answer;
 use super::failure;
-use crate::failure::{Class, Failure};
+use crate::failure::{Cause, Class, Failure};
 use crate::redact;
 
 /// Idle connections are closed before most proxies and servers close them (60 s and more), so
@@ -77,6 +77,7 @@ impl Endpoint {
 #[derive(Debug, Clone)]
 pub struct Http {
     client: reqwest::Client,
+    cookie: Option<HeaderValue>,
     uses_proxy: bool,
     idle_timeout: Duration,
     max_body: usize,
@@ -113,7 +114,13 @@ impl Http {
         let uses_proxy = settings.proxy.is_some()
             || !is_loopback(upstream) && PROXY_VARIABLES.into_iter().any(has_variable);
         let HttpSettings { idle_timeout, max_body, .. } = *settings;
-        Ok(Self { client, uses_proxy, idle_timeout, max_body })
+        let cookie = settings.headers.get(COOKIE).cloned();
+        Ok(Self { client, cookie, uses_proxy, idle_timeout, max_body })
+    }
+
+    /// The cookies that the user wants sent, for whoever sends cookies of its own.
+    pub(crate) fn cookie(&self) -> Option<&HeaderValue> {
+        self.cookie.as_ref()
     }
 
     /// Posts `body` and waits for the head of the answer.
@@ -149,6 +156,27 @@ impl Http {
     ) -> Result<StatusCode, Failure> {
         let request = self.client.delete(endpoint.url.clone()).headers(headers);
         self.send(request, endpoint).await.map(|answer| answer.status())
+    }
+
+    /// Sends a request of any method and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// As for [`Http::post`]; `method` is none of HTTP.
+    pub async fn request(
+        &self,
+        method: &str,
+        endpoint: &Endpoint,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Answer, Failure> {
+        let method = Method::from_bytes(method.as_bytes()).map_err(|_| {
+            Failure::new(Class::Final, Cause::Refused, format!("`{method}` is no HTTP method"))
+        })?;
+        let mut request = self.client.request(method, endpoint.url.clone()).headers(headers);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        self.send(request, endpoint).await
     }
 
     async fn send(&self, request: RequestBuilder, endpoint: &Endpoint) -> Result<Answer, Failure> {

@@ -39,7 +39,7 @@ fn message_of(text: &str) -> String {
 }
 
 /// The text between the tags of a page, without scripts and styles.
-fn without_tags(page: &str) -> String {
+pub(crate) fn without_tags(page: &str) -> String {
     let mut text = String::new();
     let mut rest = page;
     while let Some(start) = rest.find('<') {

@@ -5,9 +5,7 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use url::Url;
 
 use super::excerpt::excerpt;
@@ -60,6 +58,13 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
 /// An answer whose body could not be read to its end.
 pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
     let what = format!("the answer of {url} broke off: {}", root_cause(error));
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
+        .hint("The server or a proxy in between closed the connection: look at the server's log.")
+}
+
+/// An event stream that ended in good order without the answer that it was opened for.
+pub(crate) fn stream_lost(url: &str) -> Failure {
+    let what = format!("the answer of {url} was lost: its stream ended without it");
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
         .hint("The server or a proxy in between closed the connection: look at the server's log.")
 }
@@ -165,21 +170,21 @@ fn of_tls(error: &rustls::Error, url: &str) -> Option<Failure> {
     Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint))
 }
 
-/// An answer whose status is not a success, with `body` as far as it could be read.
-pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], url: &str) -> Failure {
+/// An answer whose status is not a success, with `said`, what its body has to say to a person.
+pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: &str) -> Failure {
     let (class, cause) = match status.as_u16() {
         401 | 403 => (Class::Final, Cause::Unauthorised),
-        429 | 503 => (Class::Rejected, Cause::Refused),
+        429 => (Class::Rejected, Cause::RateLimited),
+        503 => (Class::Rejected, Cause::Refused),
         502 | 504 => (Class::Ambiguous, Cause::Refused),
         _ => (Class::Final, Cause::Refused),
     };
-    let said = excerpt(body, header(headers, &CONTENT_TYPE));
     let mut what = format!("{url} answered with HTTP {status}");
     if status.is_redirection() {
         if let Some(target) = header(headers, &LOCATION) {
             what.push_str(&format!(", a redirect to {}", shown_target(url, target)));
         }
-    } else if !said.is_empty() && Some(said.as_str()) != status.canonical_reason() {
+    } else if !said.is_empty() && Some(said) != status.canonical_reason() {
         what.push_str(&format!(": {said}"));
     }
     let mut failure = Failure::new(class, cause, what);
@@ -189,7 +194,7 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], url: &str) 
     failure
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -207,11 +212,7 @@ fn hint(status: StatusCode, headers: &HeaderMap) -> Option<String> {
              address that the service is really at into the configuration."
         }
         401 => {
-            let offered: Vec<_> = headers
-                .get_all(WWW_AUTHENTICATE)
-                .iter()
-                .filter_map(|value| value.to_str().ok()?.split([' ', ',']).next())
-                .collect();
+            let offered = offered_schemes(headers);
             let offered = if offered.is_empty() {
                 String::new()
             } else {
@@ -239,6 +240,12 @@ fn hint(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// The authentication schemes that a 401 offers (RFC 9110 section 11.6.1).
+pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<&str> {
+    let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+    challenges.filter_map(|value| value.to_str().ok()?.split([' ', ',']).next()).collect()
+}
+
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date.
 fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
@@ -259,7 +266,8 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        refused(StatusCode::from_u16(code).unwrap(), &headers, body.as_bytes(), "http://h/mcp")
+        let said = excerpt(body.as_bytes(), None);
+        refused(StatusCode::from_u16(code).unwrap(), &headers, &said, "http://h/mcp")
     }
 
     #[test]
@@ -270,7 +278,7 @@ mod tests {
             (401, Class::Final, Cause::Unauthorised),
             (403, Class::Final, Cause::Unauthorised),
             (404, Class::Final, Cause::Refused),
-            (429, Class::Rejected, Cause::Refused),
+            (429, Class::Rejected, Cause::RateLimited),
             (500, Class::Final, Cause::Refused),
             (502, Class::Ambiguous, Cause::Refused),
             (503, Class::Rejected, Cause::Refused),

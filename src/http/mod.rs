@@ -8,9 +8,9 @@ mod excerpt;
 mod failure;
 pub mod sse;
 
-pub use body::{Answer, Events, StreamBroke};
+pub use body::{Answer, Events, Refusal, StreamBroke};
+pub(crate) use charset::{decode, to_windows_1251};
 pub(crate) use client::PROXY_VARIABLES;
 pub use client::{Endpoint, Http, HttpSettings, Tls};
-pub(crate) use excerpt::excerpt;
-pub use failure::refused;
-pub(crate) use failure::timed_out;
+pub(crate) use excerpt::{excerpt, shorten, without_tags};
+pub(crate) use failure::{offered_schemes, stream_lost, timed_out};

@@ -27,6 +27,12 @@ impl RequestId {
         Self(Bytes::from(format!("\"mcpline-{number}\"")))
     }
 
+    /// The integer `number`, for services that take only such ids, or whose answers are known by
+    /// their exchange.
+    pub(crate) fn number(number: u64) -> Self {
+        Self(Bytes::from(number.to_string()))
+    }
+
     /// The id as JSON text.
     pub fn as_json(&self) -> &Bytes {
         &self.0

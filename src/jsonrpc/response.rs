@@ -41,6 +41,12 @@ impl Response {
         Self { text: Bytes::new(), id: None, outcome, is_regular: false }
     }
 
+    /// A response of ours with `error`, which is the JSON text of an error object.
+    pub(crate) fn with_error(error: Bytes) -> Self {
+        let outcome = Outcome::Error(error);
+        Self { text: Bytes::new(), id: None, outcome, is_regular: false }
+    }
+
     /// The id, where it is a string or number.
     pub fn id(&self) -> Option<RequestId> {
         self.id.clone().and_then(RequestId::from_json)

@@ -1,55 +1,146 @@
-//! Finds out which of the two MCP transports an upstream speaks.
+//! Finds out which of the two MCP transports an upstream speaks, and whether it is one of the
+//! services that need more than a transport.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::amocrm::{self, Amocrm};
+use super::bitrix::{self, Bitrix};
 use super::http_sse::HttpSse;
+use super::json::Object;
+use super::settings::KindSettings;
 use super::streamable::Streamable;
-use super::{Opened, Pending, Request, Upstream};
+use super::{Opened, Pending, Request, Upstream, local};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::http::{Endpoint, Http};
+use crate::jsonrpc::{Message, Response};
 
 /// Streamable HTTP, falling back to HTTP+SSE (revision 2025-11-25, Transports, "Backwards
 /// Compatibility"). The client's own `initialize` is the probe.
 pub(super) struct Auto {
     streamable: Streamable,
     http_sse: HttpSse,
-    /// Set once the upstream has answered as an HTTP+SSE server.
-    is_http_sse: AtomicBool,
+    /// The services that may turn out to be behind the URL; `None` for kind `mcp`.
+    services: Option<Services>,
+    found: Found,
+}
+
+struct Services {
+    bitrix: Bitrix,
+    amocrm: Amocrm,
+}
+
+/// What has answered at this URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Is {
+    Unknown,
+    HttpSse,
+    Bitrix,
+    Amocrm,
+}
+
+/// What was found out, kept for the life of the process.
+struct Found(AtomicU8);
+
+impl Found {
+    const ALL: [Is; 4] = [Is::Unknown, Is::HttpSse, Is::Bitrix, Is::Amocrm];
+
+    fn get(&self) -> Is {
+        Self::ALL[usize::from(self.0.load(Ordering::Relaxed))]
+    }
+
+    fn set(&self, is: Is) {
+        self.0.store(is as u8, Ordering::Relaxed);
+    }
 }
 
 impl Auto {
-    pub(super) fn new(http: Arc<Http>, endpoint: Endpoint) -> Self {
-        Self {
+    /// The upstream at `endpoint`; with `settings`, services that announce themselves are treated
+    /// as their own kind.
+    pub(super) fn new(
+        http: Arc<Http>,
+        endpoint: Endpoint,
+        settings: Option<&KindSettings>,
+    ) -> Result<Self, String> {
+        let services = match settings {
+            Some(settings) => Some(Services {
+                bitrix: Bitrix::new(http.clone(), &endpoint.url, settings),
+                amocrm: Amocrm::new(http.clone(), &endpoint.url, settings)?,
+            }),
+            None => None,
+        };
+        Ok(Self {
             streamable: Streamable::new(http.clone(), endpoint.clone()),
             http_sse: HttpSse::new(http, endpoint),
-            is_http_sse: AtomicBool::new(false),
-        }
+            services,
+            found: Found(AtomicU8::new(Is::Unknown as u8)),
+        })
     }
 
     async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
-        if self.is_http_sse.load(Ordering::Relaxed) {
-            return self.http_sse.open(initialize, client).await;
+        match (self.found.get(), &self.services) {
+            (Is::HttpSse, _) => return self.http_sse.open(initialize, client).await,
+            (Is::Bitrix, Some(services)) => return services.bitrix.open(initialize, client).await,
+            (Is::Amocrm, Some(services)) => return services.amocrm.open(initialize, client).await,
+            _ => {}
         }
         let refusal = match self.streamable.open(initialize, client).await {
             Err(failure) if may_be_http_sse(&failure) => failure,
-            outcome => return outcome,
+            Ok(opened) => return Ok(self.recognise(opened, client)),
+            Err(failure) => return Err(failure),
         };
         tracing::debug!("no Streamable HTTP here ({}); trying HTTP+SSE", refusal.summary());
-        match self.http_sse.open(initialize, client).await {
+        let no_stream = match self.http_sse.open(initialize, client).await {
             Ok(opened) => {
                 tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
-                self.is_http_sse.store(true, Ordering::Relaxed);
-                Ok(opened)
+                self.found.set(Is::HttpSse);
+                return Ok(self.recognise(opened, client));
             }
-            // What the upstream said to the POST tells more: it is what the URL was meant for.
-            Err(failure) => {
-                tracing::debug!("no HTTP+SSE either: {}", failure.summary());
-                Err(refusal)
+            Err(failure) => failure,
+        };
+        tracing::debug!("no HTTP+SSE either: {}", no_stream.summary());
+        // What the upstream said to the POST tells more: it is what the URL was meant for.
+        let Some(services) = &self.services else { return Err(refusal) };
+        if services.amocrm.is_here().await {
+            tracing::info!("the amoCRM server answers here: kind amocrm");
+            self.found.set(Is::Amocrm);
+            return services.amocrm.open(initialize, client).await;
+        }
+        if services.bitrix.is_here().await {
+            tracing::info!("the Bitrix24 server answers here: kind bitrix");
+            self.found.set(Is::Bitrix);
+            return services.bitrix.open(initialize, client).await;
+        }
+        Err(refusal)
+    }
+
+    /// Hands a session that is open over to the kind whose service has answered.
+    fn recognise(&self, opened: Opened, client: &Client) -> Opened {
+        let Some(services) = &self.services else { return opened };
+        match server_name(&opened.response).as_deref() {
+            Some(bitrix::SERVER_NAME) => {
+                self.found.set(Is::Bitrix);
+                opened.session.ended().cancel();
+                services.bitrix.adopt(client, opened.response)
             }
+            Some(amocrm::SERVER_NAME) if self.found.get() == Is::HttpSse => {
+                self.found.set(Is::Amocrm);
+                services.amocrm.adopt(opened)
+            }
+            Some(name) if name.starts_with("1C") => {
+                tracing::info!("this looks like 1C; `--kind 1c` mends what 1C services send");
+                opened
+            }
+            _ => opened,
         }
     }
+}
+
+/// `serverInfo.name` of an `initialize` result.
+fn server_name(response: &Response) -> Option<String> {
+    let result = Object::read(local::text(response.result()?))?;
+    Object::read(result.get("serverInfo")?)?.string("name")
 }
 
 /// A server of the older transport refuses the POST with one of these statuses. A JSON-RPC error
@@ -69,5 +160,13 @@ impl Upstream for Auto {
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
         Box::pin(self.open(initialize, client))
+    }
+
+    fn is_repeatable(&self, message: &Message) -> bool {
+        match (self.found.get(), &self.services) {
+            (Is::Bitrix, _) => Bitrix::is_repeatable(message),
+            (Is::Amocrm, Some(services)) => services.amocrm.is_repeatable(message),
+            _ => false,
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Endpoint, Events, Http, StreamBroke};
+use crate::http::{self, Endpoint, Events, Http, Refusal, StreamBroke};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, from_upstream};
 use crate::redact;
 
@@ -40,27 +40,50 @@ impl HttpSse {
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, Failure> {
+        let beginning = self.begin(ENDPOINT_PATIENCE).await?;
+        let endpoint = self.endpoint(&beginning)?;
+        self.go_on(beginning, endpoint, initialize, client).await
+    }
+
+    /// Opens the stream and waits for its first event, at most for `patience`.
+    ///
+    /// # Errors
+    /// There is no stream, or it says nothing.
+    pub(super) async fn begin(&self, patience: Duration) -> Result<Beginning, Failure> {
         let answer = self.http.get(&self.stream, stream_headers()).await?;
         let url = answer.url().clone();
         if !answer.status().is_success() {
-            let (status, headers) = (answer.status(), answer.headers().clone());
-            let body = answer.beginning().await;
-            return Err(http::refused(status, &headers, &body, &url));
+            return Err(answer.refusal().await.failure());
         }
         if !answer.is_event_stream() {
             return Err(unusable(format!("{url} answered GET without an event stream")));
         }
-        let patience = answer.idle_timeout();
+        let idle_timeout = answer.idle_timeout();
         let mut events = answer.events(None);
-        let endpoint_patience = patience.min(ENDPOINT_PATIENCE);
-        let endpoint = tokio::time::timeout(endpoint_patience, self.endpoint(&mut events, &url));
-        let endpoint = endpoint.await.map_err(|_| no_endpoint(&url, "none came in time"))??;
+        let first = tokio::time::timeout(patience.min(idle_timeout), events.next()).await;
+        let first = first.map_err(|_| no_endpoint(&url, "none came in time"))?;
+        let first = first.map_err(|broke| match broke {
+            StreamBroke::Ended => no_endpoint(&url, "the stream ended"),
+            StreamBroke::Failed(failure) => failure,
+        })?;
+        Ok(Beginning { url, events, first, idle_timeout })
+    }
+
+    /// Opens a session on a stream that has begun, posting to `endpoint`.
+    pub(super) async fn go_on(
+        &self,
+        beginning: Beginning,
+        endpoint: Endpoint,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let Beginning { url, events, idle_timeout, .. } = beginning;
         let session = HttpSseSession {
             http: self.http.clone(),
             endpoint,
             stream_url: url,
             headers: post_headers(),
-            patience,
+            patience: idle_timeout,
             client: client.clone(),
             waiting: Arc::default(),
             life: Arc::default(),
@@ -82,16 +105,23 @@ impl HttpSse {
         Ok(Opened { session: Arc::new(session), response })
     }
 
-    /// Reads the stream up to its first event, which must name the endpoint.
-    async fn endpoint(&self, events: &mut Events, url: &str) -> Result<Endpoint, Failure> {
-        let event = events.next().await.map_err(|broke| match broke {
-            StreamBroke::Ended => no_endpoint(url, "the stream ended"),
-            StreamBroke::Failed(failure) => failure,
-        })?;
-        if event.name != "endpoint" {
-            return Err(no_endpoint(url, "the stream began with something else"));
+    /// The endpoint that the stream's first event names.
+    ///
+    /// # Errors
+    /// It names none, or one of another host.
+    pub(super) fn endpoint(&self, beginning: &Beginning) -> Result<Endpoint, Failure> {
+        let Beginning { url, first, .. } = beginning;
+        if first.name != "endpoint" {
+            let mut failure = no_endpoint(url, "the stream began with something else");
+            if first.data.starts_with(b"{") {
+                failure = failure.hint(
+                    "The server speaks MCP over HTTP in a way of its own: if it is the amoCRM \
+                     server, use `--kind amocrm`.",
+                );
+            }
+            return Err(failure);
         }
-        let named = String::from_utf8_lossy(&event.data);
+        let named = String::from_utf8_lossy(&first.data);
         let endpoint = self.stream.url.join(named.trim()).map_err(|error| {
             no_endpoint(url, &format!("what the stream names is not a URL ({error})"))
         })?;
@@ -102,6 +132,14 @@ impl HttpSse {
         }
         Ok(Endpoint::new(endpoint))
     }
+}
+
+/// A stream with its first event read.
+pub(super) struct Beginning {
+    url: Arc<str>,
+    events: Events,
+    pub(super) first: http::sse::Event,
+    idle_timeout: Duration,
 }
 
 fn no_endpoint(url: &str, why: &str) -> Failure {
@@ -204,13 +242,12 @@ impl HttpSseSession {
 
     async fn post(&self, body: Bytes) -> Result<Bytes, Failure> {
         let answer = self.http.post(&self.endpoint, self.headers.clone(), body).await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let url = answer.url().clone();
         if answer.status().is_success() {
             return answer.bytes().await;
         }
-        let body = answer.beginning().await;
-        let mut failure = http::refused(status, &headers, &body, &url);
+        let refusal = answer.refusal().await;
+        let mut failure = refusal.failure();
+        let Refusal { status, body, .. } = refusal;
         failure.what.push_str(&format!(" (the endpoint of {})", self.stream_url));
         let is_gone = matches!(status.as_u16(), 404 | 410);
         if is_gone || (status == StatusCode::BAD_REQUEST && names_session(&body)) {
@@ -236,6 +273,10 @@ impl HttpSseSession {
                             if response.error().is_some() {
                                 return Ok(response);
                             }
+                        }
+                        // The copy on the stream, if any, finds nobody; and the stream may be gone.
+                        FromUpstream::Response(response) if request.is_answered_by(&response) => {
+                            return Ok(response);
                         }
                         FromUpstream::Response(response) => self.hand_over(response),
                         FromUpstream::Message(_) => {}

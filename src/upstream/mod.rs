@@ -4,8 +4,15 @@
 //! a time and hands over what the upstream sends in answer, in order. Kinds know wire formats and
 //! nothing of stdin, of retrying, or of when a session is opened again: that is [`crate::link`]'s.
 
+mod amocrm;
 mod auto;
+mod bitrix;
 mod http_sse;
+mod json;
+mod local;
+mod onec;
+mod repair;
+mod settings;
 mod streamable;
 
 use std::pin::Pin;
@@ -21,6 +28,11 @@ use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Endpoint, Http};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
+
+pub(crate) use self::amocrm::check_catalogue;
+pub(crate) use self::local::asked_revision;
+pub(crate) use self::onec::MAX_IN_FLIGHT as ONEC_MAX_IN_FLIGHT;
+pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
 
 /// A future that a kind returns.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -49,24 +61,69 @@ fn names_session(body: &[u8]) -> bool {
 /// How an upstream is reached (`--kind`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// Find out: Streamable HTTP, else HTTP+SSE
+    /// Find out: 1C by `/hs/` in the URL, the other services by what answers, else as `mcp`
     #[default]
     Auto,
     /// An MCP server on Streamable HTTP (revisions 2025-03-26 and later), else on HTTP+SSE
     Mcp,
     /// An MCP server on HTTP+SSE (revision 2024-11-05)
     Sse,
+    /// An HTTP service of 1C:Enterprise; the URL is the infobase's or the service's
+    #[value(name = "1c", alias = "onec")]
+    OneC,
+    /// The Bitrix24 server b24-mcp
+    #[value(alias = "bitrix24")]
+    Bitrix,
+    /// The amoCRM server mcp-amocrm-server, over MCP or its REST API
+    Amocrm,
 }
 
 impl Kind {
-    /// The upstream of this kind at `url`.
-    pub fn upstream(self, http: Arc<Http>, url: Url) -> Box<dyn Upstream> {
-        let endpoint = Endpoint::new(url);
-        match self {
-            Self::Auto | Self::Mcp => Box::new(auto::Auto::new(http, endpoint)),
-            Self::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
-        }
+    /// The kind that a URL gives away by itself.
+    pub(crate) fn at(self, url: &Url) -> Self {
+        if self == Self::Auto && onec::is_service(url) { Self::OneC } else { self }
     }
+}
+
+/// The upstream at `url`.
+///
+/// # Errors
+/// A setting of the kind cannot be used, in words.
+pub(crate) fn upstream(
+    http: Arc<Http>,
+    url: Url,
+    settings: &KindSettings,
+) -> Result<Box<dyn Upstream>, String> {
+    let endpoint = Endpoint::new(url);
+    Ok(match settings.kind {
+        Kind::Auto => Box::new(auto::Auto::new(http, endpoint, Some(settings))?),
+        Kind::Mcp => Box::new(auto::Auto::new(http, endpoint, None)?),
+        Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
+        Kind::OneC => Box::new(onec::OneC::new(http, &endpoint.url, settings)),
+        Kind::Bitrix => Box::new(bitrix::Bitrix::new(http, &endpoint.url, settings)),
+        Kind::Amocrm => Box::new(amocrm::Amocrm::new(http, &endpoint.url, settings)?),
+    })
+}
+
+/// `url` without the first of `endings` that its path has, and without a slash at its end.
+fn base_url(url: &Url, endings: &[&str]) -> Url {
+    let mut base = url.clone();
+    base.set_fragment(None);
+    base.set_query(None);
+    let path = url.path().trim_end_matches('/');
+    let path = endings.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path);
+    base.set_path(path.trim_end_matches('/'));
+    base
+}
+
+/// The endpoint at `target`, a path with or without a query, below `base`.
+fn endpoint_at(base: &Url, target: &str) -> Endpoint {
+    let mut url = base.clone();
+    let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+    let prefix = base.path().trim_end_matches('/');
+    url.set_path(&format!("{prefix}{path}"));
+    url.set_query(query);
+    Endpoint::new(url)
 }
 
 /// A service that messages are forwarded to.
@@ -80,6 +137,12 @@ pub trait Upstream: Send + Sync {
         initialize: &'a Request,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>>;
+
+    /// Whether the kind knows that doing `message` twice does no more than doing it once, although
+    /// nothing that the upstream says of its tools tells so.
+    fn is_repeatable(&self, _message: &Message) -> bool {
+        false
+    }
 }
 
 /// What [`Upstream::open`] gives.
@@ -187,15 +250,51 @@ fn accepted<'a>(response: &'a Response, url: &str) -> Result<&'a Bytes, Failure>
     })
 }
 
+/// Success without a word, which answers nothing.
+fn says_nothing(url: &str) -> Failure {
+    unusable(format!("{url} answered with success and an empty body, which is no answer"))
+}
+
 /// An answer that is none.
 fn unusable(what: String) -> Failure {
     Failure::new(Class::Final, Cause::Unusable, what)
         .hint("Check that the URL is the MCP endpoint itself, and look at the server's log.")
 }
 
+/// Methods that no server sends to a client. Some servers tell everybody on their streams what
+/// others have asked.
+const CLIENTS_OWN: [&str; 11] = [
+    "initialize",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/read",
+    "resources/query",
+    "resources/subscribe",
+    "prompts/list",
+    "prompts/get",
+    "completion/complete",
+    "logging/setLevel",
+];
+
+/// The JSON-RPC error that `body` holds, unless it answers something else than `request`.
+fn own_error(body: &Bytes, request: Option<&Request>) -> Option<Response> {
+    let mut messages = from_upstream(body).ok()?;
+    let FromUpstream::Response(response) = messages.pop()? else { return None };
+    let is_the_answer = messages.is_empty()
+        // Other services have a member of that name, which is no error object.
+        && response.error().is_some_and(|error| error.starts_with(b"{"))
+        && request.is_none_or(|request| request.is_answered_by(&response));
+    is_the_answer.then_some(response)
+}
+
 /// Delivers what the upstream sent of its own accord, and sends back the refusal of a question
 /// that nobody can answer any more.
 async fn deliver(message: Message, session: Arc<dyn Session>, client: &Client) {
+    if CLIENTS_OWN.contains(&message.method()) {
+        tracing::warn!(method = message.method(), "what only clients send came from the upstream");
+        return;
+    }
     tracing::debug!(method = message.method(), "upstream sends");
     if let Some(refusal) = client.deliver(message, session.clone()).await
         && let Err(failure) = session.send(&refusal).await

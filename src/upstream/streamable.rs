@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -13,12 +12,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, accepted, deliver, names_session, post_headers,
-    stream_headers, unusable,
+    Opened, Pending, Request, Session, Upstream, accepted, deliver, names_session, own_error,
+    post_headers, stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Answer, Endpoint, Http, StreamBroke};
+use crate::http::{self, Answer, Endpoint, Http, Refusal, StreamBroke};
 use crate::jsonrpc::{FromUpstream, Message, Response, Unusable, from_upstream};
 use crate::retry::Backoff;
 
@@ -52,16 +51,12 @@ impl Streamable {
         Self { http, endpoint }
     }
 
-    async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
-        let mut session = StreamableSession {
-            http: self.http.clone(),
-            endpoint: self.endpoint.clone(),
-            post_headers: post_headers(),
-            stream_headers: stream_headers(),
-            has_session: false,
-            client: client.clone(),
-            ended: CancellationToken::new(),
-        };
+    pub(super) async fn open(
+        &self,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let mut session = StreamableSession::new(self.http.clone(), self.endpoint.clone(), client);
         let answer = session.post(initialize).await?;
         if let Some(id) = answer.headers().get(&SESSION_ID) {
             let mut id = id.clone();
@@ -76,6 +71,11 @@ impl Streamable {
         }
         Ok(Opened { session: Arc::new(session), response })
     }
+}
+
+/// Something to listen to the standalone stream of `endpoint` with, outside of any session.
+pub(super) fn listener(http: Arc<Http>, endpoint: Endpoint, client: &Client) -> Arc<dyn Session> {
+    Arc::new(StreamableSession::new(http, endpoint, client))
 }
 
 /// `protocolVersion` of an `initialize` result, as the header that later requests carry.
@@ -141,6 +141,18 @@ struct StreamableSession {
 }
 
 impl StreamableSession {
+    fn new(http: Arc<Http>, endpoint: Endpoint, client: &Client) -> Self {
+        Self {
+            http,
+            endpoint,
+            post_headers: post_headers(),
+            stream_headers: stream_headers(),
+            has_session: false,
+            client: client.clone(),
+            ended: CancellationToken::new(),
+        }
+    }
+
     /// This session, for whoever has to answer in it.
     fn handle(&self) -> Arc<dyn Session> {
         Arc::new(self.clone())
@@ -178,10 +190,9 @@ impl StreamableSession {
 
     /// The failure for an answer that is no success, to `request` if it was one.
     async fn refusal(&self, answer: Answer, request: Option<&Request>) -> Failure {
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let url = answer.url().clone();
-        let body = answer.beginning().await;
-        let mut failure = http::refused(status, &headers, &body, &url);
+        let refusal = answer.refusal().await;
+        let mut failure = refusal.failure();
+        let Refusal { status, body, .. } = refusal;
         let own_error = own_error(&body, request);
         // An error with the request's own id comes from a server that knew what it was asked.
         let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
@@ -237,9 +248,7 @@ impl StreamableSession {
                 (StreamBroke::Ended, Some(Unusable(why))) => {
                     return Err(unusable(format!("an event of {url} cannot be used: {why}")));
                 }
-                (StreamBroke::Ended, None) => {
-                    format!("the answer of {url} was lost: its stream ended without it")
-                }
+                (StreamBroke::Ended, None) => http::stream_lost(&url).what,
                 (StreamBroke::Failed(failure), _) if failure.cause == Cause::Interrupted => {
                     failure.what
                 }
@@ -426,16 +435,6 @@ impl StreamableSession {
 fn offers_no_stream(failure: &Failure, was_open: bool) -> bool {
     failure.class == Class::Final
         && (!was_open || matches!(failure.status, Some(401 | 403 | 404 | 405)))
-}
-
-/// The JSON-RPC error that `body` holds, unless it answers something else than `request`.
-fn own_error(body: &Bytes, request: Option<&Request>) -> Option<Response> {
-    let mut messages = from_upstream(body).ok()?;
-    let FromUpstream::Response(response) = messages.pop()? else { return None };
-    let is_the_answer = messages.is_empty()
-        && response.error().is_some()
-        && request.is_none_or(|request| request.is_answered_by(&response));
-    is_the_answer.then_some(response)
 }
 
 /// Whether an answer within a session means that the session is gone: 404 ("Session Management",

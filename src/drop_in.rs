@@ -1,0 +1,120 @@
+//! The environment variables of the scripts that the three services came with, so that a person
+//! changes nothing but `command` in the client's configuration. Our own options win over them.
+
+use std::time::Duration;
+
+use crate::cli::{self, LogLevel};
+use crate::upstream::{Kind, LeadDefaults};
+
+/// Where each script looks for its service.
+const URLS: [(Kind, &str); 3] = [
+    (Kind::OneC, "MCP_ONEC_URL"),
+    (Kind::Bitrix, "MCP_PROXY_BASE_URL"),
+    (Kind::Amocrm, "AMOCRM_SERVER_URL"),
+];
+
+/// Where two of the scripts look when they are told nothing.
+const DEFAULT_URL: &str = "http://127.0.0.1:8000";
+
+/// A time that b24-mcp itself may need: it asks Bitrix24 up to four times.
+const BITRIX_TIME: Duration = Duration::from_mins(1);
+
+/// The variable `name`, unless it is empty or an unfilled placeholder.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !cli::is_unset(value.as_ref()))
+}
+
+/// The kind and URL that the environment names, for a command line without a URL.
+///
+/// # Errors
+/// It names more than one.
+pub(crate) fn target(kind: Kind) -> Result<Option<(Kind, String)>, String> {
+    let named: Vec<_> = URLS
+        .into_iter()
+        .filter(|(of, _)| kind == Kind::Auto || kind == *of)
+        .filter_map(|(of, name)| Some((of, name, variable(name)?)))
+        .collect();
+    match named.as_slice() {
+        [] if matches!(kind, Kind::Bitrix | Kind::Amocrm) => {
+            Ok(Some((kind, DEFAULT_URL.to_owned())))
+        }
+        [] => Ok(None),
+        [(kind, _, url)] => Ok(Some((*kind, url.clone()))),
+        all => {
+            let set: Vec<_> = all.iter().map(|(_, name, _)| *name).collect();
+            Err(format!(
+                "{} are set at once: say which with --kind 1c, --kind bitrix or --kind amocrm",
+                set.join(" and ")
+            ))
+        }
+    }
+}
+
+/// User name and password for 1C; a user without a password is common there.
+pub(crate) fn onec_credentials() -> Option<(String, String)> {
+    let user = variable("MCP_ONEC_USERNAME")?;
+    Some((user, onec_password().unwrap_or_default()))
+}
+
+/// The password for 1C, for a user that was named in another way.
+pub(crate) fn onec_password() -> Option<String> {
+    variable("MCP_ONEC_PASSWORD")
+}
+
+/// The root URL of the HTTP service of 1C.
+pub(crate) fn onec_service_root() -> Option<String> {
+    variable("MCP_ONEC_SERVICE_ROOT")
+}
+
+/// How much to log, in the words of Python's `logging`.
+pub(crate) fn onec_log_level() -> Option<LogLevel> {
+    match variable("MCP_LOG_LEVEL")?.trim().to_ascii_lowercase().as_str() {
+        "debug" => Some(LogLevel::Debug),
+        "info" => Some(LogLevel::Info),
+        "warning" | "warn" => Some(LogLevel::Warn),
+        "error" | "critical" => Some(LogLevel::Error),
+        _ => None,
+    }
+}
+
+/// The bound on silence for Bitrix24, in seconds, and what is to be said about it.
+///
+/// # Errors
+/// It is no number of seconds.
+pub(crate) fn bitrix_timeout() -> Result<Option<(Duration, Option<String>)>, String> {
+    let Some(text) = variable("MCP_PROXY_TIMEOUT") else { return Ok(None) };
+    let timeout = cli::seconds(&text).ok().filter(|timeout| !timeout.is_zero());
+    let timeout =
+        timeout.ok_or_else(|| "MCP_PROXY_TIMEOUT is not a number of seconds".to_owned())?;
+    let warning = (timeout < BITRIX_TIME).then(|| {
+        format!(
+            "MCP_PROXY_TIMEOUT={} may cut calls off: b24-mcp asks Bitrix24 up to four times, \
+             which can take 45 s; use 60 or more",
+            text.trim()
+        )
+    });
+    Ok(Some((timeout, warning)))
+}
+
+/// Whether the amoCRM script was told not to check certificates.
+pub(crate) fn amocrm_is_insecure() -> bool {
+    variable("AMO_SSL_VERIFY").is_some_and(|value| {
+        matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false" | "no")
+    })
+}
+
+/// Where created leads go.
+///
+/// # Errors
+/// A variable is no number.
+pub(crate) fn lead_defaults() -> Result<LeadDefaults, String> {
+    let number = |name: &str| match variable(name) {
+        Some(text) => text.trim().parse().map(Some).map_err(|_| format!("{name} is not a number")),
+        None => Ok(None),
+    };
+    Ok(LeadDefaults {
+        pipeline_id: number("AMO_PIPELINE_ID")?,
+        status_id: number("AMO_STATUS_ID")?,
+        responsible_id: number("AMO_RESPONSIBLE_ID")?,
+    })
+}

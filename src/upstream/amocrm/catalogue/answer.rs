@@ -1,0 +1,117 @@
+//! What the client gets of an answer of the server.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::{Answer, rule_e};
+use crate::jsonrpc::to_json;
+use crate::upstream::json::compact;
+
+/// What stands for an empty answer, in the words of the current server.
+const NO_CONTENT: &str = r#"{"status":"no_content","code":204}"#;
+
+/// What a call has brought.
+#[derive(Debug, Clone)]
+pub(in crate::upstream::amocrm) struct ToolAnswer {
+    /// One line of JSON: the server's own, numbers and order untouched, or a string for what is
+    /// not JSON.
+    pub(in crate::upstream::amocrm) text: Bytes,
+    /// The text is an object.
+    pub(in crate::upstream::amocrm) is_object: bool,
+    /// The server, or amoCRM behind it, has refused the call.
+    pub(in crate::upstream::amocrm) is_error: bool,
+    /// What was refused may have been carried out in part: the call must not be made again.
+    pub(in crate::upstream::amocrm) is_partial: bool,
+    /// The status within a failure that came as a success ([`rule_e`]): 429 for one call too many.
+    pub(in crate::upstream::amocrm) inner_status: Option<u16>,
+    /// The status of the (last) HTTP answer.
+    pub(in crate::upstream::amocrm) http_status: u16,
+}
+
+impl ToolAnswer {
+    pub(super) fn of(answer: &Answer) -> Self {
+        let is_success = answer.is_success();
+        let text = text(answer, is_success);
+        let hidden =
+            if is_success { std::str::from_utf8(&text).ok().and_then(rule_e::find) } else { None };
+        Self {
+            is_object: text.starts_with(b"{"),
+            is_error: !is_success || hidden.is_some(),
+            is_partial: false,
+            inner_status: hidden.and_then(|hidden| hidden.status),
+            http_status: answer.status,
+            text,
+        }
+    }
+
+    /// An answer of our own, put together from several.
+    pub(super) fn made(value: &Value) -> Self {
+        Self {
+            text: value.to_string().into(),
+            is_object: value.is_object(),
+            is_error: false,
+            is_partial: false,
+            inner_status: None,
+            http_status: 200,
+        }
+    }
+
+    /// Puts what has happened before the error that this answer is; `value` is its text.
+    pub(super) fn explain(&mut self, what: &str, value: &Value) {
+        let said = ["detail", "title", "error"].into_iter().filter_map(|name| value[name].as_str());
+        let why = match said.into_iter().find(|said| !said.is_empty()) {
+            Some(said) => said.to_owned(),
+            None => format!("the server answered {}", self.http_status),
+        };
+        let error = to_json(&format!("{what}: {why}"));
+        let answer = String::from_utf8_lossy(&self.text);
+        self.text = format!("{{\"error\":{error},\"answer\":{answer}}}").into();
+        self.is_object = true;
+    }
+
+    /// The result of `tools/call`. Only revisions since 2025-06-18 know `structuredContent`.
+    pub(in crate::upstream::amocrm) fn to_result(&self, structured: bool) -> Bytes {
+        let text = String::from_utf8_lossy(&self.text);
+        let mut result =
+            format!("{{\"content\":[{{\"type\":\"text\",\"text\":{}}}]", quoted(&text));
+        if structured && self.is_object {
+            result.push_str(",\"structuredContent\":");
+            result.push_str(&text);
+        }
+        if self.is_error {
+            result.push_str(",\"isError\":true");
+        }
+        result.push('}');
+        result.into()
+    }
+
+    /// The result of `resources/read` for `uri`.
+    pub(in crate::upstream::amocrm) fn to_contents(&self, uri: &str) -> Bytes {
+        let uri = to_json(&uri);
+        let text = String::from_utf8_lossy(&self.text);
+        let text = quoted(&text);
+        format!(
+            "{{\"contents\":[{{\"uri\":{uri},\"mimeType\":\"application/json\",\"text\":{text}}}]}}"
+        )
+        .into()
+    }
+}
+
+/// `json` as a JSON string; what is one already stays as it is.
+fn quoted(json: &str) -> Cow<'_, str> {
+    if json.starts_with('"') { json.into() } else { to_json(&json).into() }
+}
+
+/// The body of `answer` as one line of JSON.
+fn text(answer: &Answer, is_success: bool) -> Bytes {
+    let body = answer.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&answer.body).trim_ascii();
+    match std::str::from_utf8(body) {
+        Ok("") if is_success => Bytes::from_static(NO_CONTENT.as_bytes()),
+        Ok("") => to_json(&format!("the server answered {}", answer.status)).into(),
+        Ok(json) if serde_json::from_str::<IgnoredAny>(json).is_ok() => compact(json).into(),
+        _ => to_json(&String::from_utf8_lossy(body)).into(),
+    }
+}

@@ -1,0 +1,290 @@
+//! Running one call: the request of the tool, or the steps that stand in for it.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde_json::{Map, Value};
+
+use super::answer::ToolAnswer;
+use super::template::{Request, Scope};
+use super::{Answer, Catalogue, Defaults, Rest, Tool, schema};
+use crate::failure::{Cause, Class, Failure};
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(in crate::upstream::amocrm) enum CallError {
+    /// There is no such tool or resource. Nothing was sent.
+    Unknown,
+    /// What is wrong with the arguments: a sentence without its period. Nothing was sent.
+    InvalidArgument(String),
+    /// A request has failed.
+    Failed {
+        /// Classed for the call as a whole: what may be sent again may be called again.
+        failure: Failure,
+        /// What earlier requests of the call have done, and what the failed one was to do.
+        created: Option<String>,
+    },
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed { failure, created: None }
+    }
+}
+
+impl Tool {
+    fn checked(&self, arguments: &Value) -> Result<Map<String, Value>, String> {
+        let templates: Vec<_> = std::iter::once(&self.request).chain(&self.steps).collect();
+        schema::checked(arguments, &self.schema, &templates)
+    }
+
+    /// Whether a call with `arguments` is one GET request.
+    pub(super) fn is_get(&self, arguments: &Value) -> bool {
+        let request = |arguments| Scope { arguments, answers: Vec::new() }.request(&self.request);
+        self.steps.is_empty()
+            && self.checked(arguments).is_ok_and(|arguments| request(arguments).method == "GET")
+    }
+}
+
+impl Catalogue {
+    /// Calls a tool.
+    ///
+    /// # Errors
+    /// No answer of the server; what the server refuses is an answer.
+    pub(in crate::upstream::amocrm) async fn call(
+        &self,
+        name: &str,
+        arguments: &Value,
+        defaults: &Defaults,
+        rest: &dyn Rest,
+    ) -> Result<ToolAnswer, CallError> {
+        let tool = self.tool(name).ok_or(CallError::Unknown)?;
+        let arguments = tool.checked(arguments).map_err(CallError::InvalidArgument)?;
+        let scope = Scope { arguments, answers: Vec::new() };
+        let _turn = if tool.is_composite() { Some(self.composite.lock().await) } else { None };
+        if !tool.route_is_absent.load(Relaxed) {
+            let answer = match self.send(scope.request(&tool.request), defaults, rest).await {
+                Ok(answer) => answer,
+                Err(mut failure) => {
+                    // The server asks amoCRM several times in this request. One of them was
+                    // refused, and nobody can tell which.
+                    if tool.is_composite() && failure.class == Class::Rejected {
+                        failure.class = Class::Ambiguous;
+                    }
+                    return Err(failure.into());
+                }
+            };
+            if tool.steps.is_empty() || !is_unknown_route(&answer) {
+                let mut answer = ToolAnswer::of(&answer);
+                answer.is_partial = answer.is_error && tool.is_composite();
+                return Ok(answer);
+            }
+            tool.route_is_absent.store(true, Relaxed);
+        }
+        self.run(tool, scope, defaults, rest).await
+    }
+
+    /// Reads a resource; [`ToolAnswer::to_contents`] makes the result of an answer that is no
+    /// error.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(in crate::upstream::amocrm) async fn read(
+        &self,
+        uri: &str,
+        rest: &dyn Rest,
+    ) -> Result<ToolAnswer, CallError> {
+        let resource = self.resources.iter().find(|resource| resource.uri == uri);
+        let scope = Scope { arguments: Map::new(), answers: Vec::new() };
+        let request = scope.request(&resource.ok_or(CallError::Unknown)?.request);
+        Ok(ToolAnswer::of(&self.send(request, &Defaults::default(), rest).await?))
+    }
+
+    /// Takes the steps of `tool`. The first that fails ends the call: a search that was refused
+    /// must not look like one that has found nothing.
+    async fn run<'a>(
+        &self,
+        tool: &'a Tool,
+        mut scope: Scope<'a>,
+        defaults: &Defaults,
+        rest: &dyn Rest,
+    ) -> Result<ToolAnswer, CallError> {
+        let mut done: Vec<String> = Vec::new();
+        let mut last = None;
+        for step in &tool.steps {
+            if !scope.holds(&step["when"]) {
+                continue;
+            }
+            let name = step["as"].as_str().unwrap_or_default();
+            let request = scope.request(step);
+            let is_read = request.is_read();
+            let entities = request.creates().map(str::to_owned);
+            let noun = entities.as_deref().map(singular);
+            let missed = |is_certain| match &noun {
+                Some(noun) if is_certain => format!("{noun} not created"),
+                Some(noun) => format!("{noun} perhaps created"),
+                None => format!("{name} failed"),
+            };
+            let mut answer = match self.send(request, defaults, rest).await {
+                Ok(answer) => ToolAnswer::of(&answer),
+                Err(failure) => return Err(broken_off(failure, done, is_read, missed)),
+            };
+            let value: Value = serde_json::from_slice(&answer.text).unwrap_or_default();
+            let id = entities.and_then(|entities| {
+                value.pointer(&format!("/_embedded/{entities}/0/id")).cloned()
+            });
+            // A creation without an id, or a page in place of JSON: nothing can be built on it.
+            let is_unclear =
+                !answer.is_error && (value.is_string() || noun.is_some() && id.is_none());
+            if answer.is_error || is_unclear {
+                answer.is_error = true;
+                answer.is_partial = !done.is_empty() || is_unclear && !is_read;
+                if answer.is_partial {
+                    done.push(missed(!is_unclear));
+                    answer.explain(&done.join(", "), &value);
+                }
+                return Ok(answer);
+            }
+            match (noun, id) {
+                (Some(noun), Some(id)) => done.push(format!("{noun} {id} created")),
+                _ if is_read => {}
+                _ => done.push(format!("{name} done")),
+            }
+            scope.answers.push((name, value));
+            last = Some((name, answer));
+        }
+        let whole =
+            tool.result.get("$ref").and_then(Value::as_str).and_then(|one| one.strip_suffix('#'));
+        match last {
+            // The answer itself rather than a copy of it in other words.
+            Some((name, answer)) if tool.result.is_null() || whole == Some(name) => Ok(answer),
+            _ => Ok(ToolAnswer::made(&scope.render(&tool.result).unwrap_or_default())),
+        }
+    }
+
+    /// Sends `request` in the form that the server takes.
+    async fn send(
+        &self,
+        mut request: Request,
+        defaults: &Defaults,
+        rest: &dyn Rest,
+    ) -> Result<Answer, Failure> {
+        if request.creates() == Some("leads") {
+            fill_leads(request.body.as_mut(), defaults);
+        }
+        if self.takes_one_object.load(Relaxed) {
+            to_one_object(&mut request);
+        }
+        let answer = rest.request(&request.method, &request.target, request.payload()).await?;
+        let refuses_list = answer.status == 422 && names_data(&answer);
+        // An `update` in the wrong form may also be refused for want of an `entity_id`.
+        let refuses_form = refuses_list
+            || answer.status == 400 && matches!(request.operation(), "update" | "patch");
+        if !refuses_form || !to_one_object(&mut request) {
+            return Ok(answer);
+        }
+        let answer = rest.request(&request.method, &request.target, request.payload()).await?;
+        if refuses_list || answer.is_success() {
+            self.takes_one_object.store(true, Relaxed);
+        }
+        Ok(answer)
+    }
+}
+
+/// Fills in what the leads of `body`, which is to create them, leave open.
+fn fill_leads(body: Option<&mut Value>, defaults: &Defaults) {
+    let leads = match body.and_then(|body| body.get_mut("data")) {
+        Some(Value::Array(leads)) => &mut leads[..],
+        Some(lead) => std::slice::from_mut(lead),
+        None => return,
+    };
+    for lead in leads.iter_mut().filter_map(Value::as_object_mut) {
+        // A stage belongs to its pipeline and would be wrong in another one.
+        let pipeline = lead.get("pipeline_id").and_then(Value::as_u64);
+        let is_ours = pipeline.is_none() || pipeline == defaults.pipeline_id;
+        for (member, value) in [
+            ("pipeline_id", defaults.pipeline_id),
+            ("status_id", defaults.status_id.filter(|_| is_ours)),
+            ("responsible_user_id", defaults.responsible_id),
+        ] {
+            if let Some(value) = value
+                && !lead.contains_key(member)
+            {
+                lead.insert(member.to_owned(), value.into());
+            }
+        }
+    }
+}
+
+/// The failure of a step as that of the whole call.
+fn broken_off(
+    mut failure: Failure,
+    mut done: Vec<String>,
+    is_read: bool,
+    missed: impl Fn(bool) -> String,
+) -> CallError {
+    let is_certain = is_read
+        || match failure.class {
+            Class::Ambiguous => false,
+            Class::Final => !matches!(failure.cause, Cause::Unusable | Cause::TooLarge),
+            _ => true,
+        };
+    if done.is_empty() {
+        if is_read && failure.class == Class::Ambiguous {
+            // Nothing but reading has happened, so the call may be made again.
+            failure.class = Class::Rejected;
+        }
+        return failure.into();
+    }
+    if failure.class != Class::Ambiguous {
+        failure.class = Class::Final;
+    }
+    done.push(missed(is_certain));
+    CallError::Failed { failure, created: Some(done.join(", ")) }
+}
+
+/// Turns a list of one entity, which current servers take, into the entity itself, which old ones
+/// want; of an `update` the id goes beside it. Tells whether there was such a list.
+fn to_one_object(request: &mut Request) -> bool {
+    let is_update = matches!(request.operation(), "update" | "patch");
+    if !is_update && !matches!(request.operation(), "create" | "post") {
+        return false;
+    }
+    let Some(body) = request.body.as_mut().and_then(Value::as_object_mut) else { return false };
+    let Some([Value::Object(entity)]) =
+        body.get_mut("data").and_then(Value::as_array_mut).map(|list| &mut list[..])
+    else {
+        return false;
+    };
+    let id = if is_update { entity.remove("id") } else { None };
+    if is_update && id.is_none() {
+        return false;
+    }
+    let entity = std::mem::take(entity);
+    if let Some(id) = id {
+        body.insert("entity_id".to_owned(), id);
+    }
+    body.insert("data".to_owned(), entity.into());
+    true
+}
+
+/// Whether a 422 complains of the request's `data`.
+fn names_data(answer: &Answer) -> bool {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let errors = body["detail"].as_array().into_iter().flatten();
+    errors.filter_map(|error| error["loc"].as_array()).any(|loc| loc.contains(&"data".into()))
+}
+
+/// Whether the server does not know the route: its framework's own words, or the wrong method on a
+/// route that is another one's. An entity that is not found is told in other words.
+fn is_unknown_route(answer: &Answer) -> bool {
+    let body = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    answer.status == 405 || answer.status == 404 && body()["detail"] == "Not Found"
+}
+
+/// `contact` of `contacts`, `company` of `companies`.
+fn singular(entities: &str) -> String {
+    match entities.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => entities.strip_suffix('s').unwrap_or(entities).to_owned(),
+    }
+}

@@ -1,0 +1,254 @@
+//! The amoCRM server mcp-amocrm-server in its generations (`--kind amocrm`).
+//!
+//! Which one answers is found out each time that a session is opened: MCP on an event stream with
+//! a session (`streamed`), MCP by POST without any (`sessionless`), or the REST API alone, for
+//! which the tools come from a catalogue of ours (`rest`, `catalogue`). `results` mends what the
+//! two MCP variants answer.
+
+mod catalogue;
+mod rest;
+mod results;
+mod sessionless;
+mod streamed;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use url::Url;
+
+use self::catalogue::Catalogue;
+use self::rest::{Api, RestSession};
+use self::results::Results;
+use self::sessionless::SessionlessSession;
+use self::streamed::StreamedSession;
+use super::http_sse::HttpSse;
+use super::json::Object;
+use super::local::{self, Named};
+use super::settings::{Keep, KindSettings, With};
+use super::{Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
+use crate::client::Client;
+use crate::failure::{Class, Failure};
+use crate::http::Http;
+use crate::jsonrpc::Message;
+
+/// What the server calls itself in `serverInfo`.
+pub(super) const SERVER_NAME: &str = "amocrm-mcp-server";
+
+/// Time for the first event of the stream, which says what it is.
+const FIRST_EVENT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time for a document that says which generation answers.
+const DOCUMENT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tools of the MCP variants that only read, by the beginnings of their names; the server says so
+/// of none.
+const READING: [&str; 2] = ["get_", "search_"];
+
+/// Whether `text` can be added to the catalogue; the error says what is wrong with which tool.
+pub(crate) fn check_catalogue(text: &str) -> Result<(), String> {
+    Catalogue::embedded()?.extend(text)
+}
+
+/// The amoCRM server at one base URL.
+pub(super) struct Amocrm {
+    http: Arc<Http>,
+    base: Url,
+    stream: HttpSse,
+    api: Arc<Api>,
+    results: Results,
+    offers_resources: bool,
+}
+
+impl Amocrm {
+    pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Result<Self, String> {
+        let base = base_url(url, &["/mcp/sse", "/mcp/messages", "/mcp"]);
+        let mut catalogue = Catalogue::embedded()?;
+        if settings.does(With::RequestTool) {
+            catalogue.with_request_tool()?;
+        }
+        if let Some(tools) = &settings.catalogue {
+            catalogue.extend(tools)?;
+        }
+        Ok(Self {
+            stream: HttpSse::new(http.clone(), endpoint_at(&base, "/mcp/sse")),
+            api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
+            results: Results { keeps_errors: settings.keeps(Keep::Errors) },
+            offers_resources: settings.does(With::Resources),
+            http,
+            base,
+        })
+    }
+
+    /// Whether the server of any generation answers here.
+    pub(super) async fn is_here(&self) -> bool {
+        let Some(text) = self.document("/").await else { return false };
+        let service = Object::read(local::text(&text)).and_then(|about| about.string("service"));
+        service.is_some_and(|service| service.to_lowercase().contains("amocrm"))
+    }
+
+    /// Goes on with a session that was opened as one of plain HTTP+SSE.
+    pub(super) fn adopt(&self, opened: Opened) -> Opened {
+        tracing::info!("the server is mcp-amocrm-server on an event stream");
+        self.streamed(opened)
+    }
+
+    fn streamed(&self, opened: Opened) -> Opened {
+        let Opened { session, response } = opened;
+        let api = self.offers_resources.then(|| self.api.clone());
+        let response = if api.is_some() { results::with_resources(response) } else { response };
+        let session = StreamedSession::new(session, self.results, api);
+        Opened { session: Arc::new(session), response }
+    }
+
+    pub(super) async fn open(
+        &self,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let no_stream = match self.stream.begin(FIRST_EVENT_PATIENCE).await {
+            Ok(beginning) if beginning.first.name == "endpoint" => {
+                tracing::info!("mcp-amocrm-server on an event stream, with sessions");
+                let initialize = streamed::own_request(0, &initialize.message);
+                let endpoint = self.stream.endpoint(&beginning)?;
+                let opened = self.stream.go_on(beginning, endpoint, &initialize, client).await;
+                return match opened {
+                    Err(failure) if failure.status == Some(404) && self.base.path() != "/" => {
+                        self.open_behind_prefix(&initialize, client, failure).await
+                    }
+                    opened => opened.map(|opened| self.streamed(opened)),
+                };
+            }
+            Ok(beginning) => {
+                if let Some(params) = sessionless::greeting(&beginning.first.data) {
+                    tracing::info!("mcp-amocrm-server without sessions: POST /mcp/messages");
+                    let api = self.offers_resources.then(|| self.api.clone());
+                    let response = sessionless::initialize(&params, &initialize.message);
+                    let response =
+                        if api.is_some() { results::with_resources(response) } else { response };
+                    let session = SessionlessSession::new(
+                        self.http.clone(),
+                        endpoint_at(&self.base, "/mcp/messages"),
+                        client.clone(),
+                        self.results,
+                        api,
+                    );
+                    return Ok(Opened { session: Arc::new(session), response });
+                }
+                unusable("the stream began with something else than an endpoint".to_owned())
+            }
+            Err(failure) => failure,
+        };
+        if no_stream.class != Class::Final || matches!(no_stream.status, Some(401 | 403)) {
+            return Err(no_stream);
+        }
+        tracing::debug!("no event stream: {}", no_stream.summary());
+        self.open_rest(initialize, no_stream).await
+    }
+
+    /// A reverse proxy may publish the server below a path that the server itself does not know.
+    async fn open_behind_prefix(
+        &self,
+        initialize: &Request,
+        client: &Client,
+        refusal: Failure,
+    ) -> Result<Opened, Failure> {
+        let beginning = self.stream.begin(FIRST_EVENT_PATIENCE).await?;
+        let named = self.stream.endpoint(&beginning)?.url;
+        let target = match named.query() {
+            Some(query) => format!("{}?{query}", named.path()),
+            None => named.path().to_owned(),
+        };
+        let endpoint = endpoint_at(&self.base, &target);
+        tracing::info!("the endpoint is not where the stream says; trying {}", endpoint.shown);
+        match self.stream.go_on(beginning, endpoint, initialize, client).await {
+            Ok(opened) => Ok(self.streamed(opened)),
+            Err(failure) if failure.class == Class::Final => Err(refusal),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The REST API, if that is here, with the tools of the catalogue.
+    async fn open_rest(&self, initialize: &Request, no_stream: Failure) -> Result<Opened, Failure> {
+        let Some(generation) = self.generation().await else {
+            return Err(no_stream.hint(
+                "Neither MCP (`/mcp/sse`) nor the REST API of mcp-amocrm-server answers here: \
+                 check the address (the root of the server, as in AMOCRM_SERVER_URL). Another MCP \
+                 server needs `--kind mcp`.",
+            ));
+        };
+        tracing::info!("mcp-amocrm-server with its REST API only ({generation})");
+        let response = rest::initialize(&initialize.message, generation);
+        let session = RestSession::new(self.api.clone(), &initialize.message);
+        Ok(Opened { session: Arc::new(session), response })
+    }
+
+    /// Which generation of the REST API answers, in words.
+    async fn generation(&self) -> Option<&'static str> {
+        if let Some(text) = self.document("/openapi.json").await {
+            let document = Object::read(local::text(&text))?;
+            let paths = document.get("paths").and_then(Object::read)?;
+            let has = |path| paths.get(path).is_some();
+            return if has("/api/contacts/get-or-create") {
+                Some("with the smart endpoints")
+            } else if has("/api/v4-proxy/{path}") {
+                Some("current")
+            } else if has("/api/entities") {
+                Some("early")
+            } else {
+                None
+            };
+        }
+        let health = self.document("/health").await?;
+        let health = Object::read(local::text(&health))?;
+        (health.string("status")? == "healthy").then_some("of an unknown generation")
+    }
+
+    /// A JSON document of the server; `None` where there is none.
+    async fn document(&self, path: &str) -> Option<bytes::Bytes> {
+        let read = async {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let answer = self.http.get(&endpoint_at(&self.base, path), headers).await.ok()?;
+            if !answer.status().is_success() || answer.is_event_stream() {
+                return None;
+            }
+            answer.bytes().await.ok()
+        };
+        tokio::time::timeout(DOCUMENT_PATIENCE, read).await.ok()?
+    }
+
+    pub(super) fn is_repeatable(&self, message: &Message) -> bool {
+        if message.method() != "tools/call" {
+            return false;
+        }
+        let Some(call) = message.read_params::<Named<'_>>() else { return false };
+        if self.api.is_in_use() {
+            return self.api.is_repeatable(&call);
+        }
+        if call.name == "amocrm_request" {
+            // Any method on any path; without one it is a GET.
+            let arguments = Object::read(call.arguments());
+            return arguments.is_some_and(|arguments| {
+                arguments
+                    .string("method")
+                    .map_or(!arguments.has("method"), |method| method.eq_ignore_ascii_case("GET"))
+            });
+        }
+        READING.iter().any(|beginning| call.name.starts_with(beginning))
+    }
+}
+
+impl Upstream for Amocrm {
+    fn open<'a>(
+        &'a self,
+        initialize: &'a Request,
+        client: &'a Client,
+    ) -> Pending<'a, Result<Opened, Failure>> {
+        Box::pin(self.open(initialize, client))
+    }
+
+    fn is_repeatable(&self, message: &Message) -> bool {
+        self.is_repeatable(message)
+    }
+}

@@ -1,0 +1,273 @@
+//! The variant with the REST API alone: here the MCP server is mcpline itself, with the tools and
+//! resources of the catalogue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::catalogue::{Answer, CallError, Catalogue, Rest, ToolAnswer};
+use super::{SERVER_NAME, results};
+use crate::failure::{Cause, Class, Failure};
+use crate::http::Http;
+use crate::jsonrpc::{Message, Response};
+use crate::upstream::local::{self, INVALID_PARAMS, Named, RESOURCE_NOT_FOUND, asked_revision};
+use crate::upstream::settings::{KindSettings, LeadDefaults};
+use crate::upstream::{Pending, Request, Session, endpoint_at};
+
+/// The revision that clients which ask for none that we know are answered with.
+const REVISION: &str = "2025-11-25";
+
+/// The first revision with `structuredContent`.
+const STRUCTURED_SINCE: &str = "2025-06-18";
+
+/// The REST API.
+pub(super) struct Api {
+    http: Arc<Http>,
+    base: Url,
+    catalogue: Catalogue,
+    defaults: LeadDefaults,
+    pace: Pace,
+    /// Set once a session uses it for its tools.
+    is_in_use: AtomicBool,
+}
+
+impl Api {
+    pub(super) fn new(
+        http: Arc<Http>,
+        base: Url,
+        catalogue: Catalogue,
+        settings: &KindSettings,
+    ) -> Self {
+        let defaults = settings.lead_defaults;
+        let pace = Pace::new(settings.rate);
+        Self { http, base, catalogue, defaults, pace, is_in_use: AtomicBool::new(false) }
+    }
+
+    /// Whether the tools on offer are the catalogue's.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is_in_use.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_repeatable(&self, call: &Named<'_>) -> bool {
+        let arguments = serde_json::from_str(call.arguments()).unwrap_or_default();
+        self.catalogue.is_repeatable(&call.name, &arguments)
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<Bytes>,
+    ) -> Result<Answer, Failure> {
+        self.pace.turn().await;
+        let endpoint = endpoint_at(&self.base, target);
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let answer = self.http.request(method, &endpoint, headers, body).await?;
+        let status = answer.status().as_u16();
+        if answer.status().is_success() {
+            return Ok(Answer { status, body: answer.bytes().await? });
+        }
+        let refusal = answer.refusal().await;
+        let failure = refusal.failure();
+        match failure.class {
+            // A refusal in the service's own words is an answer; an overloaded proxy's is none.
+            Class::Final => Ok(Answer { status, body: refusal.body }),
+            _ => Err(failure),
+        }
+    }
+}
+
+impl Rest for Api {
+    fn request<'a>(
+        &'a self,
+        method: &'a str,
+        target: &'a str,
+        body: Option<Bytes>,
+    ) -> Pending<'a, Result<Answer, Failure>> {
+        Box::pin(self.send(method, target, body))
+    }
+}
+
+/// Spaces requests out: amoCRM takes seven a second and bans addresses that go on.
+struct Pace {
+    interval: Duration,
+    next: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    /// `rate` requests a second; 0 for no limit.
+    fn new(rate: u32) -> Self {
+        let interval = Duration::from_secs(1).checked_div(rate).unwrap_or_default();
+        Self { interval, next: Mutex::default() }
+    }
+
+    /// Waits for the turn of one request.
+    async fn turn(&self) {
+        if self.interval.is_zero() {
+            return;
+        }
+        let turn = {
+            let mut next = self.next.lock().await;
+            let turn = next.unwrap_or_else(Instant::now).max(Instant::now());
+            *next = Some(turn + self.interval);
+            turn
+        };
+        tokio::time::sleep_until(turn).await;
+    }
+}
+
+/// The answer to `initialize`.
+pub(super) fn initialize(initialize: &Message, generation: &str) -> Response {
+    let version = asked_revision(initialize).unwrap_or(REVISION);
+    local::result(format!(
+        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{}},"resources":{{}}}},"serverInfo":{{"name":"{SERVER_NAME}","version":"unknown","description":"The server speaks no MCP here: mcpline offers its own catalogue of tools over the REST API ({generation})."}}}}"#
+    ))
+}
+
+/// The answer to a request about resources; `None` for other requests.
+pub(super) async fn resource(api: &Api, message: &Message) -> Option<Result<Response, Failure>> {
+    match message.method() {
+        "resources/list" => Some(Ok(Response::with_result(api.catalogue.resources_list()))),
+        "resources/templates/list" => local::empty_list(message.method()).map(Ok),
+        "resources/read" => Some(read(api, message).await),
+        _ => None,
+    }
+}
+
+async fn read(api: &Api, message: &Message) -> Result<Response, Failure> {
+    let Some(uri) = local::uri(message) else {
+        return Ok(local::error(INVALID_PARAMS, "`uri` is missing"));
+    };
+    match api.catalogue.read(&uri, api).await {
+        Ok(answer) if answer.inner_status == Some(429) => Err(results::limited(
+            local::error(RESOURCE_NOT_FOUND, &said(&answer.text)),
+            &api.base_shown(),
+        )),
+        Ok(answer) if answer.is_error => {
+            Ok(local::error(crate::jsonrpc::INTERNAL_ERROR, &said(&answer.text)))
+        }
+        Ok(answer) => Ok(Response::with_result(answer.to_contents(&uri))),
+        Err(CallError::Failed { failure, .. }) => Err(failure),
+        Err(_) => Ok(local::error(RESOURCE_NOT_FOUND, &format!("Resource not found: {uri}"))),
+    }
+}
+
+/// What a refusal says, for the message of an error.
+fn said(text: &Bytes) -> String {
+    crate::http::excerpt(text, Some("application/json"))
+}
+
+impl Api {
+    fn base_shown(&self) -> String {
+        crate::redact::shown(&self.base)
+    }
+}
+
+/// A conversation with the catalogue.
+pub(super) struct RestSession {
+    api: Arc<Api>,
+    /// Whether the client's revision knows `structuredContent`.
+    is_structured: bool,
+    ended: CancellationToken,
+}
+
+impl RestSession {
+    pub(super) fn new(api: Arc<Api>, initialize: &Message) -> Self {
+        api.is_in_use.store(true, Ordering::Relaxed);
+        let is_structured = asked_revision(initialize).unwrap_or(REVISION) >= STRUCTURED_SINCE;
+        Self { api, is_structured, ended: CancellationToken::new() }
+    }
+
+    async fn exchange(&self, message: &Message) -> Result<Response, Failure> {
+        if let Some(outcome) = resource(&self.api, message).await {
+            return outcome;
+        }
+        match message.method() {
+            "ping" => Ok(local::pong()),
+            "tools/list" => Ok(Response::with_result(self.api.catalogue.tools_list())),
+            "tools/call" => self.call_tool(message).await,
+            method => Ok(local::method_not_found(method)),
+        }
+    }
+
+    async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
+        let Some(call) = message.read_params::<Named<'_>>() else {
+            return Ok(local::error(INVALID_PARAMS, "the tool's `name` is missing"));
+        };
+        let arguments = serde_json::from_str(call.arguments()).unwrap_or_default();
+        let Api { catalogue, defaults, .. } = &*self.api;
+        match catalogue.call(&call.name, &arguments, defaults, &*self.api).await {
+            Ok(answer) => {
+                let response = Response::with_result(answer.to_result(self.is_structured));
+                // What was refused as a whole may be sent again, whatever it does.
+                if answer.inner_status == Some(429) && !answer.is_partial {
+                    return Err(results::limited(response, &self.api.base_shown()));
+                }
+                if is_gone(&answer) {
+                    let what = format!("{} has no such route any more", self.api.base_shown());
+                    let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
+                    failure.answer = Some(Box::new(response));
+                    return Err(failure);
+                }
+                Ok(response)
+            }
+            Err(CallError::Unknown) => {
+                Ok(local::error(INVALID_PARAMS, &format!("Unknown tool: {}", call.name)))
+            }
+            Err(CallError::InvalidArgument(why)) => Ok(local::error(
+                INVALID_PARAMS,
+                &format!("Invalid arguments of `{}`: {why}. Nothing was sent.", call.name),
+            )),
+            Err(CallError::Failed { mut failure, created }) => {
+                if let Some(created) = created {
+                    failure.what = format!("{created}: {}", failure.what);
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Whether the server does not know the route, in the words of its framework: perhaps another
+/// generation runs there now. Nothing was carried out.
+fn is_gone(answer: &ToolAnswer) -> bool {
+    !answer.is_partial
+        && match answer.http_status {
+            404 => &answer.text[..] == br#"{"detail":"Not Found"}"#,
+            405 => true,
+            _ => false,
+        }
+}
+
+impl Session for RestSession {
+    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
+        Box::pin(self.exchange(&request.message))
+    }
+
+    /// Nobody listens.
+    fn send<'a>(&'a self, _: &'a Message) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn listen(&self) {}
+
+    fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        self.ended.cancel();
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,276 @@
+//! The Bitrix24 server b24-mcp (`--kind bitrix`): JSON-RPC by `POST <base>/mcp`, or for older
+//! servers the REST trio under `/mcp`.
+//!
+//! Its event stream looks like MCP's and is not: it tells everybody's answers to everybody, so it
+//! is opened only on request and never answers anything. `faults` reads the server's errors,
+//! `resources` puts its resources into MCP's terms, `rest` is the older variant.
+
+mod faults;
+mod resources;
+mod rest;
+
+use std::sync::Arc;
+
+use reqwest::header::HeaderMap;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use self::rest::RestSession;
+use super::local::{self, Named, mended, mended_error, sole_response};
+use super::settings::{Keep, KindSettings, With};
+use super::{
+    Opened, Pending, Request, Session, Upstream, accepted, post_headers, repair, says_nothing,
+    streamable,
+};
+use crate::client::Client;
+use crate::failure::{Class, Failure};
+use crate::http::{self, Endpoint, Http};
+use crate::jsonrpc::{Message, RequestId, Response};
+
+/// What the server calls itself in `serverInfo`.
+pub(super) const SERVER_NAME: &str = "Bitrix24 MCP Server";
+
+/// The tools that only read. The server says so of none, and `callBitrixMethod` can do anything.
+const READING_TOOLS: [&str; 8] = [
+    "getDeals",
+    "getLeads",
+    "getContacts",
+    "getUsers",
+    "getTasks",
+    "getCompanies",
+    "getCompany",
+    "getLeadCalls",
+];
+
+/// A b24-mcp server.
+pub(super) struct Bitrix {
+    server: Arc<Server>,
+}
+
+/// What every request needs.
+struct Server {
+    http: Arc<Http>,
+    base: Url,
+    rpc: Endpoint,
+    keeps_uris: bool,
+    opens_stream: bool,
+}
+
+impl Bitrix {
+    pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Self {
+        let base = super::base_url(url, &["/mcp/index", "/mcp/sse", "/mcp"]);
+        let rpc = super::endpoint_at(&base, "/mcp");
+        let keeps_uris = settings.keeps(Keep::Uris);
+        let opens_stream = settings.does(With::Stream);
+        Self { server: Arc::new(Server { http, base, rpc, keeps_uris, opens_stream }) }
+    }
+
+    /// Whether a tool only reads, whatever it says of itself.
+    pub(super) fn is_repeatable(message: &Message) -> bool {
+        message.method() == "tools/call"
+            && message
+                .read_params()
+                .is_some_and(|Named { name, .. }| READING_TOOLS.contains(&name.as_ref()))
+    }
+
+    /// Goes on with a server that has answered `initialize` already.
+    pub(super) fn adopt(&self, client: &Client, response: Response) -> Opened {
+        tracing::info!("the server is b24-mcp; its stream of everybody's answers is left alone");
+        let listener = self.server.opens_stream.then(|| {
+            streamable::listener(self.server.http.clone(), self.server.rpc.clone(), client)
+        });
+        let session = BitrixSession {
+            server: self.server.clone(),
+            client: client.clone(),
+            listener,
+            ended: CancellationToken::new(),
+        };
+        Opened { session: Arc::new(session), response }
+    }
+
+    /// Whether `/mcp/index` of b24-mcp answers here: current servers have it as well.
+    pub(super) async fn is_here(&self) -> bool {
+        rest::index(&self.server).await.is_ok()
+    }
+
+    pub(super) async fn open(
+        &self,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let refusal = match self.server.post_rpc(initialize, client).await {
+            Ok(response) => {
+                accepted(&response, &self.server.rpc.shown)?;
+                return Ok(self.adopt(client, response));
+            }
+            Err(failure) => failure,
+        };
+        let is_other_variant = refusal.class == Class::Final
+            && !matches!(refusal.status, Some(401 | 403))
+            && refusal.answer.is_none();
+        if !is_other_variant {
+            return Err(refusal);
+        }
+        match rest::index(&self.server).await {
+            Ok(index) => {
+                tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
+                let response = rest::initialize(&index, &initialize.message);
+                let session = RestSession::new(self.server.clone());
+                Ok(Opened { session: Arc::new(session), response })
+            }
+            Err(failure) => {
+                let hint = "Neither the MCP endpoint `/mcp` nor `/mcp/index` of b24-mcp answers \
+                            here: check the address (the root of the server, as in \
+                            MCP_PROXY_BASE_URL). Another MCP server needs `--kind mcp`.";
+                tracing::debug!("no older variant either: {}", failure.summary());
+                Err(refusal.hint(hint))
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Posts a JSON-RPC request and reads its answer, whatever the id.
+    async fn post_rpc(&self, request: &Request, client: &Client) -> Result<Response, Failure> {
+        let method = request.message.method();
+        let answer = self.http.post(&self.rpc, post_headers(), request.body.clone()).await?;
+        if !answer.status().is_success() {
+            return faults::answer(&answer.refusal().await, method);
+        }
+        let url = answer.url().clone();
+        let response = sole_response(answer, client, http::excerpt).await?;
+        let response = response.ok_or_else(|| says_nothing(&url))?;
+        faults::unless_limited(mended_error(response, repair::error), &url)
+    }
+}
+
+impl Upstream for Bitrix {
+    fn open<'a>(
+        &'a self,
+        initialize: &'a Request,
+        client: &'a Client,
+    ) -> Pending<'a, Result<Opened, Failure>> {
+        Box::pin(self.open(initialize, client))
+    }
+
+    fn is_repeatable(&self, message: &Message) -> bool {
+        Self::is_repeatable(message)
+    }
+}
+
+/// A conversation with a current server, which knows no sessions.
+struct BitrixSession {
+    server: Arc<Server>,
+    client: Client,
+    /// Listens to the stream, on request.
+    listener: Option<Arc<dyn Session>>,
+    ended: CancellationToken,
+}
+
+impl BitrixSession {
+    async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
+        let message = &request.message;
+        match message.method() {
+            "ping" => return Ok(local::pong()),
+            "resources/read" => return self.read_resource(request).await,
+            "prompts/list" | "resources/templates/list" => {
+                if let Some(list) = local::empty_list(message.method()) {
+                    return Ok(list);
+                }
+            }
+            _ => {}
+        }
+        let has_null_params = message.params().is_some_and(|params| &params[..] == b"null");
+        let response = if has_null_params {
+            let request = with_params(request, message.method(), "{}");
+            self.server.post_rpc(&request, &self.client).await?
+        } else {
+            self.server.post_rpc(request, &self.client).await?
+        };
+        Ok(self.server.mended(message, response))
+    }
+
+    /// The server's own method `resources/query` in the place of MCP's.
+    async fn read_resource(&self, request: &Request) -> Result<Response, Failure> {
+        let Some(uri) = local::uri(&request.message) else {
+            return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
+        };
+        let query = resources::query(&uri);
+        let query = with_params(request, "resources/query", &query);
+        let response = self.server.post_rpc(&query, &self.client).await?;
+        Ok(mended(response, |result| Some(resources::contents(&uri, result))))
+    }
+}
+
+/// A request of ours for the client's `request`.
+fn with_params(request: &Request, method: &str, params: &str) -> Request {
+    let id: RequestId = request.wire_id.clone();
+    let body = Message::request(id, method, params).text().clone();
+    Request { body, ..request.clone() }
+}
+
+impl Server {
+    /// `response` as strict clients take it.
+    fn mended(&self, message: &Message, response: Response) -> Response {
+        match message.method() {
+            "tools/list" => mended(response, |result| repair::list(result, "tools", |_| {})),
+            "resources/list" => mended(response, |result| {
+                repair::list(result, "resources", |item| {
+                    if !self.keeps_uris {
+                        resources::offer(item);
+                    }
+                })
+            }),
+            "tools/call" => mended(response, |result| {
+                let call: Option<Named<'_>> = message.read_params();
+                repair::call_result(result, call.as_ref().map_or("", |call| &call.name))
+            }),
+            _ => response,
+        }
+    }
+}
+
+impl Session for BitrixSession {
+    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
+        Box::pin(self.exchange(request))
+    }
+
+    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async {
+            let Server { http, rpc, .. } = &*self.server;
+            let answer = http.post(rpc, post_headers(), message.text().clone()).await?;
+            if !answer.status().is_success() {
+                return Err(answer.refusal().await.failure());
+            }
+            // Some versions answer; nobody asked.
+            let _ = answer.bytes().await;
+            Ok(())
+        })
+    }
+
+    fn listen(&self) {
+        if let Some(listener) = &self.listener {
+            listener.listen();
+        }
+    }
+
+    fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        self.ended.cancel();
+        if let Some(listener) = &self.listener {
+            listener.ended().cancel();
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// The header fields of a GET for a document.
+fn document_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let json = reqwest::header::HeaderValue::from_static("application/json");
+    headers.insert(reqwest::header::ACCEPT, json);
+    headers
+}

@@ -1,0 +1,184 @@
+//! Older b24-mcp servers: `/mcp/index` lists, `/mcp/tool/call` calls, `/mcp/resource/query` reads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use tokio_util::sync::CancellationToken;
+
+use super::{Server, document_headers, faults, resources};
+use crate::failure::Failure;
+use crate::http;
+use crate::jsonrpc::{Message, Response, to_json};
+use crate::upstream::json::{Object, compact, items};
+use crate::upstream::local::{self, Named, asked_revision};
+use crate::upstream::{Pending, Request, Session, endpoint_at, repair, says_nothing, unusable};
+
+/// The revision of servers that name none.
+const DEFAULT_REVISION: &str = "2025-06-18";
+
+/// `GET /mcp/index`: an object with the arrays `tools` and `resources`.
+///
+/// # Errors
+/// There is no such document.
+pub(super) async fn index(server: &Server) -> Result<Bytes, Failure> {
+    let endpoint = endpoint_at(&server.base, "/mcp/index");
+    let answer = server.http.get(&endpoint, document_headers()).await?;
+    if !answer.status().is_success() {
+        return Err(answer.refusal().await.failure());
+    }
+    let (url, content_type) = (answer.url().clone(), answer.content_type().map(str::to_owned));
+    let body = answer.bytes().await?;
+    let is_index = Object::read(local::text(&body)).is_some_and(|index| {
+        ["tools", "resources"].iter().all(|name| index.get(name).and_then(items).is_some())
+    });
+    if is_index {
+        return Ok(body);
+    }
+    let said = http::excerpt(&body, content_type.as_deref());
+    Err(unusable(format!("{url} is no index of tools and resources; it says: {said}")))
+}
+
+/// The answer to `initialize`, made from the index.
+pub(super) fn initialize(index: &Bytes, initialize: &Message) -> Response {
+    let index = Object::read(local::text(index)).unwrap_or_default();
+    let mut result = Object::default();
+    let version = index.string("protocolVersion");
+    let version = version.as_deref().or(asked_revision(initialize)).unwrap_or(DEFAULT_REVISION);
+    result.set_string("protocolVersion", version);
+    let capabilities = index
+        .get("capabilities")
+        .filter(|text| Object::read(text).is_some_and(|capabilities| capabilities.has("tools")));
+    result.set("capabilities", capabilities.unwrap_or(r#"{"tools":{},"resources":{}}"#).to_owned());
+    let info = index.get("serverInfo").filter(|info| info.starts_with('{'));
+    result.set(
+        "serverInfo",
+        info.unwrap_or(
+            r#"{"name":"bitrix24-mcp","version":"1.0.0","description":"An older server without `initialize`: mcpline made this answer from /mcp/index."}"#,
+        )
+        .to_owned(),
+    );
+    if let Some(instructions) = index.string("instructions") {
+        result.set_string("instructions", &instructions);
+    }
+    local::result(result.text())
+}
+
+/// A conversation with such a server: each request is one of three calls.
+pub(super) struct RestSession {
+    server: Arc<Server>,
+    ended: CancellationToken,
+}
+
+impl RestSession {
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        Self { server, ended: CancellationToken::new() }
+    }
+
+    async fn exchange(&self, message: &Message) -> Result<Response, Failure> {
+        match message.method() {
+            "ping" => Ok(local::pong()),
+            "tools/list" => self.list("tools", message).await,
+            "resources/list" => self.list("resources", message).await,
+            "tools/call" => self.call_tool(message).await,
+            "resources/read" => self.read_resource(message).await,
+            method => {
+                Ok(local::empty_list(method).unwrap_or_else(|| local::method_not_found(method)))
+            }
+        }
+    }
+
+    async fn list(&self, member: &str, message: &Message) -> Result<Response, Failure> {
+        let index = index(&self.server).await?;
+        let index = Object::read(local::text(&index)).unwrap_or_default();
+        let list = index.get(member).unwrap_or("[]");
+        let response = local::result(format!(r#"{{"{member}":{list}}}"#));
+        Ok(self.server.mended(message, response))
+    }
+
+    async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
+        let Some(call) = message.read_params::<Named<'_>>() else {
+            return Ok(local::error(local::INVALID_PARAMS, "the tool's `name` is missing"));
+        };
+        let body = format!(r#"{{"tool":{},"params":{}}}"#, to_json(&call.name), call.arguments());
+        match self.post("/mcp/tool/call", body, message.method()).await? {
+            Ok(body) => {
+                let text = local::text(&body).trim_start_matches('\u{feff}').trim();
+                let is_result = Object::read(text).is_some_and(|body| {
+                    body.get("content").is_some_and(|list| list.starts_with('['))
+                });
+                if is_result {
+                    let response = local::result(text);
+                    return Ok(self.server.mended(message, response));
+                }
+                let item = repair::text_item(&compact(text));
+                Ok(local::result(format!(r#"{{"content":[{item}],"isError":false}}"#)))
+            }
+            Err(refused) => Ok(refused),
+        }
+    }
+
+    async fn read_resource(&self, message: &Message) -> Result<Response, Failure> {
+        let Some(uri) = local::uri(message) else {
+            return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
+        };
+        let body = format!(r#"{{"resource":{},"params":{{}}}}"#, to_json(&resources::name(&uri)));
+        match self.post("/mcp/resource/query", body, message.method()).await? {
+            Ok(body) => {
+                let text = local::text(&body).trim_start_matches('\u{feff}').trim();
+                Ok(local::result(resources::contents(&uri, text)))
+            }
+            Err(refused) => Ok(refused),
+        }
+    }
+
+    /// Posts one call: the body of its success, or the error that the server means.
+    async fn post(
+        &self,
+        path: &str,
+        body: String,
+        method: &str,
+    ) -> Result<Result<Bytes, Response>, Failure> {
+        let endpoint = endpoint_at(&self.server.base, path);
+        let mut headers = document_headers();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = self.server.http.post(&endpoint, headers, body.into()).await?;
+        if !answer.status().is_success() {
+            return faults::answer(&answer.refusal().await, method).map(Err);
+        }
+        let url = answer.url().clone();
+        let body = answer.bytes().await?;
+        if local::is_blank(&body) {
+            return Err(says_nothing(&url));
+        }
+        if let Some(complaint) = faults::complaint(&body) {
+            return Ok(Err(complaint));
+        }
+        if std::str::from_utf8(&body).is_err() {
+            return Err(unusable(format!("the answer of {url} is not UTF-8")));
+        }
+        Ok(Ok(body))
+    }
+}
+
+impl Session for RestSession {
+    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
+        Box::pin(self.exchange(&request.message))
+    }
+
+    /// There is nothing to tell such a server.
+    fn send<'a>(&'a self, _: &'a Message) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn listen(&self) {}
+
+    fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        self.ended.cancel();
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,202 @@
+//! Edits single members of JSON texts and leaves every other byte as it arrived.
+//!
+//! A repair reads one level of an object or array, changes what it must, and puts the text
+//! together again from the parts; what needs no repair is never written anew.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::jsonrpc::to_json;
+
+/// One JSON object: its members in their order, each value as text.
+#[derive(Debug, Default)]
+pub(super) struct Object<'a> {
+    members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    is_changed: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Reads one level of `text`; `None` when it is no object.
+    pub(super) fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The text of the member `name`.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// Whether there is no member.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether the member `name` is there, and not `null`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value != "null")
+    }
+
+    /// The member `name` where it is a string.
+    pub(super) fn string(&self, name: &str) -> Option<String> {
+        self.get(name).and_then(string)
+    }
+
+    /// Gives the member `name` a new value, at its place or at the end.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        self.is_changed = true;
+        match self.members.iter_mut().find(|(member, _)| member == name) {
+            Some((_, old)) => *old = value.into(),
+            None => self.members.push((name.to_owned().into(), value.into())),
+        }
+    }
+
+    /// Gives the member `name` the string `value`.
+    pub(super) fn set_string(&mut self, name: &str, value: &str) {
+        self.set(name, to_json(&value));
+    }
+
+    /// Takes the member `name` away.
+    pub(super) fn remove(&mut self, name: &str) {
+        let before = self.members.len();
+        self.members.retain(|(member, _)| member != name);
+        self.is_changed |= self.members.len() != before;
+    }
+
+    /// Takes the member `name` away where it is `null`.
+    pub(super) fn remove_null(&mut self, name: &str) {
+        if self.get(name) == Some("null") {
+            self.remove(name);
+        }
+    }
+
+    /// Replaces the member `name` by what `edit` makes of it; nothing changes when it makes
+    /// nothing, or there is no such member.
+    pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> Option<String>) {
+        if let Some(value) = self.get(name).and_then(edit) {
+            self.set(name, value);
+        }
+    }
+
+    /// The object's new text; `None` when nothing was changed.
+    pub(super) fn changed(self) -> Option<String> {
+        self.is_changed.then(|| self.text())
+    }
+
+    /// The object's text.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::from("{");
+        for (name, value) in &self.members {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&to_json(&name));
+            text.push(':');
+            text.push_str(value);
+        }
+        text.push('}');
+        text
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut object = Object::default();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    object.members.push((name.into(), value.get().into()));
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// `text` where it is a string.
+pub(super) fn string(text: &str) -> Option<String> {
+    serde_json::from_str(text).ok()
+}
+
+/// The texts of the items of an array; `None` when `text` is no array.
+pub(super) fn items(text: &str) -> Option<Vec<&str>> {
+    let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    Some(items.into_iter().map(RawValue::get).collect())
+}
+
+/// The array with each item replaced by what `edit` makes of it; `None` when it changes none.
+pub(super) fn edit_items(
+    text: &str,
+    mut edit: impl FnMut(&str) -> Option<String>,
+) -> Option<String> {
+    let items = items(text)?;
+    let edited: Vec<_> = items.iter().map(|item| edit(item)).collect();
+    if edited.iter().all(Option::is_none) {
+        return None;
+    }
+    let texts: Vec<_> =
+        items.iter().zip(&edited).map(|(old, new)| new.as_deref().unwrap_or(old)).collect();
+    Some(format!("[{}]", texts.join(",")))
+}
+
+/// `text` without the white space between its tokens.
+pub(super) fn compact(text: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    text.chars()
+        .filter(|character| {
+            if in_string {
+                in_string = escaped || *character != '"';
+                escaped = !escaped && *character == '\\';
+                return true;
+            }
+            in_string = *character == '"';
+            !character.is_ascii_whitespace()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_edited_member_is_written_anew() {
+        let text = r#"{ "a" : 1.0, "é" : [ 1,2 ] , "b":null,"c": {"x" : 1e400} }"#;
+        assert!(Object::read(text).unwrap().changed().is_none());
+        let mut object = Object::read(text).unwrap();
+        object.remove_null("a");
+        object.remove_null("b");
+        object.edit("c", |_| None);
+        object.set_string("d", "x\"y");
+        assert_eq!(
+            object.changed().unwrap(),
+            r#"{"a":1.0,"é":[ 1,2 ],"c":{"x" : 1e400},"d":"x\"y"}"#
+        );
+    }
+
+    #[test]
+    fn items_are_edited_one_by_one() {
+        let text = "[ 1.0, 2,\n3 ]";
+        assert!(edit_items(text, |_| None).is_none());
+        let edited = edit_items(text, |item| (item == "2").then(|| "two".to_owned()));
+        assert_eq!(edited.unwrap(), "[1.0,two,3]");
+        assert!(items("{}").is_none());
+    }
+
+    #[test]
+    fn white_space_goes_only_between_tokens() {
+        let text = "{ \"a b\\\\\" : [ 1.0 ,\r\n \"\\\" c\" ] }";
+        assert_eq!(compact(text), "{\"a b\\\\\":[1.0,\"\\\" c\"]}");
+    }
+}

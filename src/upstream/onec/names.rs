@@ -1,0 +1,244 @@
+//! Names for tools and prompts that clients and models take, in place of the ones that 1C
+//! developers give them.
+//!
+//! Model APIs want `[a-zA-Z0-9_-]{1,64}` with the client's own prefix in front, and refuse a whole
+//! conversation otherwise; some clients drop one of two names that differ in Cyrillic letters
+//! only. An alias is the same in every run, and no two names have the same one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ring::digest::{SHA256, digest};
+
+use crate::upstream::json::Object;
+
+/// The longest name that passes as it is.
+const MAX_NAME: usize = 64;
+
+/// The longest transliteration; with the tail of a digest an alias has at most 49 characters,
+/// which leaves room for the prefixes that clients add.
+const MAX_BASE: usize = 40;
+
+/// The names of one kind of thing, by their aliases.
+#[derive(Default)]
+pub(super) struct Names {
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Names that are offered as they are.
+    plain: HashSet<String>,
+    originals: HashMap<String, String>,
+    was_listed: bool,
+}
+
+impl Names {
+    /// Takes note of the names of a whole listing, in which `plain` ones are offered as they are.
+    pub(super) fn note(&self, names: &[String]) {
+        let mut known = self.known();
+        known.was_listed = true;
+        known.plain = names.iter().filter(|name| is_plain(name)).cloned().collect();
+        let bases: Vec<_> =
+            names.iter().filter(|name| !is_plain(name)).map(|name| (name, base(name))).collect();
+        known.originals.clear();
+        for (name, base) in &bases {
+            let lower = base.to_lowercase();
+            let same = bases.iter().filter(|(_, other)| other.to_lowercase() == lower).count();
+            let is_taken =
+                same > 1 || known.plain.iter().any(|plain| plain.to_lowercase() == lower);
+            let is_cut = name.chars().count() > MAX_NAME || base.len() >= MAX_BASE;
+            let alias = if is_taken || is_cut || base.is_empty() {
+                format!("{base}_{}", tail(name))
+            } else {
+                base.clone()
+            };
+            known.originals.insert(alias, (*name).clone());
+        }
+    }
+
+    /// Gives `item`, a tool or prompt of a listing, its alias, with the true name in its title
+    /// and in front of its description.
+    pub(super) fn rename(&self, item: &mut Object<'_>) {
+        let Some(name) = item.string("name").filter(|name| !is_plain(name)) else { return };
+        let alias = {
+            let known = self.known();
+            let found = known.originals.iter().find(|(_, original)| **original == name);
+            found.map(|(alias, _)| alias.clone())
+        };
+        let Some(alias) = alias else { return };
+        tracing::debug!(name, alias, "offered by another name");
+        item.set_string("name", &alias);
+        if item.string("title").is_none_or(|title| title.is_empty()) {
+            item.set_string("title", &name);
+        }
+        let description = match item.string("description") {
+            Some(text) if !text.is_empty() => format!("{name}\n{text}"),
+            _ => name,
+        };
+        item.set_string("description", &description);
+    }
+
+    /// The service's own name for `name`, if that is an alias.
+    pub(super) fn original(&self, name: &str) -> Option<String> {
+        self.known().originals.get(name).cloned()
+    }
+
+    /// Whether `name` might be an alias of a listing that this process has not seen.
+    pub(super) fn may_be_unknown_alias(&self, name: &str) -> bool {
+        !self.known().was_listed && is_plain(name) && name.len() <= MAX_BASE + 9
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether clients take `name` as it is.
+fn is_plain(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain_byte)
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
+/// The first half of an alias: `name` in Latin letters, cut to [`MAX_BASE`].
+fn base(name: &str) -> String {
+    let mut base = String::new();
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let next = letters.peek().and_then(|next| next.to_lowercase().next());
+        match transliterated(letter, next) {
+            Some(latin) => base.push_str(&latin),
+            None => base.push('_'),
+        }
+    }
+    base.truncate(MAX_BASE);
+    base
+}
+
+/// GOST 7.79-2000, system B, without its apostrophes and accents. `next` decides on `ц`.
+fn transliterated(letter: char, next: Option<char>) -> Option<String> {
+    if letter.is_ascii() {
+        return is_plain_byte(letter as u8).then(|| letter.to_string());
+    }
+    let small = letter.to_lowercase().next()?;
+    let latin = match small {
+        'а' => "a",
+        'б' => "b",
+        'в' => "v",
+        'г' | 'ґ' => "g",
+        'д' => "d",
+        'е' | 'э' => "e",
+        'ё' => "yo",
+        'ж' => "zh",
+        'з' => "z",
+        'и' | 'і' => "i",
+        'й' => "j",
+        'к' => "k",
+        'л' => "l",
+        'м' => "m",
+        'н' => "n",
+        'о' => "o",
+        'п' => "p",
+        'р' => "r",
+        'с' => "s",
+        'т' => "t",
+        'у' | 'ў' => "u",
+        'ф' => "f",
+        'х' => "x",
+        'ц' if matches!(next, Some('е' | 'ё' | 'и' | 'й' | 'ы' | 'э' | 'ю' | 'я' | 'і' | 'ї')) => {
+            "c"
+        }
+        'ц' => "cz",
+        'ч' => "ch",
+        'ш' => "sh",
+        'щ' => "shh",
+        'ъ' | 'ь' => "",
+        'ы' => "y",
+        'ю' => "yu",
+        'я' => "ya",
+        'є' => "ye",
+        'ї' => "yi",
+        _ => return None,
+    };
+    let mut latin = latin.to_owned();
+    if letter != small
+        && let Some(first) = latin.get_mut(..1)
+    {
+        first.make_ascii_uppercase();
+    }
+    Some(latin)
+}
+
+/// Eight hexadecimal digits that tell `name` from others.
+fn tail(name: &str) -> String {
+    let digest = digest(&SHA256, name.as_bytes());
+    let start = digest.as_ref().iter().take(4).fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+    format!("{start:08x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aliases(names: &[&str]) -> Vec<String> {
+        let all = Names::default();
+        let owned: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        all.note(&owned);
+        let alias = |name: &&str| {
+            let item = format!(r#"{{"name":"{name}"}}"#);
+            let mut item = Object::read(&item).unwrap();
+            all.rename(&mut item);
+            item.string("name").unwrap()
+        };
+        names.iter().map(alias).collect()
+    }
+
+    #[test]
+    fn cyrillic_becomes_latin_by_the_standard() {
+        let cases = [
+            ("ПолучитьОстатки", "PoluchitOstatki"),
+            ("Цена", "Cena"),
+            ("Цвет", "Czvet"),
+            ("Объём", "Obyom"),
+            ("ЩукаЭхо", "ShhukaExo"),
+            ("get.stock", "get_stock"),
+            ("a b", "a_b"),
+        ];
+        for (name, alias) in cases {
+            assert_eq!(aliases(&[name])[0], alias, "{name}");
+        }
+        assert_eq!(aliases(&["get_stock-1"])[0], "get_stock-1");
+    }
+
+    #[test]
+    fn no_two_names_have_the_same_alias() {
+        let long = "Очень".repeat(20);
+        let longer = format!("{long}2");
+        let latin = "x".repeat(65);
+        let names = ["Ель", "Елъ", "El", "数", "数据", "ель", "ё", &long, &longer, &latin, "ь"];
+        let aliases = aliases(&names);
+        let different: HashSet<_> = aliases.iter().map(|alias| alias.to_lowercase()).collect();
+        assert_eq!(different.len(), names.len(), "{aliases:?}");
+        for alias in &aliases {
+            assert!(is_plain(alias) && alias.len() <= 49, "{alias}");
+        }
+    }
+
+    #[test]
+    fn the_true_name_is_shown() {
+        let names = Names::default();
+        names.note(&["Остатки".to_owned()]);
+        let item = r#"{"name":"Остатки","description":"По складам"}"#;
+        let mut item = Object::read(item).unwrap();
+        names.rename(&mut item);
+        assert_eq!(
+            item.text(),
+            r#"{"name":"Ostatki","description":"Остатки\nПо складам","title":"Остатки"}"#
+        );
+        assert_eq!(names.original("Ostatki").as_deref(), Some("Остатки"));
+        assert_eq!(names.original("Остатки"), None);
+    }
+}

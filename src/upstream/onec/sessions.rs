@@ -1,0 +1,270 @@
+//! Sessions of the 1C platform, below HTTP and unknown to MCP: each call runs in one, and each
+//! that lives takes a client licence.
+//!
+//! Without a setting the publication reuses sessions by itself, and all that is kept is the
+//! cookies of whatever stands in front of it. Managed sessions are started by us with the header
+//! `IBSession`, named by the cookie `ibsession`, and ended by us.
+//!
+//! Invariants: at most one call at a time runs in a managed session; a session whose call was cut
+//! off is not used again, because the platform may still be at work in it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Starts and ends a managed session.
+const IB_SESSION: HeaderName = HeaderName::from_static("ibsession");
+
+/// The cookie that names a managed session.
+const SESSION_COOKIE: &str = "ibsession";
+
+/// The sessions with one service.
+pub(super) struct Sessions {
+    /// `None` leaves sessions to the publication.
+    managed: Option<Managed>,
+    /// Cookies that belong to no managed session.
+    shared: Mutex<Cookies>,
+}
+
+struct Managed {
+    places: Arc<Semaphore>,
+    free: Mutex<Vec<Cookies>>,
+    /// Set when the service turned out to know no managed sessions.
+    is_unknown: AtomicBool,
+}
+
+impl Sessions {
+    /// `managed` sessions at most, or automatic reuse. `cookie` is what the user wants sent.
+    pub(super) fn new(managed: Option<usize>, cookie: Option<&HeaderValue>) -> Self {
+        let mut own = Cookies::default();
+        for pair in cookie.and_then(|value| value.to_str().ok()).unwrap_or_default().split(';') {
+            own.set(pair, "");
+        }
+        let managed = managed.map(|count| Managed {
+            places: Arc::new(Semaphore::new(count)),
+            free: Mutex::new(vec![own.clone(); count]),
+            is_unknown: AtomicBool::new(false),
+        });
+        Self { managed, shared: Mutex::new(own) }
+    }
+
+    /// A place for one call, waiting for a free one where sessions are managed.
+    pub(super) async fn enter(&self) -> Place<'_> {
+        let managed = self.managed.as_ref().filter(|all| !all.is_unknown.load(Ordering::Relaxed));
+        let Some(managed) = managed else {
+            return Place { sessions: self, managed: None, cookies: lock(&self.shared).clone() };
+        };
+        // Never closed.
+        let permit = managed.places.clone().acquire_owned().await.ok();
+        let cookies = lock(&managed.free).pop().unwrap_or_default();
+        Place { sessions: self, managed: permit, cookies }
+    }
+
+    /// Takes the sessions that are open and idle, to end them: the header fields for each.
+    pub(super) fn take_open(&self) -> Vec<HeaderMap> {
+        let Some(managed) = &self.managed else { return Vec::new() };
+        let mut free = lock(&managed.free);
+        let open = free.iter_mut().filter(|cookies| cookies.session.is_some());
+        open.map(|cookies| {
+            let mut headers = HeaderMap::new();
+            cookies.write(&mut headers);
+            headers.insert(IB_SESSION, HeaderValue::from_static("finish"));
+            cookies.session = None;
+            headers
+        })
+        .collect()
+    }
+}
+
+/// A call's place in a session. Dropped in the middle of the call, it gives the place back
+/// without its session.
+pub(super) struct Place<'a> {
+    sessions: &'a Sessions,
+    managed: Option<OwnedSemaphorePermit>,
+    cookies: Cookies,
+}
+
+impl Place<'_> {
+    /// Whether a managed session has to be started before or with the call.
+    pub(super) fn needs_start(&self) -> bool {
+        let managed = self.sessions.managed.as_ref().filter(|_| self.managed.is_some());
+        managed.is_some_and(|managed| !managed.is_unknown.load(Ordering::Relaxed))
+            && self.cookies.session.is_none()
+    }
+
+    /// Whether the call runs in a managed session that was started before.
+    pub(super) fn has_session(&self) -> bool {
+        self.cookies.session.is_some()
+    }
+
+    /// Adds the cookies, and with `starts` the wish for a new session.
+    pub(super) fn write(&self, headers: &mut HeaderMap, starts: bool) {
+        self.cookies.write(headers);
+        if starts {
+            headers.insert(IB_SESSION, HeaderValue::from_static("start"));
+        }
+    }
+
+    /// Takes over what an answer sets. `started` tells that the request asked for a session.
+    pub(super) fn take_cookies(&mut self, headers: &HeaderMap, started: bool, is_success: bool) {
+        for value in headers.get_all(SET_COOKIE) {
+            let Ok(text) = value.to_str() else { continue };
+            let (pair, attributes) = text.split_once(';').unwrap_or((text, ""));
+            if self.managed.is_some() {
+                self.cookies.set(pair, attributes);
+            } else if !is_session_cookie(pair) {
+                // Sending a session cookie back would make a session managed.
+                lock(&self.sessions.shared).set(pair, attributes);
+            }
+        }
+        match &self.sessions.managed {
+            Some(managed) if started && is_success && self.cookies.session.is_none() => {
+                tracing::warn!("the service starts no managed sessions; going on without them");
+                managed.is_unknown.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets the session, which the service does not know any more.
+    pub(super) fn forget(&mut self) {
+        self.cookies.session = None;
+    }
+
+    /// Gives the place back after a call that was answered.
+    pub(super) fn leave(mut self) {
+        self.give_back(false);
+    }
+
+    fn give_back(&mut self, was_cut_off: bool) {
+        let mut cookies = std::mem::take(&mut self.cookies);
+        if let (Some(managed), Some(permit)) = (&self.sessions.managed, self.managed.take()) {
+            if was_cut_off {
+                cookies.session = None;
+            }
+            lock(&managed.free).push(cookies);
+            drop(permit);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.managed.is_some() {
+            self.give_back(true);
+        }
+    }
+}
+
+/// The cookies of one session or publication.
+#[derive(Default, Clone)]
+struct Cookies {
+    /// `ibsession=…`
+    session: Option<String>,
+    /// `NAME=VALUE`, of load balancers and their like.
+    other: Vec<String>,
+}
+
+impl Cookies {
+    /// Takes `NAME=VALUE`; an empty value, or an age of nothing, takes the cookie away.
+    fn set(&mut self, pair: &str, attributes: &str) {
+        let pair = pair.trim();
+        let Some((name, value)) = pair.split_once('=') else { return };
+        let is_gone = value.is_empty()
+            || attributes.split(';').any(|attribute| {
+                attribute.split_once('=').is_some_and(|(name, age)| {
+                    name.trim().eq_ignore_ascii_case("max-age")
+                        && age.trim().parse::<i64>().is_ok_and(|age| age <= 0)
+                })
+            });
+        if is_session_cookie(pair) {
+            self.session = (!is_gone).then(|| pair.to_owned());
+            return;
+        }
+        self.other.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
+        if !is_gone {
+            self.other.push(pair.to_owned());
+        }
+    }
+
+    fn write(&self, headers: &mut HeaderMap) {
+        let all: Vec<_> = self.session.iter().chain(&self.other).map(String::as_str).collect();
+        if let Ok(mut value) = HeaderValue::from_str(&all.join("; "))
+            && !all.is_empty()
+        {
+            value.set_sensitive(true);
+            headers.insert(COOKIE, value);
+        }
+    }
+}
+
+fn is_session_cookie(pair: &str) -> bool {
+    pair.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(SESSION_COOKIE))
+}
+
+/// Every update of what these guard leaves it whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(cookies: &[&'static str]) -> HeaderMap {
+        cookies.iter().map(|cookie| (SET_COOKIE, HeaderValue::from_static(cookie))).collect()
+    }
+
+    fn sent(place: &Place<'_>) -> String {
+        let mut headers = HeaderMap::new();
+        place.write(&mut headers, false);
+        headers.get(COOKIE).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn automatic_reuse_keeps_only_the_publications_cookies() {
+        let own = HeaderValue::from_static("a=1; b=2");
+        let sessions = Sessions::new(None, Some(&own));
+        let mut place = sessions.enter().await;
+        assert!(!place.needs_start());
+        let cookies = ["ROUTE=x; path=/", "ibsession=abc; path=/", "a=; path=/", "b=3; Max-Age=0"];
+        place.take_cookies(&answer(&cookies), false, true);
+        place.leave();
+        assert_eq!(sent(&sessions.enter().await), "ROUTE=x");
+        assert!(sessions.take_open().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_managed_session_is_kept_until_it_is_forgotten_or_cut_off() {
+        let sessions = Sessions::new(Some(1), None);
+        let mut place = sessions.enter().await;
+        assert!(place.needs_start());
+        place.take_cookies(&answer(&["IBSession=abc; path=/base"]), true, true);
+        place.leave();
+        let place = sessions.enter().await;
+        assert_eq!((sent(&place), place.needs_start()), ("IBSession=abc".to_owned(), false));
+        drop(place);
+        assert!(sessions.enter().await.needs_start());
+        let mut place = sessions.enter().await;
+        place.take_cookies(&answer(&["ibsession=def"]), true, true);
+        place.forget();
+        place.take_cookies(&answer(&["ibsession=ghi"]), true, true);
+        place.leave();
+        assert_eq!(sessions.take_open().len(), 1);
+        assert!(sessions.take_open().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_service_without_managed_sessions_is_asked_once() {
+        let sessions = Sessions::new(Some(2), None);
+        let mut place = sessions.enter().await;
+        place.take_cookies(&answer(&[]), true, false);
+        assert!(place.needs_start());
+        place.take_cookies(&answer(&[]), true, true);
+        assert!(!place.needs_start());
+        place.leave();
+        assert!(!sessions.enter().await.needs_start());
+    }
+}

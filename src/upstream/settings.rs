@@ -1,0 +1,74 @@
+//! What the kinds can be told beyond the URL.
+
+#![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
+
+use clap::ValueEnum;
+
+use super::Kind;
+
+/// Settings of the kinds; each kind looks at its own.
+#[derive(Debug, Clone, Default)]
+pub struct KindSettings {
+    /// How the upstream is reached.
+    pub kind: Kind,
+    /// 1C: the root URL of the HTTP service (`--service-root`).
+    pub service_root: String,
+    /// 1C: the number of managed sessions; `None` leaves reuse to the publication.
+    pub managed_sessions: Option<usize>,
+    /// What is left as the service sends it.
+    pub keep: Vec<Keep>,
+    /// What is done only on request.
+    pub with: Vec<With>,
+    /// amoCRM: calls of the REST API a second; 0 for no limit.
+    pub rate: u32,
+    /// amoCRM: the text of a tool catalogue to add to the embedded one.
+    pub catalogue: Option<String>,
+    /// amoCRM: values for created leads whose caller names none.
+    pub lead_defaults: LeadDefaults,
+}
+
+/// Where amoCRM leads go whose caller does not say (`AMO_PIPELINE_ID` and its like).
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_field_names, reason = "the names of amoCRM")]
+pub struct LeadDefaults {
+    /// `pipeline_id`
+    pub pipeline_id: Option<u64>,
+    /// `status_id`
+    pub status_id: Option<u64>,
+    /// `responsible_user_id`
+    pub responsible_id: Option<u64>,
+}
+
+/// Repairs that can be turned off (`--keep`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Keep {
+    /// 1C: tool and prompt names that clients or models refuse
+    Names,
+    /// Bitrix24: resource URIs without a scheme
+    Uris,
+    /// AmoCRM: failures that come as successful results
+    Errors,
+}
+
+/// Things that are done only on request (`--with`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum With {
+    /// 1C: pass the client's notifications on to the service
+    Notifications,
+    /// Bitrix24: listen to the stream on which the server tells everybody everything
+    Stream,
+    /// AmoCRM over MCP: offer the resources of the REST API too
+    Resources,
+    /// AmoCRM over REST: offer the tool `amocrm_request`, which can do anything
+    RequestTool,
+}
+
+impl KindSettings {
+    pub(super) fn keeps(&self, what: Keep) -> bool {
+        self.keep.contains(&what)
+    }
+
+    pub(super) fn does(&self, what: With) -> bool {
+        self.with.contains(&what)
+    }
+}
