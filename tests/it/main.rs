@@ -2,13 +2,30 @@
 //! the promises about one family of behaviour; each test is named after the promise that it keeps.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod amocrm_composite;
+mod amocrm_m1;
+mod amocrm_rest;
+mod amocrm_results;
+mod amocrm_settings;
+mod amocrm_sse;
+mod bitrix;
+mod bitrix_errors;
+mod bitrix_rest;
 mod cancel;
 mod demo;
+mod drop_in;
 mod ending;
 mod errors;
 mod handshake;
 mod http_sse;
 mod notifications;
+mod onec;
+mod onec_errors;
+mod onec_names;
+mod onec_repairs;
+mod onec_requests;
+mod onec_sessions;
+mod onec_settings;
 mod replies;
 mod session;
 mod settings;

@@ -296,7 +296,7 @@ fn more_requests_than_can_wait_are_refused_at_once_and_the_others_are_answered()
     line.send(call(0, "slow", r#"{"gate":"slow"}"#));
     upstream.wait_at("slow", 1);
     for n in 1..=MAX_WAITING + 2 {
-        line.send(request(n, "ping", "{}"));
+        line.send(request(n, "tools/list", "{}"));
     }
     for n in [MAX_WAITING + 1, MAX_WAITING + 2] {
         let reply = line.recv();

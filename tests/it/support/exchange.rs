@@ -1,7 +1,7 @@
 //! One request and what the script makes of it.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -161,6 +161,12 @@ impl Events<'_, '_> {
         self.exchange.write(b"0\r\n\r\n")?;
         self.exchange.stage = Stage::Complete;
         Ok(())
+    }
+
+    /// Waits until the other side closes the connection.
+    pub(crate) fn until_closed(self) -> Answered {
+        // Nothing else can come: the other side has no more to say before this answer is over.
+        (&mut &*self.exchange.socket).read(&mut [0]).map(drop)
     }
 
     /// Breaks the connection here.

@@ -1,28 +1,38 @@
 //! The two ends that a test holds: [`Line`] drives the built binary as an MCP client would, an
 //! [`Upstream`] stands in for the server and misbehaves on demand.
 
+pub(crate) mod amocrm;
+pub(crate) mod bitrix;
 mod board;
 mod exchange;
 mod http;
 mod http_sse;
+mod json;
 mod line;
 mod mcp;
 mod message;
+mod onec;
 mod script;
 mod streamable;
+mod tls;
 mod upstream;
 
 use std::time::Duration;
 
+pub(crate) use self::amocrm::Amocrm;
+pub(crate) use self::bitrix::{Bitrix, Rpc};
 pub(crate) use self::exchange::{Answered, Event, Exchange};
 pub(crate) use self::http::{Reply, Request};
 pub(crate) use self::http_sse::{AnswerIn, HttpSse};
-pub(crate) use self::line::Line;
+pub(crate) use self::json::spaced;
+pub(crate) use self::line::{Line, Setup};
 pub(crate) use self::message::{
     INITIALIZE, INITIALIZED, Message, call, initialize_result, notification, request,
 };
+pub(crate) use self::onec::{Generation, Onec, Reuse, Sessions, manifest, pages, whole_manifest};
 pub(crate) use self::script::{after_handshake, handshake};
 pub(crate) use self::streamable::Streamable;
+pub(crate) use self::tls::serve_tls;
 pub(crate) use self::upstream::Upstream;
 
 /// How long a test waits for what it was promised before it fails. Nothing is timed by it: a

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -285,11 +286,20 @@ fn bind_anywhere() -> (Socket, SocketAddr) {
 }
 
 /// Takes a port that has been ours.
+/// Takes a port that was ours a moment ago. A process that another test is just starting may hold
+/// the old socket until it has become another program.
 fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    allow_reuse(&socket)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        allow_reuse(&socket)?;
+        match socket.bind(&address.into()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::yield_now();
+            }
+            bound => return bound.map(|()| socket),
+        }
+    }
 }
 
 /// Else the port could not be taken again while old connections linger in the system. On Windows
