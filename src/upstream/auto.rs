@@ -24,6 +24,8 @@ pub(super) struct Auto {
     /// The services that may turn out to be behind the URL; `None` for kind `mcp`.
     services: Option<Services>,
     found: Found,
+    /// Whether the URL is the one that amoCRM's servers take messages at.
+    is_messages: bool,
 }
 
 struct Services {
@@ -70,7 +72,9 @@ impl Auto {
             }),
             None => None,
         };
+        let is_messages = endpoint.url.path().trim_end_matches('/').ends_with("/mcp/messages");
         Ok(Self {
+            is_messages,
             streamable: Streamable::new(http.clone(), endpoint.clone()),
             http_sse: HttpSse::new(http, endpoint),
             services,
@@ -86,6 +90,10 @@ impl Auto {
             _ => {}
         }
         let refusal = match self.streamable.open(initialize, client).await {
+            Err(failure) if self.is_messages && failure.answer.is_some() => {
+                // An amoCRM server without sessions knows no `initialize` there.
+                return self.open_service(initialize, client, failure).await;
+            }
             Err(failure) if may_be_http_sse(&failure) => failure,
             Ok(opened) => return Ok(self.recognise(opened, client)),
             Err(failure) => return Err(failure),
@@ -100,7 +108,17 @@ impl Auto {
             Err(failure) => failure,
         };
         tracing::debug!("no HTTP+SSE either: {}", no_stream.summary());
-        // What the upstream said to the POST tells more: it is what the URL was meant for.
+        self.open_service(initialize, client, refusal).await
+    }
+
+    /// Opens a session with the service that answers here, if it is one that we know. Otherwise
+    /// what the upstream said to the POST tells most: it is what the URL was meant for.
+    async fn open_service(
+        &self,
+        initialize: &Request,
+        client: &Client,
+        refusal: Failure,
+    ) -> Result<Opened, Failure> {
         let Some(services) = &self.services else { return Err(refusal) };
         if services.amocrm.is_here().await {
             tracing::info!("the amoCRM server answers here: kind amocrm");

@@ -150,10 +150,9 @@ async fn read(api: &Api, message: &Message) -> Result<Response, Failure> {
         return Ok(local::error(INVALID_PARAMS, "`uri` is missing"));
     };
     match api.catalogue.read(&uri, api).await {
-        Ok(answer) if answer.inner_status == Some(429) => Err(results::limited(
-            local::error(RESOURCE_NOT_FOUND, &said(&answer.text)),
-            &api.base_shown(),
-        )),
+        Ok(answer) if answer.inner_status == Some(429) => {
+            Err(results::limited(&api.base_shown(), None))
+        }
         Ok(answer) if answer.is_error => {
             Ok(local::error(crate::jsonrpc::INTERNAL_ERROR, &said(&answer.text)))
         }
@@ -212,7 +211,7 @@ impl RestSession {
                 let response = Response::with_result(answer.to_result(self.is_structured));
                 // What was refused as a whole may be sent again, whatever it does.
                 if answer.inner_status == Some(429) && !answer.is_partial {
-                    return Err(results::limited(response, &self.api.base_shown()));
+                    return Err(results::limited(&self.api.base_shown(), Some(response)));
                 }
                 if is_gone(&answer) {
                     let what = format!("{} has no such route any more", self.api.base_shown());

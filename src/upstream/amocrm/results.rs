@@ -44,18 +44,18 @@ impl Results {
         });
         let Some(hidden) = hidden else { return Ok(response) };
         let marked = if self.keeps_errors { response } else { mended(response, mark_error) };
-        if hidden.status == Some(429) { Err(limited(marked, url)) } else { Ok(marked) }
+        if hidden.status == Some(429) { Err(limited(url, Some(marked))) } else { Ok(marked) }
     }
 }
 
 /// amoCRM takes seven calls a second and refuses the rest before they run. `response` is what the
-/// client gets when waiting does not help.
-pub(super) fn limited(response: Response, url: &str) -> Failure {
+/// client gets when waiting does not help, where there is something to be got.
+pub(super) fn limited(url: &str, response: Option<Response>) -> Failure {
     let what = format!("{url} says that amoCRM limits the calls (status 429)");
     let mut failure = Failure::new(Class::Rejected, Cause::RateLimited, what);
     failure.pace = Some(PACE);
-    failure.answer = Some(Box::new(response));
-    failure
+    failure.answer = response.map(Box::new);
+    failure.hint("amoCRM takes seven calls a second: wait, or lower `--rate`.")
 }
 
 /// The text of a result that is one text item and does not call itself an error.

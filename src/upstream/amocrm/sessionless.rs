@@ -16,7 +16,9 @@ use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision, mended, sole_response};
-use crate::upstream::{Pending, Request, Session, own_error, post_headers, repair, says_nothing};
+use crate::upstream::{
+    Pending, Request, Session, names_session, own_error, post_headers, repair, says_nothing,
+};
 
 /// The revision that the server speaks.
 const REVISION: &str = "2024-11-05";
@@ -96,8 +98,10 @@ impl SessionlessSession {
                 return Ok(response);
             }
             let mut failure = refusal.failure();
-            // The route is gone: another generation runs there now, and nothing was carried out.
-            if matches!(refusal.status.as_u16(), 404 | 405) {
+            // The route is gone, or wants a session: another generation runs there now, and nothing
+            // was carried out.
+            let wants_session = names_session(&refusal.body);
+            if matches!(refusal.status.as_u16(), 404 | 405) || wants_session {
                 failure.class = Class::SessionLost;
             }
             return Err(failure);
