@@ -4,6 +4,7 @@
 #![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ mcpline reads JSON-RPC messages from standard input, one a line, and writes the
 replies to standard output; MCP clients start it and do that.";
 
 /// A line from any MCP client on stdin/stdout to any MCP server on HTTP
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "mcpline",
     version,
@@ -48,6 +49,13 @@ pub struct Cli {
 
     #[command(flatten)]
     pub(crate) options: Options,
+}
+
+impl fmt::Debug for Cli {
+    /// Without the options, among which are headers and a proxy's password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Cli").field("command", &self.command).finish_non_exhaustive()
+    }
 }
 
 impl Cli {
@@ -98,7 +106,7 @@ pub(crate) enum Command {
     Demo,
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "switches")]
 pub(crate) struct Options {
     /// How the server is reached

@@ -1,6 +1,7 @@
 //! From the command line and the environment to settings that can be used: URLs, headers and
 //! files are read and checked here, so that nothing later can be misconfigured.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use url::Url;
 use crate::cli::{self, BasicCharset, Cli, Command, Options};
 use crate::conversation;
 use crate::drop_in;
-use crate::http::{HttpSettings, PROXY_VARIABLES, Tls, to_windows_1251};
+use crate::http::{HttpSettings, PROXY_VARIABLES, Tls, is_loopback, to_windows_1251};
 use crate::logging::LogSettings;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
@@ -24,12 +25,21 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const MAX_IN_FLIGHT: usize = 64;
 
 /// What to forward to.
-#[derive(Debug)]
 pub enum Target {
     /// The service at this URL.
     Url(Url),
     /// The sample service of the kind, inside the process.
     Demo,
+}
+
+impl fmt::Debug for Target {
+    /// Without what may be secret in the URL.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => formatter.write_str(&redact::shown(url)),
+            Self::Demo => formatter.write_str("Demo"),
+        }
+    }
 }
 
 /// Everything that a run is decided by.
@@ -107,6 +117,16 @@ impl Config {
             idle_timeout = timeout;
             warnings.extend(warning);
         }
+        if let (Target::Url(url), true) = (&target, has_credentials(&headers))
+            && url.scheme() == "http"
+            && !is_loopback(url)
+        {
+            warnings.push(format!(
+                "credentials are sent to {} without encryption: whoever is on the way can read \
+                 them; use https:// if the server has it",
+                redact::shown(url)
+            ));
+        }
         let http = HttpSettings {
             headers,
             tls,
@@ -159,6 +179,11 @@ fn target(
             }
         },
     }
+}
+
+/// Whether any header is a secret by its name.
+fn has_credentials(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_secret)
 }
 
 /// What the kind is told beyond the URL.
@@ -439,4 +464,49 @@ fn percent_decoded(text: &str) -> String {
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::http::{Endpoint, Http};
+
+    fn config(args: &[&str]) -> Config {
+        let args = ["mcpline"].iter().chain(args);
+        Config::new(Cli::try_parse_from(args).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn no_debug_output_shows_a_secret() {
+        let args = [
+            "--header",
+            "X-API-Key:hunter-key",
+            "--header",
+            "X-Plain:hunter-plain",
+            "--proxy",
+            "http://user:hunter-proxy@proxy:3128",
+            "http://me:hunter-password@host/mcp?key=hunter-query",
+        ];
+        let cli = Cli::try_parse_from(["mcpline"].iter().chain(&args)).unwrap();
+        let shown = format!("{cli:?} {:?}", config(&args));
+        assert!(shown.contains("host/mcp"), "{shown}");
+        assert!(!shown.contains("hunter"), "{shown}");
+        let http = Http::new(&config(&args).http, &Url::parse("http://host/").unwrap()).unwrap();
+        let endpoint = Endpoint::new(Url::parse("http://u:hunter2@h/?k=hunter2").unwrap());
+        let shown = format!("{http:?} {endpoint:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+
+    #[test]
+    fn credentials_in_the_clear_are_warned_about() {
+        let warnings = |args: &[&str]| config(args).warnings.len();
+        let key = ["--header", "X-API-Key:12345678"];
+        assert_eq!(warnings(&[&key[..], &["http://host/mcp"]].concat()), 1);
+        assert_eq!(warnings(&["http://user:password@host/mcp"]), 1);
+        assert_eq!(warnings(&[&key[..], &["https://host/mcp"]].concat()), 0);
+        assert_eq!(warnings(&[&key[..], &["http://127.0.0.1/mcp"]].concat()), 0);
+        assert_eq!(warnings(&["http://host/mcp"]), 0);
+    }
 }

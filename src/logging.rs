@@ -277,7 +277,11 @@ struct RedactingWriter<'a>(&'a Redacting);
 impl Write for RedactingWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        self.0.thread.write(self.0.secrets.redact(&text).into_owned());
+        let mut text = self.0.secrets.redact(&text).replace(char::is_control, " ");
+        // What an upstream said must not move a terminal's cursor, or pass for a line of ours.
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        self.0.thread.write(text);
         Ok(line.len())
     }
 

@@ -1,10 +1,11 @@
 //! Builds the HTTP client and sends requests with it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{COOKIE, HeaderMap, HeaderValue};
+use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use url::{Host, Url};
@@ -29,7 +30,7 @@ pub(crate) const PROXY_VARIABLES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// How to reach an upstream.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpSettings {
     /// Sent with every request; values of secrets are marked sensitive.
     pub headers: HeaderMap,
@@ -45,8 +46,24 @@ pub struct HttpSettings {
     pub max_body: usize,
 }
 
+impl fmt::Debug for HttpSettings {
+    /// Without what may be secret: the values of headers, credentials of the proxy.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
+        formatter
+            .debug_struct("HttpSettings")
+            .field("headers", &headers)
+            .field("tls", &self.tls)
+            .field("proxy", &self.proxy.as_ref().map(redact::shown))
+            .field("connect_timeout", &self.connect_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_body", &self.max_body)
+            .finish()
+    }
+}
+
 /// TLS settings; the files' contents are PEM.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Tls {
     /// Certificates trusted besides the system's.
     pub ca: Option<Vec<u8>>,
@@ -56,13 +73,32 @@ pub struct Tls {
     pub insecure: bool,
 }
 
+impl fmt::Debug for Tls {
+    /// Without the private key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tls")
+            .field("ca", &self.ca.is_some())
+            .field("identity", &self.identity.is_some())
+            .field("insecure", &self.insecure)
+            .finish()
+    }
+}
+
 /// A URL to send requests to, with the text that errors name it by.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Endpoint {
     /// The URL.
     pub url: Url,
     /// The URL as it may be shown.
     pub shown: Arc<str>,
+}
+
+impl fmt::Debug for Endpoint {
+    /// Without credentials and query, in which keys and session ids stand.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.shown)
+    }
 }
 
 impl Endpoint {
@@ -74,13 +110,20 @@ impl Endpoint {
 }
 
 /// An HTTP client for one upstream.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
     cookie: Option<HeaderValue>,
     uses_proxy: bool,
     idle_timeout: Duration,
     max_body: usize,
+}
+
+impl fmt::Debug for Http {
+    /// Without the client, which holds headers and proxies.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Http").finish_non_exhaustive()
+    }
 }
 
 impl Http {
@@ -183,6 +226,9 @@ impl Http {
         let shown = &endpoint.shown;
         match tokio::time::timeout(self.idle_timeout, request.send()).await {
             Ok(Ok(response)) => {
+                if let Some(failure) = failure::of_encoding(response.headers(), shown) {
+                    return Err(failure);
+                }
                 Ok(Answer::new(response, shown.clone(), self.idle_timeout, self.max_body))
             }
             Ok(Err(error)) => {
@@ -248,7 +294,7 @@ fn tls(
 }
 
 /// Whether `url` leads to this machine, where no proxy can be meant.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -5,7 +5,9 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{
+    CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use url::Url;
 
 use super::excerpt::excerpt;
@@ -60,6 +62,23 @@ pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
     let what = format!("the answer of {url} broke off: {}", root_cause(error));
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
         .hint("The server or a proxy in between closed the connection: look at the server's log.")
+}
+
+/// An encoding of the body that we did not ask for; the ones that we did are gone from the header
+/// by now.
+pub(super) fn of_encoding(headers: &HeaderMap, url: &str) -> Option<Failure> {
+    let encoding = header(headers, &CONTENT_ENCODING)?.trim();
+    if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
+        return None;
+    }
+    let what = format!(
+        "the answer of {url} is compressed as `{}`, which was not asked for",
+        super::shorten(encoding)
+    );
+    Some(Failure::new(Class::Final, Cause::Unusable, what).hint(
+        "The server or a proxy in between ignores Accept-Encoding (gzip, deflate): turn that \
+         compression off there.",
+    ))
 }
 
 /// An event stream that ended in good order without the answer that it was opened for.

@@ -11,6 +11,7 @@ pub mod sse;
 pub use body::{Answer, Events, Refusal, StreamBroke};
 pub(crate) use charset::{decode, to_windows_1251};
 pub(crate) use client::PROXY_VARIABLES;
+pub(crate) use client::is_loopback;
 pub use client::{Endpoint, Http, HttpSettings, Tls};
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
 pub(crate) use failure::{offered_schemes, stream_lost, timed_out};

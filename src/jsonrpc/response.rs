@@ -122,6 +122,26 @@ impl Line {
         self.len() == 0
     }
 
+    /// The line with the control characters that JSON allows in its strings (U+007F to U+009F)
+    /// escaped: terminals act on some of them.
+    pub(crate) fn printable(self) -> Self {
+        let is_control = |letter: char| letter.is_control();
+        Self(self.0.map(|part| match std::str::from_utf8(&part) {
+            Ok(text) if text.contains(is_control) => {
+                let mut safe = String::with_capacity(text.len() + 16);
+                for letter in text.chars() {
+                    if is_control(letter) {
+                        safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                    } else {
+                        safe.push(letter);
+                    }
+                }
+                safe.into()
+            }
+            _ => part,
+        }))
+    }
+
     /// The line in one piece.
     pub fn to_bytes(&self) -> Bytes {
         self.0.concat().into()
@@ -234,6 +254,12 @@ mod tests {
             line(text, "8"),
             r#"{"jsonrpc":"2.0","id":8,"error":{"code":-1,"message":"no"}}"#
         );
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters() {
+        let line = Line::from(Bytes::from_static("{\"a\":\"\u{9b}31m\u{7f}é\"}".as_bytes()));
+        assert_eq!(line.printable().to_bytes(), "{\"a\":\"\\u009b31m\\u007fé\"}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! block, and hands everything else to a thread: a client that reads slowly must hold up nothing
 //! but what is meant for it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -40,6 +40,8 @@ pub struct Outlet {
     commands: mpsc::UnboundedSender<Command>,
     room: Arc<Semaphore>,
     unbounded: Arc<Unbounded>,
+    /// Whether a person sees the lines as they are.
+    is_terminal: bool,
 }
 
 /// What has been queued without asking for room.
@@ -54,6 +56,7 @@ impl Outlet {
     ///
     /// Cancel safe: the line is queued whole or not at all.
     pub async fn write(&self, line: Line) {
+        let line = self.shown(line);
         let size = line.len().min(MAX_WAITING);
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
         // Closed when the client is gone: nothing is left to write for.
@@ -66,6 +69,7 @@ impl Outlet {
     /// Queues `line` without waiting, for short lines that must not be lost. Whoever causes them
     /// must heed [`Outlet::is_overfull`].
     pub fn write_now(&self, line: Line) {
+        let line = self.shown(line);
         let size = line.len();
         self.unbounded.bytes.fetch_add(size, Ordering::Relaxed);
         self.queue(Command::WriteNow(line, size));
@@ -82,6 +86,11 @@ impl Outlet {
         if self.is_overfull() {
             relieved.await;
         }
+    }
+
+    /// `line` without what would make a terminal do something.
+    fn shown(&self, line: Line) -> Line {
+        if self.is_terminal { line.printable() } else { line }
     }
 
     fn queue(&self, command: Command) {
@@ -104,7 +113,8 @@ impl Writer {
     pub fn open() -> io::Result<Self> {
         let (commands, receiver) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(MAX_WAITING));
-        let outlet = Outlet { commands, room, unbounded: Arc::default() };
+        let is_terminal = io::stdout().is_terminal();
+        let outlet = Outlet { commands, room, unbounded: Arc::default(), is_terminal };
         let writer = Self { outlet, gone: CancellationToken::new() };
         let Outlet { room, unbounded, .. } = writer.outlet();
         let gone = writer.gone.clone();
