@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn an_error_stands_alone_and_hides_secrets() {
-        let mut secrets = Secrets::default();
+        let secrets = Secrets::default();
         secrets.add("hunter22");
         let failure = Failure::new(
             Class::Ambiguous,

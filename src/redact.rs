@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use url::Url;
 
@@ -12,27 +13,33 @@ const MIN_LENGTH: usize = 4;
 /// What a secret is replaced by.
 const MASK: &str = "***";
 
-/// The secret values of this process: passwords, tokens, header values.
-#[derive(Default, Clone)]
+/// The secret values of this process: passwords, tokens, header values. A token may be replaced
+/// while the process runs.
+#[derive(Default)]
 pub struct Secrets {
     /// Longest first, so that a secret that contains another is masked whole.
-    values: Vec<String>,
+    values: RwLock<Vec<String>>,
 }
 
 impl Secrets {
     /// Adds a value that must never be shown; very short ones cannot be looked for.
-    pub fn add(&mut self, value: &str) {
+    pub fn add(&self, value: &str) {
         let value = value.trim();
-        if value.len() >= MIN_LENGTH && !self.values.iter().any(|known| known == value) {
-            self.values.push(value.to_owned());
-            self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        if value.len() >= MIN_LENGTH && !values.iter().any(|known| known == value) {
+            values.push(value.to_owned());
+            values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         }
+    }
+
+    fn values(&self) -> RwLockReadGuard<'_, Vec<String>> {
+        self.values.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `text` with every known secret masked.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
-        for value in &self.values {
+        for value in self.values().iter() {
             if text.contains(value.as_str()) {
                 text = Cow::Owned(text.replace(value.as_str(), MASK));
             }
@@ -43,7 +50,7 @@ impl Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Secrets({} values)", self.values.len())
+        write!(formatter, "Secrets({} values)", self.values().len())
     }
 }
 
@@ -81,7 +88,7 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_wherever_they_stand() {
-        let mut secrets = Secrets::default();
+        let secrets = Secrets::default();
         for value in ["token", "token-long", "abc"] {
             secrets.add(value);
         }

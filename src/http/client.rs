@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use url::{Host, Url};
 
 use super::body::Answer;
 use super::failure;
+use super::token::TokenFile;
 use crate::failure::{Cause, Class, Failure};
 use crate::redact;
 
@@ -34,6 +35,8 @@ pub(crate) const PROXY_VARIABLES: [&str; 6] =
 pub struct HttpSettings {
     /// Sent with every request; values of secrets are marked sensitive.
     pub headers: HeaderMap,
+    /// Where `Authorization` comes from in the end, if from a file that may change.
+    pub token: Option<Arc<TokenFile>>,
     /// TLS beyond the system's own trust.
     pub tls: Tls,
     /// The proxy to use in place of the environment's and the system's.
@@ -113,6 +116,7 @@ impl Endpoint {
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    token: Option<Arc<TokenFile>>,
     cookie: Option<HeaderValue>,
     uses_proxy: bool,
     idle_timeout: Duration,
@@ -158,7 +162,8 @@ impl Http {
             || !is_loopback(upstream) && PROXY_VARIABLES.into_iter().any(has_variable);
         let HttpSettings { idle_timeout, max_body, .. } = *settings;
         let cookie = settings.headers.get(COOKIE).cloned();
-        Ok(Self { client, cookie, uses_proxy, idle_timeout, max_body })
+        let token = settings.token.clone();
+        Ok(Self { client, token, cookie, uses_proxy, idle_timeout, max_body })
     }
 
     /// The cookies that the user wants sent, for whoever sends cookies of its own.
@@ -222,8 +227,15 @@ impl Http {
         self.send(request, endpoint).await
     }
 
-    async fn send(&self, request: RequestBuilder, endpoint: &Endpoint) -> Result<Answer, Failure> {
+    async fn send(
+        &self,
+        mut request: RequestBuilder,
+        endpoint: &Endpoint,
+    ) -> Result<Answer, Failure> {
         let shown = &endpoint.shown;
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token.current());
+        }
         match tokio::time::timeout(self.idle_timeout, request.send()).await {
             Ok(Ok(response)) => {
                 if let Some(failure) = failure::of_encoding(response.headers(), shown) {

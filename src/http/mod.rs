@@ -7,6 +7,7 @@ mod client;
 mod excerpt;
 mod failure;
 pub mod sse;
+mod token;
 
 pub use body::{Answer, Events, Refusal, StreamBroke};
 pub(crate) use charset::{decode, to_windows_1251};
@@ -15,3 +16,4 @@ pub(crate) use client::is_loopback;
 pub use client::{Endpoint, Http, HttpSettings, Tls};
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
 pub(crate) use failure::{offered_schemes, stream_lost, timed_out};
+pub use token::TokenFile;

@@ -42,6 +42,30 @@ fn headers_are_sent_with_every_request() {
 }
 
 #[test]
+fn a_bearer_token_is_read_again_when_its_file_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "first-token\n").unwrap();
+    let upstream = indiscreet();
+    let mut line = Line::to(&upstream.url()).arg("--bearer-file").arg(&file).ready();
+    assert_eq!(upstream.nth("initialize", 1).header("authorization"), Some("Bearer first-token"));
+
+    fs::write(&file, "second and longer\r\n").unwrap();
+    line.send(call(1, "x", "{}"));
+    let reply = line.recv_id("1");
+    let sent = upstream.nth("tools/call", 1);
+    assert_eq!(sent.header("authorization"), Some("Bearer second and longer"));
+    assert!(!reply.to_string().contains("second and longer"), "{reply}");
+
+    fs::remove_file(&file).unwrap();
+    line.send(call(2, "x", "{}"));
+    line.recv_id("2");
+    let sent = upstream.nth("tools/call", 2);
+    assert_eq!(sent.header("authorization"), Some("Bearer second and longer"));
+    line.finish_with_nothing_left();
+}
+
+#[test]
 fn headers_may_come_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("headers of mine.txt");

@@ -1,18 +1,23 @@
 //! From the command line and the environment to settings that can be used: URLs, headers and
 //! files are read and checked here, so that nothing later can be misconfigured.
 
+mod credentials;
+
 use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName};
 use url::Url;
 
-use crate::cli::{self, BasicCharset, Cli, Command, Options};
+use self::credentials::{
+    Authorization, api_key, authorization, has_credentials, headers, percent_decoded,
+};
+use crate::cli::{Cli, Command, Options};
 use crate::conversation;
 use crate::drop_in;
-use crate::http::{HttpSettings, PROXY_VARIABLES, Tls, is_loopback, to_windows_1251};
+use crate::http::{HttpSettings, PROXY_VARIABLES, Tls, TokenFile, is_loopback};
 use crate::logging::LogSettings;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
@@ -74,17 +79,21 @@ impl Config {
     /// # Errors
     /// Something is missing, unreadable or contradictory.
     pub fn new(cli: Cli) -> Result<Self, ConfigError> {
-        let mut secrets = Secrets::default();
+        let secrets = Arc::new(Secrets::default());
         let options = cli.options;
         let (kind, target) = target(cli.command.as_ref(), cli.url.as_deref(), options.kind)?;
         let kind = kind_settings(kind, &options)?;
-        let mut headers = headers(&options, &mut secrets)?;
-        let authorization = authorization(&options, &target, kind.kind, &mut secrets)?;
+        let mut headers = headers(&options, &secrets)?;
+        let authorization = authorization(&options, &target, kind.kind, &secrets)?;
+        let mut token = None;
         // Who writes the header out means it.
-        if let (false, Some(value)) = (headers.contains_key(AUTHORIZATION), authorization) {
+        if let (false, Some(Authorization { value, file })) =
+            (headers.contains_key(AUTHORIZATION), authorization)
+        {
+            token = file.map(|file| Arc::new(TokenFile::new(file, value.clone(), secrets.clone())));
             headers.insert(AUTHORIZATION, value);
         }
-        if let Some(key) = api_key(&options, &mut secrets)? {
+        if let Some(key) = api_key(&options, &secrets)? {
             headers.entry(API_KEY).or_insert(key);
         }
         let target = without_credentials(target);
@@ -129,13 +138,13 @@ impl Config {
         }
         let http = HttpSettings {
             headers,
+            token,
             tls,
-            proxy: proxy(&options, &mut secrets)?,
+            proxy: proxy(&options, &secrets)?,
             connect_timeout: options.connect_timeout,
             idle_timeout,
             max_body: options.max_message,
         };
-        let secrets = Arc::new(secrets);
         let conversation = conversation::Settings {
             url: String::new(),
             secrets: secrets.clone(),
@@ -181,11 +190,6 @@ fn target(
     }
 }
 
-/// Whether any header is a secret by its name.
-fn has_credentials(headers: &HeaderMap) -> bool {
-    headers.keys().any(is_secret)
-}
-
 /// What the kind is told beyond the URL.
 fn kind_settings(kind: Kind, options: &Options) -> Result<KindSettings, ConfigError> {
     let root = options.service_root.clone();
@@ -227,14 +231,6 @@ fn max_in_flight(options: &Options, kind: &KindSettings) -> usize {
     }
 }
 
-/// The value of `X-API-Key`.
-fn api_key(options: &Options, secrets: &mut Secrets) -> Result<Option<HeaderValue>, ConfigError> {
-    let key = secret(options.api_key_file.as_deref(), "--api-key-file", "MCPLINE_API_KEY")?;
-    let Some(key) = key.filter(|key| !key.is_empty()) else { return Ok(None) };
-    secrets.add(&key);
-    sensitive(key).map(Some)
-}
-
 fn upstream_url(text: &str) -> Result<Url, ConfigError> {
     let text = text.trim();
     let refuse = |why: &str| {
@@ -264,151 +260,6 @@ fn without_credentials(target: Target) -> Target {
     }
 }
 
-fn headers(options: &Options, secrets: &mut Secrets) -> Result<HeaderMap, ConfigError> {
-    let mut headers = HeaderMap::new();
-    if let Some(path) = &options.header_file {
-        let text = read_text(path, "--header-file")?;
-        for line in text.lines().map(str::trim) {
-            if !line.is_empty() && !line.starts_with('#') {
-                let (name, value) = header(line, secrets)?;
-                secrets.add(value.to_str().unwrap_or_default());
-                headers.append(name, value);
-            }
-        }
-    }
-    let mut typed = HeaderMap::new();
-    for text in options.header.iter().filter(|text| !text.trim().is_empty()) {
-        let (name, value) = header(text, secrets)?;
-        typed.append(name, value);
-    }
-    // Replaces what the file says of the same names.
-    headers.extend(typed);
-    Ok(headers)
-}
-
-/// Reads `NAME:VALUE`, expanding `${NAME}` in the value.
-fn header(text: &str, secrets: &mut Secrets) -> Result<(HeaderName, HeaderValue), ConfigError> {
-    let Some((name, value)) = text.split_once(':') else {
-        return Err(error("--header must be written NAME:VALUE; one has no colon"));
-    };
-    let name = name.trim();
-    let header_name = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| error(format!("--header: `{name}` is not a header name")))?;
-    let value = expand(value.trim(), name, secrets)?;
-    if is_secret(&header_name) {
-        secrets.add(&value);
-        // `Bearer TOKEN`: the token is secret by itself.
-        if let Some((_, credentials)) = value.split_once(' ') {
-            secrets.add(credentials);
-        }
-    }
-    let mut header_value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
-        error(format!("the value of the header `{name}` holds characters that no header may"))
-    })?;
-    header_value.set_sensitive(true);
-    Ok((header_name, header_value))
-}
-
-/// Whether a header's value is a secret by the header's name.
-fn is_secret(name: &HeaderName) -> bool {
-    ["auth", "cookie", "key", "token", "secret", "password", "session"]
-        .iter()
-        .any(|part| name.as_str().contains(part))
-}
-
-/// Replaces each `${NAME}` by the environment variable, whose value is taken for a secret.
-fn expand(text: &str, header: &str, secrets: &mut Secrets) -> Result<String, ConfigError> {
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let Some((name, after)) = after.split_once('}') else {
-            return Err(error(format!("the header `{header}` has a `${{` without its `}}`")));
-        };
-        let value = std::env::var(name).map_err(|_| {
-            error(format!(
-                "the header `{header}` needs the environment variable {name}, which is not set: \
-                 put it into the `env` part of the client's configuration"
-            ))
-        })?;
-        secrets.add(&value);
-        expanded.push_str(before);
-        expanded.push_str(&value);
-        rest = after;
-    }
-    expanded.push_str(rest);
-    Ok(expanded)
-}
-
-/// The `Authorization` header from a bearer token, a user name, or credentials in the URL.
-fn authorization(
-    options: &Options,
-    target: &Target,
-    kind: Kind,
-    secrets: &mut Secrets,
-) -> Result<Option<HeaderValue>, ConfigError> {
-    let token = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?;
-    if let Some(token) = token.filter(|token| !token.is_empty() && !options.ignores_bearer) {
-        secrets.add(&token);
-        return sensitive(format!("Bearer {token}")).map(Some);
-    }
-    let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
-    let is_onec = kind == Kind::OneC;
-    let of_script = if is_onec { drop_in::onec_credentials() } else { None };
-    let (user, password) = match (&options.user, target) {
-        (Some(user), _) => {
-            let password =
-                password.or_else(|| if is_onec { drop_in::onec_password() } else { None });
-            (user.clone(), password.unwrap_or_default())
-        }
-        (None, Target::Url(url)) if !url.username().is_empty() => {
-            let decoded = |part| percent_decoded(part);
-            let in_url = url.password().map(decoded).unwrap_or_default();
-            (percent_decoded(url.username()), password.unwrap_or(in_url))
-        }
-        _ => match of_script {
-            Some((user, of_script)) => (user, password.unwrap_or(of_script)),
-            None if options.password_file.is_some() => {
-                return Err(error("--password-file needs --user"));
-            }
-            None => return Ok(None),
-        },
-    };
-    if user.contains(':') {
-        return Err(error("a user name with a colon cannot be sent by Basic authentication"));
-    }
-    secrets.add(&password);
-    let credentials = format!("{user}:{password}");
-    let credentials = match options.basic_charset {
-        BasicCharset::Utf8 => credentials.into_bytes(),
-        BasicCharset::Windows1251 => to_windows_1251(&credentials).ok_or_else(|| {
-            error("the user name or password holds characters that windows-1251 does not have")
-        })?,
-    };
-    let encoded = base64(&credentials);
-    secrets.add(&encoded);
-    sensitive(format!("Basic {encoded}")).map(Some)
-}
-
-fn sensitive(value: String) -> Result<HeaderValue, ConfigError> {
-    let mut value = HeaderValue::try_from(value)
-        .map_err(|_| error("the credentials hold characters that no header may"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// A secret from a file, else from the environment variable; one line end at its end goes.
-fn secret(
-    file: Option<&Path>,
-    option: &str,
-    variable: &str,
-) -> Result<Option<String>, ConfigError> {
-    let text = match file {
-        Some(path) => Some(read_text(path, option)?),
-        None => std::env::var(variable).ok().filter(|value| !cli::is_unset(value.as_ref())),
-    };
-    Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
 fn tls(options: &Options) -> Result<Tls, ConfigError> {
     let ca = options.ca_file.as_deref().map(|path| read(path, "--ca-file")).transpose()?;
     let identity = match (&options.client_cert, &options.client_key) {
@@ -423,7 +274,7 @@ fn tls(options: &Options) -> Result<Tls, ConfigError> {
     Ok(Tls { ca, identity, insecure: options.insecure })
 }
 
-fn proxy(options: &Options, secrets: &mut Secrets) -> Result<Option<Url>, ConfigError> {
+fn proxy(options: &Options, secrets: &Secrets) -> Result<Option<Url>, ConfigError> {
     let Some(text) = options.proxy.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
@@ -454,16 +305,6 @@ fn read_text(path: &Path, option: &str) -> Result<String, ConfigError> {
         .map_err(|_| error(format!("{option} {} is not UTF-8 text", path.display())))?;
     // Windows editors like to put a BOM in front.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
-}
-
-/// Decodes `%XX` as UTF-8, as user names and passwords in URLs are written.
-fn percent_decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 #[cfg(test)]
