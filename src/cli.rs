@@ -13,6 +13,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::drop_in;
 use crate::upstream::{Keep, Kind, With};
 
 const EXAMPLES: &str = "\
@@ -69,7 +70,8 @@ impl Cli {
                 arg.get_env().and_then(std::env::var_os).is_some_and(|value| is_unset(&value));
             if is_unset { arg.env(Resettable::Reset) } else { arg }
         });
-        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let arguments = drop_in::without_script(std::env::args_os());
+        let matches = command.try_get_matches_from_mut(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         let mut conflict = |what: &str| Err(command.error(ErrorKind::ArgumentConflict, what));

@@ -1,6 +1,7 @@
 //! The environment variables of the scripts that the three services came with, so that a person
 //! changes nothing but `command` in the client's configuration. Our own options win over them.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::{self, LogLevel};
@@ -48,6 +49,27 @@ pub(crate) fn target(kind: Kind) -> Result<Option<(Kind, String)>, String> {
             ))
         }
     }
+}
+
+/// The arguments without those that started a script of these services, as they stand in a client's
+/// configuration in which only `command` was changed: `-u`, `-m MODULE` and `FILE.py`. Nothing is
+/// taken out unless the environment names a service.
+pub(crate) fn without_script(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let arguments: Vec<_> = arguments.collect();
+    if URLS.iter().all(|(_, name)| variable(name).is_none()) {
+        return arguments;
+    }
+    let mut kept = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if text == "-m" {
+            arguments.next();
+        } else if text != "-u" && !text.to_ascii_lowercase().ends_with(".py") {
+            kept.push(argument);
+        }
+    }
+    kept
 }
 
 /// User name and password for 1C; a user without a password is common there.

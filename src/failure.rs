@@ -153,7 +153,9 @@ impl Failure {
             let seconds = attempts.elapsed.as_secs_f64();
             message.push_str(&format!(" (tried {} times in {seconds:.1} s)", attempts.count));
         }
-        message.push('.');
+        if !message.ends_with(['.', '!', '?', '…']) {
+            message.push('.');
+        }
         if may_have_run {
             message.push_str(
                 " The call may have been carried out all the same: check before you repeat it.",

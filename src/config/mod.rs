@@ -183,7 +183,11 @@ fn target(
         (None, None) => match drop_in::target(kind).map_err(error)? {
             Some((kind, url)) => Ok((kind, Target::Url(upstream_url(&url)?))),
             None => {
-                let help = "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`";
+                let help = if kind == Kind::OneC {
+                    "`mcpline --kind 1c http://server/base`, or set MCP_ONEC_URL"
+                } else {
+                    "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`"
+                };
                 Err(error(format!("no URL given: {help}")))
             }
         },

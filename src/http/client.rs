@@ -56,6 +56,7 @@ impl fmt::Debug for HttpSettings {
         formatter
             .debug_struct("HttpSettings")
             .field("headers", &headers)
+            .field("token", &self.token)
             .field("tls", &self.tls)
             .field("proxy", &self.proxy.as_ref().map(redact::shown))
             .field("connect_timeout", &self.connect_timeout)

@@ -239,7 +239,7 @@ fn hint(status: StatusCode, headers: &HeaderMap) -> Option<String> {
             };
             return Some(format!(
                 "Credentials are missing or wrong: give them with `--bearer-file`, `--user` and \
-                 `--password-file`, or `--header`.{offered}"
+                 `--password-file`, `--api-key-file`, or `--header`.{offered}"
             ));
         }
         403 => "The server knows who asks and refuses: check the rights of this user or key.",

@@ -70,3 +70,27 @@ fn an_unknown_tool_of_the_demo_is_an_error_for_that_call() {
     assert!(refused, "{reply}");
     line.finish();
 }
+
+#[test]
+fn there_is_a_sample_of_each_service() {
+    for (kind, name, tool, arguments) in [
+        ("1c", "Демо 1С", "get_stock", r#"{"query":"SH-025"}"#),
+        ("bitrix", "Bitrix24 MCP Server", "getUsers", "{}"),
+        ("amocrm", "amocrm-mcp-server", "get_account", "{}"),
+    ] {
+        let mut line = Line::run("demo --kind").arg(kind).spawn();
+        let reply = line.handshake();
+        assert_eq!(reply.result()["serverInfo"]["name"], name);
+        line.send(request(1, "tools/list", "{}"));
+        let reply = line.recv_id("1");
+        let tools = reply.result()["tools"].as_array().unwrap();
+        assert!(tools.iter().any(|one| one["name"] == tool), "{reply}");
+        line.send(call(2, tool, arguments));
+        let reply = line.recv_id("2");
+        assert_eq!(reply.result()["content"][0]["type"], "text", "{reply}");
+        assert_ne!(reply.result()["isError"], true, "{reply}");
+        line.finish_with_nothing_left();
+    }
+    let ended = Line::run("demo --kind sse").spawn().wait();
+    assert_eq!(ended.status.code(), Some(2));
+}

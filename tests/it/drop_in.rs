@@ -248,3 +248,18 @@ fn variables_of_one_script_do_nothing_to_another_kind() {
     assert!(rest.is_empty(), "{rest:?}");
     assert_eq!(lines_about(&ended.stderr, "certificate").len(), 0, "{}", ended.stderr);
 }
+
+#[test]
+fn only_the_command_has_to_be_changed() {
+    let bitrix = Bitrix::current();
+    for arguments in ["-u C:\\b24\\mcp_stdio_proxy.py", "/opt/b24/proxy.PY", "-m proxy.main"] {
+        let setup = Line::run(arguments).env("MCP_PROXY_BASE_URL", &bitrix.url_of(""));
+        let mut line = setup.ready();
+        line.send(request(1, "tools/list", "{}"));
+        assert!(line.recv_id("1").result()["tools"].is_array());
+        line.finish_with_nothing_left();
+    }
+    // Without a variable that names a service nothing is passed over.
+    let error = usage_error(Line::run("/opt/b24/proxy.py").spawn());
+    assert!(error.contains("proxy.py"), "{error}");
+}

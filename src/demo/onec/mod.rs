@@ -18,7 +18,7 @@ mod values;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hyper::{Method, Request, StatusCode};
+use ::http::{Method, Request, StatusCode};
 use serde::Serialize;
 
 use self::catalogue::Catalogue;
@@ -116,8 +116,7 @@ fn not_published() -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-    use hyper::header::ALLOW;
+    use ::http::header::ALLOW;
     use serde_json::{Value, json};
 
     use super::*;
@@ -127,9 +126,9 @@ mod tests {
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().unwrap();
         let service = Service::new().unwrap();
-        let mut answer = service.answer(&request).await;
-        let body = answer.body_mut().collect().await.unwrap().to_bytes();
-        (answer, body.to_vec())
+        let answer = service.answer(&request).await;
+        let body = answer.body().whole().to_vec();
+        (answer, body)
     }
 
     fn parsed(body: &[u8]) -> Value {

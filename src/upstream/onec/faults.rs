@@ -117,9 +117,9 @@ pub(super) fn failure(refusal: &Refusal) -> Failure {
         failure.class = meaning.class;
         failure.pace = Some(meaning.pace);
         failure.hint = Some(meaning.hint.to_owned());
-        if meaning.class == Class::Final {
-            failure.cause = Cause::Unauthorised;
-        }
+        // Whatever the status, these are no questions of rights.
+        failure.cause =
+            if meaning.class == Class::Final { Cause::Unauthorised } else { Cause::Refused };
         return failure;
     }
     match status {
