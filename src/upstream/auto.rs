@@ -1,8 +1,10 @@
 //! Finds out which of the two MCP transports an upstream speaks, and whether it is one of the
 //! services that need more than a transport.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use url::Url;
 
 use super::amocrm::{self, Amocrm};
 use super::bitrix::{self, Bitrix};
@@ -21,11 +23,21 @@ use crate::jsonrpc::{Message, Response};
 pub(super) struct Auto {
     streamable: Streamable,
     http_sse: HttpSse,
-    /// The services that may turn out to be behind the URL; `None` for kind `mcp`.
-    services: Option<Services>,
+    /// Where the services that may turn out to be behind the URL are made from; `None` for kind
+    /// `mcp`.
+    making: Option<Making>,
+    services: OnceLock<Services>,
     found: Found,
     /// Whether the URL is the one that amoCRM's servers take messages at.
     is_messages: bool,
+}
+
+/// What services are made from. Making them means to read the catalogue of tools, for which few
+/// lines have a use, and none while the client waits for its first answer.
+struct Making {
+    http: Arc<Http>,
+    url: Url,
+    settings: KindSettings,
 }
 
 struct Services {
@@ -64,26 +76,44 @@ impl Auto {
         http: Arc<Http>,
         endpoint: Endpoint,
         settings: Option<&KindSettings>,
-    ) -> Result<Self, String> {
-        let services = match settings {
-            Some(settings) => Some(Services {
-                bitrix: Bitrix::new(http.clone(), &endpoint.url, settings),
-                amocrm: Amocrm::new(http.clone(), &endpoint.url, settings)?,
-            }),
-            None => None,
-        };
+    ) -> Self {
+        let making = settings.map(|settings| Making {
+            http: http.clone(),
+            url: endpoint.url.clone(),
+            settings: settings.clone(),
+        });
         let is_messages = endpoint.url.path().trim_end_matches('/').ends_with("/mcp/messages");
-        Ok(Self {
+        Self {
             is_messages,
             streamable: Streamable::new(http.clone(), endpoint.clone()),
             http_sse: HttpSse::new(http, endpoint),
-            services,
+            making,
+            services: OnceLock::new(),
             found: Found(AtomicU8::new(Is::Unknown as u8)),
-        })
+        }
+    }
+
+    /// The services that may be behind the URL, unless none is to be looked for.
+    fn services(&self) -> Option<&Services> {
+        let Making { http, url, settings } = self.making.as_ref()?;
+        if let Some(services) = self.services.get() {
+            return Some(services);
+        }
+        // What the user may have got wrong has been checked at the start.
+        let amocrm = Amocrm::new(http.clone(), url, settings)
+            .inspect_err(|why| tracing::warn!("amoCRM cannot be recognised: {why}"))
+            .ok()?;
+        let bitrix = Bitrix::new(http.clone(), url, settings);
+        Some(self.services.get_or_init(|| Services { bitrix, amocrm }))
     }
 
     async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
-        match (self.found.get(), &self.services) {
+        let found = self.found.get();
+        let services = match found {
+            Is::Bitrix | Is::Amocrm => self.services(),
+            _ => None,
+        };
+        match (found, services) {
             (Is::HttpSse, _) => return self.http_sse.open(initialize, client).await,
             (Is::Bitrix, Some(services)) => return services.bitrix.open(initialize, client).await,
             (Is::Amocrm, Some(services)) => return services.amocrm.open(initialize, client).await,
@@ -119,7 +149,7 @@ impl Auto {
         client: &Client,
         refusal: Failure,
     ) -> Result<Opened, Failure> {
-        let Some(services) = &self.services else { return Err(refusal) };
+        let Some(services) = self.services() else { return Err(refusal) };
         if services.amocrm.is_here().await {
             tracing::info!("the amoCRM server answers here: kind amocrm");
             self.found.set(Is::Amocrm);
@@ -135,14 +165,18 @@ impl Auto {
 
     /// Hands a session that is open over to the kind whose service has answered.
     fn recognise(&self, opened: Opened, client: &Client) -> Opened {
-        let Some(services) = &self.services else { return opened };
+        if self.making.is_none() {
+            return opened;
+        }
         match server_name(&opened.response).as_deref() {
             Some(bitrix::SERVER_NAME) => {
+                let Some(services) = self.services() else { return opened };
                 self.found.set(Is::Bitrix);
                 opened.session.ended().cancel();
                 services.bitrix.adopt(client, opened.response)
             }
             Some(amocrm::SERVER_NAME) if self.found.get() == Is::HttpSse => {
+                let Some(services) = self.services() else { return opened };
                 self.found.set(Is::Amocrm);
                 services.amocrm.adopt(opened)
             }
@@ -181,7 +215,7 @@ impl Upstream for Auto {
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {
-        match (self.found.get(), &self.services) {
+        match (self.found.get(), self.services.get()) {
             (Is::Bitrix, _) => Bitrix::is_repeatable(message),
             (Is::Amocrm, Some(services)) => services.amocrm.is_repeatable(message),
             _ => false,

@@ -96,8 +96,8 @@ pub(crate) fn upstream(
 ) -> Result<Box<dyn Upstream>, String> {
     let endpoint = Endpoint::new(url);
     Ok(match settings.kind {
-        Kind::Auto => Box::new(auto::Auto::new(http, endpoint, Some(settings))?),
-        Kind::Mcp => Box::new(auto::Auto::new(http, endpoint, None)?),
+        Kind::Auto => Box::new(auto::Auto::new(http, endpoint, Some(settings))),
+        Kind::Mcp => Box::new(auto::Auto::new(http, endpoint, None)),
         Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
         Kind::OneC => Box::new(onec::OneC::new(http, &endpoint.url, settings)),
         Kind::Bitrix => Box::new(bitrix::Bitrix::new(http, &endpoint.url, settings)),
