@@ -10,6 +10,10 @@ use url::Url;
 /// Shorter values are not looked for: they would turn up in every second word.
 const MIN_LENGTH: usize = 4;
 
+/// Values looked for: an upstream that gives a new session id with every answer must not make
+/// every line slower than the one before.
+const MAX_SECRETS: usize = 256;
+
 /// What a secret is replaced by.
 const MASK: &str = "***";
 
@@ -26,7 +30,8 @@ impl Secrets {
     pub fn add(&self, value: &str) {
         let value = value.trim();
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        if value.len() >= MIN_LENGTH && !values.iter().any(|known| known == value) {
+        let has_room = values.len() < MAX_SECRETS;
+        if has_room && value.len() >= MIN_LENGTH && !values.iter().any(|known| known == value) {
             values.push(value.to_owned());
             values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         }

@@ -138,6 +138,7 @@ impl Config {
         }
         let http = HttpSettings {
             headers,
+            secrets: secrets.clone(),
             token,
             tls,
             proxy: proxy(&options, &secrets)?,

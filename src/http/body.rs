@@ -99,8 +99,8 @@ impl Answer {
         Refusal { status, headers, url, body: self.beginning().await }
     }
 
-    /// Reads the beginning of a body that is only to be quoted, as far as it comes.
-    async fn beginning(mut self) -> Bytes {
+    /// Reads the beginning of a body that is only to be quoted or looked at, as far as it comes.
+    pub async fn beginning(mut self) -> Bytes {
         let mut body = BytesMut::new();
         while body.len() < QUOTED
             && let Ok(Some(chunk)) = self.chunk().await

@@ -14,7 +14,7 @@ use super::body::Answer;
 use super::failure;
 use super::token::TokenFile;
 use crate::failure::{Cause, Class, Failure};
-use crate::redact;
+use crate::redact::{self, Secrets};
 
 /// Idle connections are closed before most proxies and servers close them (60 s and more), so
 /// that a request seldom meets a connection which is just going away.
@@ -35,6 +35,8 @@ pub(crate) const PROXY_VARIABLES: [&str; 6] =
 pub struct HttpSettings {
     /// Sent with every request; values of secrets are marked sensitive.
     pub headers: HeaderMap,
+    /// What must not be shown, to which session ids are added as they come.
+    pub secrets: Arc<Secrets>,
     /// Where `Authorization` comes from in the end, if from a file that may change.
     pub token: Option<Arc<TokenFile>>,
     /// TLS beyond the system's own trust.
@@ -57,6 +59,7 @@ impl fmt::Debug for HttpSettings {
             .debug_struct("HttpSettings")
             .field("headers", &headers)
             .field("token", &self.token)
+            .field("secrets", &self.secrets)
             .field("tls", &self.tls)
             .field("proxy", &self.proxy.as_ref().map(redact::shown))
             .field("connect_timeout", &self.connect_timeout)
@@ -117,6 +120,7 @@ impl Endpoint {
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    secrets: Arc<Secrets>,
     token: Option<Arc<TokenFile>>,
     cookie: Option<HeaderValue>,
     uses_proxy: bool,
@@ -164,7 +168,13 @@ impl Http {
         let HttpSettings { idle_timeout, max_body, .. } = *settings;
         let cookie = settings.headers.get(COOKIE).cloned();
         let token = settings.token.clone();
-        Ok(Self { client, token, cookie, uses_proxy, idle_timeout, max_body })
+        let secrets = settings.secrets.clone();
+        Ok(Self { client, secrets, token, cookie, uses_proxy, idle_timeout, max_body })
+    }
+
+    /// Keeps `value` out of logs and error texts: an id that is as good as a password.
+    pub(crate) fn conceal(&self, value: &str) {
+        self.secrets.add(value);
     }
 
     /// The cookies that the user wants sent, for whoever sends cookies of its own.

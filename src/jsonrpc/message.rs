@@ -30,14 +30,17 @@ pub struct Message {
 impl Message {
     /// A request of ours; `params` is JSON text.
     pub(crate) fn request(id: RequestId, method: &str, params: &str) -> Self {
-        let text =
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#,
+            to_json(&method)
+        );
         Self::assemble(text.into(), Kind::Request(id), method, params)
     }
 
     /// A notification of ours; `params` is JSON text.
     pub(crate) fn notification(method: &str, params: &str) -> Self {
-        let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","method":{},"params":{params}}}"#, to_json(&method));
         Self::assemble(text.into(), Kind::Notification, method, params)
     }
 

@@ -1,8 +1,9 @@
 //! Finds out which of the two MCP transports an upstream speaks, and whether it is one of the
 //! services that need more than a transport.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use url::Url;
 
@@ -18,6 +19,9 @@ use crate::failure::Failure;
 use crate::http::{Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
 
+/// Time for an answer that tells which service is here.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Streamable HTTP, falling back to HTTP+SSE (revision 2025-11-25, Transports, "Backwards
 /// Compatibility"). The client's own `initialize` is the probe.
 pub(super) struct Auto {
@@ -28,6 +32,9 @@ pub(super) struct Auto {
     making: Option<Making>,
     services: OnceLock<Services>,
     found: Found,
+    /// Whether it was asked what else may be here; once is enough.
+    has_probed: AtomicBool,
+    endpoint: Endpoint,
     /// Whether the URL is the one that amoCRM's servers take messages at.
     is_messages: bool,
 }
@@ -85,6 +92,8 @@ impl Auto {
         let is_messages = endpoint.url.path().trim_end_matches('/').ends_with("/mcp/messages");
         Self {
             is_messages,
+            has_probed: AtomicBool::new(false),
+            endpoint: endpoint.clone(),
             streamable: Streamable::new(http.clone(), endpoint.clone()),
             http_sse: HttpSse::new(http, endpoint),
             making,
@@ -150,12 +159,20 @@ impl Auto {
         refusal: Failure,
     ) -> Result<Opened, Failure> {
         let Some(services) = self.services() else { return Err(refusal) };
-        if services.amocrm.is_here().await {
+        if self.has_probed.swap(true, Ordering::Relaxed) {
+            return Err(refusal);
+        }
+        // A server that does not answer these is none of ours, and must not keep anybody waiting.
+        let (is_amocrm, is_bitrix) = tokio::join!(
+            tokio::time::timeout(PROBE_PATIENCE, services.amocrm.is_here()),
+            tokio::time::timeout(PROBE_PATIENCE, services.bitrix.is_here()),
+        );
+        if is_amocrm.unwrap_or(false) {
             tracing::info!("the amoCRM server answers here: kind amocrm");
             self.found.set(Is::Amocrm);
             return services.amocrm.open(initialize, client).await;
         }
-        if services.bitrix.is_here().await {
+        if is_bitrix.unwrap_or(false) {
             tracing::info!("the Bitrix24 server answers here: kind bitrix");
             self.found.set(Is::Bitrix);
             return services.bitrix.open(initialize, client).await;
@@ -169,11 +186,12 @@ impl Auto {
             return opened;
         }
         match server_name(&opened.response).as_deref() {
-            Some(bitrix::SERVER_NAME) => {
+            // Whoever has given the session an id is more than that server.
+            Some(bitrix::SERVER_NAME) if !opened.session.has_id() => {
                 let Some(services) = self.services() else { return opened };
                 self.found.set(Is::Bitrix);
                 opened.session.ended().cancel();
-                services.bitrix.adopt(client, opened.response)
+                services.bitrix.adopt(self.endpoint.clone(), client, opened.response)
             }
             Some(amocrm::SERVER_NAME) if self.found.get() == Is::HttpSse => {
                 let Some(services) = self.services() else { return opened };

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -50,7 +51,11 @@ impl HttpSse {
     /// # Errors
     /// There is no stream, or it says nothing.
     pub(super) async fn begin(&self, patience: Duration) -> Result<Beginning, Failure> {
-        let answer = self.http.get(&self.stream, stream_headers()).await?;
+        let started = Instant::now();
+        let answer = self.http.get(&self.stream, stream_headers());
+        let answer = tokio::time::timeout(patience, answer)
+            .await
+            .map_err(|_| http::timed_out(&self.stream.shown, patience))??;
         let url = answer.url().clone();
         if !answer.status().is_success() {
             return Err(answer.refusal().await.failure());
@@ -60,7 +65,8 @@ impl HttpSse {
         }
         let idle_timeout = answer.idle_timeout();
         let mut events = answer.events(None);
-        let first = tokio::time::timeout(patience.min(idle_timeout), events.next()).await;
+        let left = patience.saturating_sub(started.elapsed()).min(idle_timeout);
+        let first = tokio::time::timeout(left, events.next()).await;
         let first = first.map_err(|_| no_endpoint(&url, "none came in time"))?;
         let first = first.map_err(|broke| match broke {
             StreamBroke::Ended => no_endpoint(&url, "the stream ended"),

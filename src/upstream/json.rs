@@ -115,7 +115,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut object = Object::default();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    object.members.push((name.into(), value.get().into()));
+                    // Of two with the same name most readers take the last.
+                    match object.members.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, known)) => *known = value.get().into(),
+                        None => object.members.push((name.into(), value.get().into())),
+                    }
                 }
                 Ok(object)
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Request, unusable};
+use super::{CLIENTS_OWN, Request, unusable};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::http::{self, Answer, StreamBroke};
@@ -209,6 +209,9 @@ async fn take(message: FromUpstream, answer: &mut Option<Response>, client: &Cli
     match message {
         FromUpstream::Response(response) => {
             answer.get_or_insert(response);
+        }
+        FromUpstream::Message(message) if CLIENTS_OWN.contains(&message.method()) => {
+            tracing::warn!(method = message.method(), "what only clients send is dropped");
         }
         // Services without sessions have nothing to ask a client.
         FromUpstream::Message(message) if message.id().is_none() => client.notify(message).await,

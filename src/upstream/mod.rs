@@ -105,11 +105,11 @@ pub(crate) fn upstream(
     })
 }
 
-/// `url` without the first of `endings` that its path has, and without a slash at its end.
+/// `url` without the first of `endings` that its path has, and without a slash at its end. Its
+/// query stays: keys stand there.
 fn base_url(url: &Url, endings: &[&str]) -> Url {
     let mut base = url.clone();
     base.set_fragment(None);
-    base.set_query(None);
     let path = url.path().trim_end_matches('/');
     let path = endings.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path);
     base.set_path(path.trim_end_matches('/'));
@@ -122,7 +122,8 @@ fn endpoint_at(base: &Url, target: &str) -> Endpoint {
     let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
     let prefix = base.path().trim_end_matches('/');
     url.set_path(&format!("{prefix}{path}"));
-    url.set_query(query);
+    let queries: Vec<_> = query.into_iter().chain(base.query()).collect();
+    url.set_query((!queries.is_empty()).then(|| queries.join("&")).as_deref());
     Endpoint::new(url)
 }
 
@@ -165,6 +166,11 @@ pub trait Session: Send + Sync {
     /// Starts to listen for what the upstream sends outside of any exchange, where the kind
     /// knows such a thing. Called once, after `notifications/initialized`.
     fn listen(&self);
+
+    /// Whether the upstream has given the session an id, by which alone it knows us.
+    fn has_id(&self) -> bool {
+        false
+    }
 
     /// Cancelled once the session is closed, or turns out to be gone while nobody was asking;
     /// cancelling it stops what the session does in the background.

@@ -164,6 +164,8 @@ pub(super) fn prompt_result(result: &str, name: &str) -> Option<String> {
             let role = message.string("role").unwrap_or_default();
             if !matches!(role.as_str(), "user" | "assistant") {
                 message.set_string("role", "user");
+            }
+            if !matches!(role.as_str(), "user" | "assistant" | "") {
                 message.edit("content", |content| {
                     let mut content = Object::read(content)?;
                     let text = content.string("text")?;
@@ -188,7 +190,7 @@ pub(super) fn error(error: &str) -> Option<String> {
     }
     if object.string("message").is_none() {
         let said = object.get("message").or_else(|| object.get("data")).unwrap_or_default();
-        let said = said.trim_matches('"').to_owned();
+        let said = string(said).unwrap_or_else(|| said.to_owned());
         object.set_string("message", if said.is_empty() { "Unknown error" } else { &said });
     }
     object.changed()

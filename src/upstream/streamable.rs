@@ -61,6 +61,7 @@ impl Streamable {
         if let Some(id) = answer.headers().get(&SESSION_ID) {
             let mut id = id.clone();
             id.set_sensitive(true);
+            self.http.conceal(id.to_str().unwrap_or_default());
             session.has_session = true;
             session.add_header(&SESSION_ID, &id);
         }
@@ -114,6 +115,10 @@ impl Session for StreamableSession {
             let ended = session.ended.clone();
             ended.run_until_cancelled(session.listen()).await;
         });
+    }
+
+    fn has_id(&self) -> bool {
+        self.has_session
     }
 
     fn ended(&self) -> &CancellationToken {
@@ -440,7 +445,7 @@ fn offers_no_stream(failure: &Failure, was_open: bool) -> bool {
 /// Whether an answer within a session means that the session is gone: 404 ("Session Management",
 /// item 3), or what servers in the field send instead: 410, or a 400 that names the session. A
 /// server that `knew` what it was asked has the session, unless it says otherwise.
-fn is_session_gone(status: StatusCode, body: &[u8], knew: bool) -> bool {
+pub(super) fn is_session_gone(status: StatusCode, body: &[u8], knew: bool) -> bool {
     match status.as_u16() {
         404 | 410 => !knew || names_session(body),
         400 => names_session(body),

@@ -28,7 +28,7 @@ use super::local::{self, Named};
 use super::settings::{Keep, KindSettings, With};
 use super::{Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::client::Client;
-use crate::failure::{Class, Failure};
+use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
 use crate::jsonrpc::Message;
 
@@ -39,11 +39,21 @@ pub(super) const SERVER_NAME: &str = "amocrm-mcp-server";
 const FIRST_EVENT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time for a document that says which generation answers.
-const DOCUMENT_PATIENCE: Duration = Duration::from_secs(5);
+const DOCUMENT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Tools of the MCP variants that only read, by the beginnings of their names; the server says so
-/// of none.
-const READING: [&str; 2] = ["get_", "search_"];
+/// Tools of the MCP variants that only read; the server says so of none.
+const READING: [&str; 10] = [
+    "get_account",
+    "search_contacts",
+    "get_events",
+    "get_tasks",
+    "get_contacts",
+    "get_notes",
+    "get_chat_messages",
+    "get_recent_chats",
+    "search_chat_messages",
+    "get_chat_stats",
+];
 
 /// Whether `text` can be added to the catalogue; the error says what is wrong with which tool.
 pub(crate) fn check_catalogue(text: &str) -> Result<(), String> {
@@ -139,7 +149,8 @@ impl Amocrm {
             }
             Err(failure) => failure,
         };
-        if no_stream.class != Class::Final || matches!(no_stream.status, Some(401 | 403)) {
+        let may_be_without = no_stream.class == Class::Final || no_stream.cause == Cause::TimedOut;
+        if !may_be_without || matches!(no_stream.status, Some(401 | 403)) {
             return Err(no_stream);
         }
         tracing::debug!("no event stream: {}", no_stream.summary());
@@ -213,7 +224,7 @@ impl Amocrm {
             if !answer.status().is_success() || answer.is_event_stream() {
                 return None;
             }
-            answer.bytes().await.ok()
+            Some(answer.beginning().await)
         };
         tokio::time::timeout(DOCUMENT_PATIENCE, read).await.ok()?
     }
@@ -235,7 +246,7 @@ impl Amocrm {
                     .map_or(!arguments.has("method"), |method| method.eq_ignore_ascii_case("GET"))
             });
         }
-        READING.iter().any(|beginning| call.name.starts_with(beginning))
+        READING.contains(&call.name.as_ref())
     }
 }
 

@@ -56,8 +56,8 @@ impl Api {
     }
 
     pub(super) fn is_repeatable(&self, call: &Named<'_>) -> bool {
-        let arguments = serde_json::from_str(call.arguments()).unwrap_or_default();
-        self.catalogue.is_repeatable(&call.name, &arguments)
+        serde_json::from_str(call.arguments())
+            .is_ok_and(|arguments| self.catalogue.is_repeatable(&call.name, &arguments))
     }
 
     async fn send(
@@ -204,7 +204,10 @@ impl RestSession {
         let Some(call) = message.read_params::<Named<'_>>() else {
             return Ok(local::error(INVALID_PARAMS, "the tool's `name` is missing"));
         };
-        let arguments = serde_json::from_str(call.arguments()).unwrap_or_default();
+        let arguments = match serde_json::from_str(call.arguments()) {
+            Ok(arguments) => arguments,
+            Err(why) => return Ok(invalid_arguments(&call.name, &why.to_string())),
+        };
         let Api { catalogue, defaults, .. } = &*self.api;
         match catalogue.call(&call.name, &arguments, defaults, &*self.api).await {
             Ok(answer) => {
@@ -224,10 +227,7 @@ impl RestSession {
             Err(CallError::Unknown) => {
                 Ok(local::error(INVALID_PARAMS, &format!("Unknown tool: {}", call.name)))
             }
-            Err(CallError::InvalidArgument(why)) => Ok(local::error(
-                INVALID_PARAMS,
-                &format!("Invalid arguments of `{}`: {why}. Nothing was sent.", call.name),
-            )),
+            Err(CallError::InvalidArgument(why)) => Ok(invalid_arguments(&call.name, &why)),
             Err(CallError::Failed { mut failure, created }) => {
                 if let Some(created) = created {
                     failure.what = format!("{created}: {}", failure.what);
@@ -236,6 +236,11 @@ impl RestSession {
             }
         }
     }
+}
+
+fn invalid_arguments(tool: &str, why: &str) -> Response {
+    let message = format!("Invalid arguments of `{tool}`: {why}. Nothing was sent.");
+    local::error(INVALID_PARAMS, &message)
 }
 
 /// Whether the server does not know the route, in the words of its framework: perhaps another

@@ -11,8 +11,12 @@ use super::rest::{Api, resource};
 use super::results::Results;
 use crate::failure::Failure;
 use crate::jsonrpc::{Message, RequestId, Response};
-use crate::upstream::local;
-use crate::upstream::{Pending, Request, Session};
+use crate::upstream::local::{self, mended};
+use crate::upstream::{Pending, Request, Session, repair};
+
+/// Far from any id that a client gives: `initialize` may have travelled with the client's own, and
+/// its second copy may come late.
+const FIRST_ID: u64 = 1 << 32;
 
 /// A session of HTTP+SSE with what this server needs besides.
 pub(super) struct StreamedSession {
@@ -26,7 +30,7 @@ pub(super) struct StreamedSession {
 
 impl StreamedSession {
     pub(super) fn new(inner: Arc<dyn Session>, results: Results, api: Option<Arc<Api>>) -> Self {
-        Self { inner, requests: AtomicU64::new(1), results, api }
+        Self { inner, requests: AtomicU64::new(FIRST_ID), results, api }
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
@@ -39,6 +43,7 @@ impl StreamedSession {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let response = self.inner.exchange(&own_request(number, message)).await?;
         match message.method() {
+            "tools/list" => Ok(mended(response, |result| repair::list(result, "tools", |_| {}))),
             "tools/call" => self.results.of_call(message, response, SERVER_NAME),
             _ => Ok(response),
         }

@@ -59,18 +59,8 @@ fn failure(refusal: &Refusal, body: &Value, said: &str, method: &str) -> Failure
         [] => refusal.failure(),
         parts => refusal.failure_saying(&shorten(&parts.join(": "))),
     };
-    let text = String::from_utf8_lossy(&refusal.body);
-    if text.contains(TOO_FAST) {
-        return too_fast(failure);
-    }
-    if text.contains(TOO_MUCH) {
-        failure.class = Class::Final;
-        failure.cause = Cause::RateLimited;
-        return failure.hint(
-            "Bitrix24 has blocked this method for up to ten minutes, because its calls took more \
-             than 480 s of computing time: ask for less at once (narrower filters, fewer fields) \
-             and try again later.",
-        );
+    if let Some(limit) = Limit::of(code) {
+        return limit.apply(failure);
     }
     let status = refusal.status.as_u16();
     if status == 502 {
@@ -97,30 +87,61 @@ fn failure(refusal: &Refusal, body: &Value, said: &str, method: &str) -> Failure
     failure
 }
 
-fn too_fast(mut failure: Failure) -> Failure {
-    failure.class = Class::Rejected;
-    failure.cause = Cause::RateLimited;
-    failure.pace = Some(PACE);
-    failure.hint(
-        "Bitrix24 takes some two calls a second from a portal: ask for less at once, or lower \
-         `--max-in-flight`.",
-    )
+/// A limit of Bitrix24 that refused a call before it ran.
+enum Limit {
+    TooFast,
+    TooMuch,
 }
 
-/// `response`, unless it is an error that says that the call was refused for its frequency.
-pub(super) fn unless_limited(response: Response, url: &str) -> Result<Response, Failure> {
-    let is_limited = response.error().is_some_and(|error| local::text(error).contains(TOO_FAST));
-    if !is_limited {
-        return Ok(response);
+impl Limit {
+    /// By the code of Bitrix24's error.
+    fn of(code: &str) -> Option<Self> {
+        match code {
+            TOO_FAST => Some(Self::TooFast),
+            TOO_MUCH => Some(Self::TooMuch),
+            _ => None,
+        }
     }
-    let what = format!("{url} says that Bitrix24 limits the calls ({TOO_FAST})");
-    let mut failure = too_fast(Failure::new(Class::Rejected, Cause::RateLimited, what));
-    failure.answer = Some(Box::new(response));
-    Err(failure)
+
+    /// By an error object of JSON-RPC, which may quote the code anywhere.
+    fn in_error(error: &str) -> Option<Self> {
+        [TOO_FAST, TOO_MUCH].into_iter().find(|code| error.contains(code)).and_then(Self::of)
+    }
+
+    fn apply(self, mut failure: Failure) -> Failure {
+        failure.cause = Cause::RateLimited;
+        match self {
+            Self::TooFast => {
+                failure.class = Class::Rejected;
+                failure.pace = Some(PACE);
+                failure.hint(
+                    "Bitrix24 takes some two calls a second from a portal: ask for less at once, \
+                     or lower `--max-in-flight`.",
+                )
+            }
+            Self::TooMuch => {
+                failure.class = Class::Final;
+                failure.hint(
+                    "Bitrix24 has blocked this method for up to ten minutes, because its calls \
+                     took more than 480 s of computing time: ask for less at once (narrower \
+                     filters, fewer fields) and try again later.",
+                )
+            }
+        }
+    }
+}
+
+/// `response`, unless it is an error that says that a limit refused the call.
+pub(super) fn unless_limited(response: Response, url: &str) -> Result<Response, Failure> {
+    let Some(error) = response.error().map(local::text) else { return Ok(response) };
+    let Some(limit) = Limit::in_error(error) else { return Ok(response) };
+    let said = Object::read(error).and_then(|error| error.string("message")).unwrap_or_default();
+    let what = format!("{url} says that Bitrix24 refused the call: {}", shorten(&said));
+    Err(limit.apply(Failure::new(Class::Final, Cause::RateLimited, what)))
 }
 
 /// The error that the body of a success is, if it is one: all that it has is `detail`.
-pub(super) fn complaint(body: &[u8]) -> Option<Response> {
+pub(super) fn complaint(body: &[u8], url: &str) -> Option<Result<Response, Failure>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // Only errors are that short.
     let text = std::str::from_utf8(body).ok().filter(|text| text.len() < MAX_COMPLAINT)?;
@@ -130,7 +151,15 @@ pub(super) fn complaint(body: &[u8]) -> Option<Response> {
     }
     let detail: Value = serde_json::from_str(body.get("detail")?).ok()?;
     let said = said(&detail);
-    (!said.is_empty()).then(|| local::error(INTERNAL_ERROR, &said))
+    if said.is_empty() {
+        return None;
+    }
+    let code = detail.pointer("/payload/error").and_then(Value::as_str).unwrap_or_default();
+    let what = || format!("{url} says that Bitrix24 refused the call: {}: {code}", shorten(&said));
+    Some(match Limit::of(code) {
+        Some(limit) => Err(limit.apply(Failure::new(Class::Final, Cause::RateLimited, what()))),
+        None => Ok(local::error(INTERNAL_ERROR, &said)),
+    })
 }
 
 /// The human-readable part of `detail`: a text, an object with a message, or a list of complaints.

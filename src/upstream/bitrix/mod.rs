@@ -48,6 +48,7 @@ pub(super) struct Bitrix {
 }
 
 /// What every request needs.
+#[derive(Clone)]
 struct Server {
     http: Arc<Http>,
     base: Url,
@@ -73,14 +74,15 @@ impl Bitrix {
                 .is_some_and(|Named { name, .. }| READING_TOOLS.contains(&name.as_ref()))
     }
 
-    /// Goes on with a server that has answered `initialize` already.
-    pub(super) fn adopt(&self, client: &Client, response: Response) -> Opened {
+    /// Goes on with a server that has answered `initialize` at `rpc`.
+    pub(super) fn adopt(&self, rpc: Endpoint, client: &Client, response: Response) -> Opened {
         tracing::info!("the server is b24-mcp; its stream of everybody's answers is left alone");
-        let listener = self.server.opens_stream.then(|| {
-            streamable::listener(self.server.http.clone(), self.server.rpc.clone(), client)
-        });
+        let server = Arc::new(Server { rpc, ..(*self.server).clone() });
+        let listener = server
+            .opens_stream
+            .then(|| streamable::listener(server.http.clone(), server.rpc.clone(), client));
         let session = BitrixSession {
-            server: self.server.clone(),
+            server,
             client: client.clone(),
             listener,
             ended: CancellationToken::new(),
@@ -90,7 +92,7 @@ impl Bitrix {
 
     /// Whether `/mcp/index` of b24-mcp answers here: current servers have it as well.
     pub(super) async fn is_here(&self) -> bool {
-        rest::index(&self.server).await.is_ok()
+        rest::index(&self.server, true).await.is_ok()
     }
 
     pub(super) async fn open(
@@ -101,7 +103,7 @@ impl Bitrix {
         let refusal = match self.server.post_rpc(initialize, client).await {
             Ok(response) => {
                 accepted(&response, &self.server.rpc.shown)?;
-                return Ok(self.adopt(client, response));
+                return Ok(self.adopt(self.server.rpc.clone(), client, response));
             }
             Err(failure) => failure,
         };
@@ -111,7 +113,7 @@ impl Bitrix {
         if !is_other_variant {
             return Err(refusal);
         }
-        match rest::index(&self.server).await {
+        match rest::index(&self.server, false).await {
             Ok(index) => {
                 tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
                 let response = rest::initialize(&index, &initialize.message);
@@ -174,9 +176,8 @@ impl BitrixSession {
             "ping" => return Ok(local::pong()),
             "resources/read" => return self.read_resource(request).await,
             "prompts/list" | "resources/templates/list" => {
-                if let Some(list) = local::empty_list(message.method()) {
-                    return Ok(list);
-                }
+                let list = local::empty_list(message.method());
+                return Ok(list.unwrap_or_else(|| local::method_not_found(message.method())));
             }
             _ => {}
         }

@@ -17,18 +17,19 @@ use crate::upstream::{Pending, Request, Session, endpoint_at, repair, says_nothi
 /// The revision of servers that name none.
 const DEFAULT_REVISION: &str = "2025-06-18";
 
-/// `GET /mcp/index`: an object with the arrays `tools` and `resources`.
+/// `GET /mcp/index`: an object with the arrays `tools` and `resources`. A probe reads no more than
+/// tells.
 ///
 /// # Errors
 /// There is no such document.
-pub(super) async fn index(server: &Server) -> Result<Bytes, Failure> {
+pub(super) async fn index(server: &Server, is_probe: bool) -> Result<Bytes, Failure> {
     let endpoint = endpoint_at(&server.base, "/mcp/index");
     let answer = server.http.get(&endpoint, document_headers()).await?;
     if !answer.status().is_success() {
         return Err(answer.refusal().await.failure());
     }
     let (url, content_type) = (answer.url().clone(), answer.content_type().map(str::to_owned));
-    let body = answer.bytes().await?;
+    let body = if is_probe { answer.beginning().await } else { answer.bytes().await? };
     let is_index = Object::read(local::text(&body)).is_some_and(|index| {
         ["tools", "resources"].iter().all(|name| index.get(name).and_then(items).is_some())
     });
@@ -89,7 +90,7 @@ impl RestSession {
     }
 
     async fn list(&self, member: &str, message: &Message) -> Result<Response, Failure> {
-        let index = index(&self.server).await?;
+        let index = index(&self.server, false).await?;
         let index = Object::read(local::text(&index)).unwrap_or_default();
         let list = index.get(member).unwrap_or("[]");
         let response = local::result(format!(r#"{{"{member}":{list}}}"#));
@@ -151,8 +152,8 @@ impl RestSession {
         if local::is_blank(&body) {
             return Err(says_nothing(&url));
         }
-        if let Some(complaint) = faults::complaint(&body) {
-            return Ok(Err(complaint));
+        if let Some(complaint) = faults::complaint(&body, &url) {
+            return complaint.map(Err);
         }
         if std::str::from_utf8(&body).is_err() {
             return Err(unusable(format!("the answer of {url} is not UTF-8")));

@@ -95,12 +95,26 @@ const SESSION_GONE: [&str; 3] = ["ошибка работы сеанса", "sess
 pub(super) fn is_session_gone(refusal: &Refusal) -> bool {
     match refusal.status.as_u16() {
         400 | 404 => true,
-        500 => {
+        500 if !has_run(refusal) => {
             let said = sentence(&refusal.body, refusal.content_type()).to_lowercase();
             SESSION_GONE.iter().any(|text| said.contains(text))
         }
         _ => false,
     }
+}
+
+/// Whether the text of a refusal names a place in a module: then the handler has run, and what it
+/// says of sessions and licences are somebody else's.
+fn has_run(refusal: &Refusal) -> bool {
+    let text =
+        decode(&refusal.body[..refusal.body.len().min(MAX_LOOKED_AT)], refusal.content_type());
+    ["Модуль(", "Module("].iter().any(|module| {
+        text.match_indices(module).any(|(at, _)| {
+            let rest = &text[at + module.len()..];
+            let digits = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            digits.len() < rest.len() && digits.starts_with(")}")
+        })
+    })
 }
 
 /// The failure for a refusal, by the table.
@@ -109,8 +123,10 @@ pub(super) fn failure(refusal: &Refusal) -> Failure {
     let mut failure = refusal.failure_saying(&said);
     let lower = said.to_lowercase();
     let status = refusal.status.as_u16();
+    let has_run = has_run(refusal);
     let meaning = MEANINGS.iter().find(|meaning| {
-        (meaning.statuses.is_empty() || meaning.statuses.contains(&status))
+        !has_run
+            && (meaning.statuses.is_empty() || meaning.statuses.contains(&status))
             && meaning.texts.iter().any(|text| lower.contains(text))
     });
     if let Some(meaning) = meaning {
@@ -300,7 +316,13 @@ fn cause(message: &str) -> String {
         text = text.strip_prefix(prefix).unwrap_or(text).trim_start();
     }
     for reason in REASONS {
-        text = text.rsplit_once(reason).map_or(text, |(_, cause)| cause.trim_start());
+        // Within a sentence the words mean what they say.
+        let chained = text.rmatch_indices(reason).find_map(|(at, _)| {
+            let cause = text[at + reason.len()..].trim_start();
+            let begins_line = text[..at].ends_with(['\n', '\r']);
+            (begins_line || cause.starts_with('{')).then_some(cause)
+        });
+        text = chained.unwrap_or(text);
     }
     while text.starts_with('{')
         && let Some((_, rest)) = text.split_once("}:")
@@ -373,6 +395,7 @@ mod tests {
             (500, "Database server not found", Class::Rejected),
             (500, "База данных не обнаружена", Class::Rejected),
             (500, "Деление на 0", Class::Final),
+            (500, "{ОбщийМодуль.Заказы.Модуль(41)}: записан. Не найдена лицензия", Class::Final),
             (401, "", Class::Final),
             (403, "", Class::Final),
             (404, "", Class::Final),
@@ -394,6 +417,7 @@ mod tests {
             (400, "", true),
             (500, "Ошибка работы сеанса", true),
             (500, "Деление на 0", false),
+            (500, "{М.Module(9)}: Session error", false),
             (406, "Истекло время ожидания сеанса", false),
         ] {
             assert_eq!(is_session_gone(&refusal(status, body)), gone, "{status} {body}");
@@ -420,6 +444,7 @@ mod tests {
             (chained, "Деление на 0"),
             ("Неизвестный метод: ping", "Неизвестный метод: ping"),
             ("{не место", "{не место"),
+            ("Заказ отклонён по причине: нет остатка", "Заказ отклонён по причине: нет остатка"),
         ];
         for (message, expected) in cases {
             assert_eq!(cause(message), expected);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::service::Service;
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::upstream;
 use crate::upstream::json::Object;
@@ -33,14 +33,17 @@ pub(super) struct Known {
     fresh: Mutex<HashMap<&'static str, (Instant, Response)>>,
     /// Lists that the manifest holds, by their methods.
     of_manifest: HashMap<&'static str, Response>,
-    /// Whether the capabilities were announced by the service itself.
-    pub(super) is_own: bool,
+    /// The lists that the service itself has announced.
+    announced: Vec<&'static str>,
 }
 
 impl Known {
-    /// The handshake of a service that knows how to make it.
-    pub(super) fn of_service() -> Self {
-        Self { is_own: true, ..Self::default() }
+    /// The handshake of a service that knows how to make it, and has given `result`.
+    pub(super) fn of_service(result: &str) -> Self {
+        let result = Object::read(result).unwrap_or_default();
+        let capabilities = result.get("capabilities").and_then(Object::read).unwrap_or_default();
+        let announced = LISTS.into_iter().filter(|(name, _)| capabilities.has(name));
+        Self { announced: announced.map(|(_, method)| method).collect(), ..Self::default() }
     }
 
     /// The answer to a list that was asked for a moment ago.
@@ -50,8 +53,12 @@ impl Known {
         (asked.elapsed() < FRESH).then_some(response)
     }
 
-    /// What to answer when the service does not know a list method.
+    /// What to answer when the service does not know a list method; `None` when it has announced
+    /// the list itself.
     pub(super) fn unknown_list(&self, method: &str) -> Option<Response> {
+        if self.announced.contains(&method) {
+            return None;
+        }
         let of_manifest = self.of_manifest.get(method).cloned();
         of_manifest.or_else(|| local::empty_list(method))
     }
@@ -136,9 +143,17 @@ async fn ask_lists(
     let (tools, resources, prompts) =
         tokio::join!(ask("tools/list"), ask("resources/list"), ask("prompts/list"));
     let mut answered = HashMap::new();
-    let mut has_spoken = false;
+    let (mut has_spoken, mut failed) = (false, None);
     for ((_, method), outcome) in LISTS.into_iter().zip([tools, resources, prompts]) {
-        let Some(response) = outcome?.response else { continue };
+        let response = match outcome {
+            Ok(answered) => answered.response,
+            Err(failure) => {
+                tracing::info!(method, "not offered: {}", failure.summary());
+                failed.get_or_insert(failure);
+                None
+            }
+        };
+        let Some(response) = response else { continue };
         has_spoken = true;
         match response.result() {
             Some(_) => drop(answered.insert(method, response)),
@@ -148,7 +163,12 @@ async fn ask_lists(
             }
         }
     }
-    if has_spoken { Ok(answered) } else { Err(says_nothing(&service.address.rpc.shown)) }
+    match failed {
+        // A list that may answer in a moment must not be missing for good.
+        Some(failure) if !has_spoken || failure.class != Class::Final => Err(failure),
+        _ if has_spoken => Ok(answered),
+        _ => Err(says_nothing(&service.address.rpc.shown)),
+    }
 }
 
 /// Success and an empty body, for a request.

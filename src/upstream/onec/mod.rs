@@ -26,7 +26,7 @@ use self::handshake::Known;
 use self::names::Names;
 use self::service::{Service, session_headers};
 use self::session::{Aliases, OneCSession, initialize_params, version_header};
-use super::local::{knows_no_method, mended_error};
+use super::local::{self, knows_no_method, mended_error};
 use super::settings::{Keep, KindSettings, With};
 use super::{Opened, Pending, Request, Upstream, accepted};
 use crate::client::Client;
@@ -69,7 +69,8 @@ impl OneC {
                 let response = mended_error(response, |error| faults::compact_error(error, None));
                 accepted(&response, &self.service.address.rpc.shown)?;
                 tracing::info!("the 1C service knows initialize");
-                (response, Known::of_service())
+                let known = response.result().map(|result| Known::of_service(local::text(result)));
+                (response, known.unwrap_or_default())
             }
             None => handshake::make_up(&self.service, message, client).await?,
         };

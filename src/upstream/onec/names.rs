@@ -25,35 +25,57 @@ pub(super) struct Names {
     known: Mutex<Known>,
 }
 
+/// Nothing in here is ever taken back: what was offered once must mean the same for the life of the
+/// process.
 #[derive(Default)]
 struct Known {
     /// Names that are offered as they are.
     plain: HashSet<String>,
     originals: HashMap<String, String>,
+    aliases: HashMap<String, String>,
+    /// Plain names and aliases in small letters: some clients tell no others apart.
+    taken: HashSet<String>,
     was_listed: bool,
 }
 
+impl Known {
+    fn give(&mut self, name: &str, alias: String) {
+        self.taken.insert(alias.to_lowercase());
+        self.originals.insert(alias.clone(), name.to_owned());
+        self.aliases.insert(name.to_owned(), alias);
+    }
+}
+
 impl Names {
-    /// Takes note of the names of a whole listing, in which `plain` ones are offered as they are.
+    /// Takes note of the names of a listing, or of a page of one. Names that would get the same
+    /// alias get none of it, whatever their order.
     pub(super) fn note(&self, names: &[String]) {
         let mut known = self.known();
         known.was_listed = true;
-        known.plain = names.iter().filter(|name| is_plain(name)).cloned().collect();
-        let bases: Vec<_> =
-            names.iter().filter(|name| !is_plain(name)).map(|name| (name, base(name))).collect();
-        known.originals.clear();
-        for (name, base) in &bases {
+        let (plain, other): (Vec<_>, Vec<_>) = names.iter().partition(|name| is_plain(name));
+        for name in plain {
+            known.plain.insert(name.clone());
+            known.taken.insert(name.to_lowercase());
+            // A plain name means itself, even if it was an alias before.
+            if let Some(original) = known.originals.remove(name) {
+                known.give(&original, format!("{}_{}", base(&original), tail(&original)));
+            }
+        }
+        let bases: Vec<_> = other.into_iter().map(|name| (name, base(name))).collect();
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for (_, base) in &bases {
+            *counts.entry(base.to_lowercase()).or_default() += 1;
+        }
+        for (name, base) in bases {
+            if known.aliases.contains_key(name) {
+                continue;
+            }
             let lower = base.to_lowercase();
-            let same = bases.iter().filter(|(_, other)| other.to_lowercase() == lower).count();
-            let is_taken =
-                same > 1 || known.plain.iter().any(|plain| plain.to_lowercase() == lower);
+            let is_shared = counts.get(&lower).is_some_and(|count| *count > 1);
             let is_cut = name.chars().count() > MAX_NAME || base.len() >= MAX_BASE;
-            let alias = if is_taken || is_cut || base.is_empty() {
-                format!("{base}_{}", tail(name))
-            } else {
-                base.clone()
-            };
-            known.originals.insert(alias, (*name).clone());
+            let needs_tail = is_shared || is_cut || base.is_empty() || known.taken.contains(&lower);
+            let alias = if needs_tail { format!("{base}_{}", tail(name)) } else { base };
+            known.give(name, alias);
         }
     }
 
@@ -61,12 +83,7 @@ impl Names {
     /// and in front of its description.
     pub(super) fn rename(&self, item: &mut Object<'_>) {
         let Some(name) = item.string("name").filter(|name| !is_plain(name)) else { return };
-        let alias = {
-            let known = self.known();
-            let found = known.originals.iter().find(|(_, original)| **original == name);
-            found.map(|(alias, _)| alias.clone())
-        };
-        let Some(alias) = alias else { return };
+        let Some(alias) = self.known().aliases.get(&name).cloned() else { return };
         tracing::debug!(name, alias, "offered by another name");
         item.set_string("name", &alias);
         if item.string("title").is_none_or(|title| title.is_empty()) {
@@ -225,6 +242,30 @@ mod tests {
         for alias in &aliases {
             assert!(is_plain(alias) && alias.len() <= 49, "{alias}");
         }
+    }
+
+    #[test]
+    fn an_alias_means_the_same_from_page_to_page_and_from_list_to_list() {
+        let names = Names::default();
+        let note = |page: &[&str]| {
+            names.note(&page.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        };
+        note(&["Мера", "Остатки"]);
+        note(&["Мэра"]);
+        assert_eq!(names.original("Mera").as_deref(), Some("Мера"));
+        assert_eq!(names.original("Ostatki").as_deref(), Some("Остатки"));
+        assert_eq!(names.original(&format!("Mera_{}", tail("Мэра"))).as_deref(), Some("Мэра"));
+        note(&["Мера", "Мэра", "Mera"]);
+        assert_eq!(names.original("Mera"), None);
+        assert_eq!(names.original(&format!("Mera_{}", tail("Мера"))).as_deref(), Some("Мера"));
+    }
+
+    #[test]
+    fn thousands_of_names_take_no_time() {
+        let names: Vec<_> = (0..20_000).map(|number| format!("Имя{number}")).collect();
+        let all = Names::default();
+        all.note(&names);
+        assert_eq!(all.original("Imya19999").as_deref(), Some("Имя19999"));
     }
 
     #[test]

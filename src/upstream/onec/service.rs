@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinSet;
 
@@ -13,17 +12,21 @@ use super::address::Address;
 use super::faults;
 use super::sessions::{Place, Sessions};
 use crate::client::Client;
-use crate::failure::{Class, Failure};
-use crate::http::{Answer, Endpoint, Http};
-use crate::jsonrpc::{Message, Response};
+use crate::failure::{Cause, Class, Failure};
+use crate::http::{self, Answer, Endpoint, Http};
+use crate::jsonrpc::{Message, RequestId, Response};
 use crate::upstream::local::{self, sole_response};
-use crate::upstream::{names_session, own_error, post_headers};
+use crate::upstream::streamable::is_session_gone;
+use crate::upstream::{own_error, post_headers};
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Time for the document that describes the service.
 const MANIFEST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time for the platform to start a session: tens of seconds after a pause in heavy configurations.
+const START_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Time for the platform to end a session.
 const FINISH_PATIENCE: Duration = Duration::from_millis(500);
@@ -71,7 +74,7 @@ impl Service {
         let mut was_resent = false;
         let headers_name_session = headers.contains_key(&SESSION_ID);
         let answer = loop {
-            if place.needs_start() && !may_start && !self.has_no_health.load(Ordering::Relaxed) {
+            if place.needs_start() && !may_start {
                 self.start_session(&mut place).await?;
             }
             let starts = may_start && place.needs_start();
@@ -81,6 +84,7 @@ impl Service {
             place.write(&mut headers, starts);
             let answer = self.http.post(&self.address.rpc, headers, request.body.clone()).await?;
             place.take_cookies(answer.headers(), starts, answer.status().is_success());
+            self.conceal(&place);
             if answer.status().is_success() {
                 break answer;
             }
@@ -98,9 +102,8 @@ impl Service {
                 continue;
             }
             place.leave();
-            if headers_name_session
-                && (refusal.status == StatusCode::NOT_FOUND || names_session(&refusal.body))
-            {
+            let knew = own_error.is_some();
+            if headers_name_session && is_session_gone(refusal.status, &refusal.body, knew) {
                 let mut failure = faults::failure(&refusal);
                 failure.class = Class::SessionLost;
                 return Err(failure);
@@ -114,33 +117,64 @@ impl Service {
         let response = sole_response(answer, client, |body, content_type| {
             faults::sentence(body, content_type)
         });
-        let response = response.await?;
-        place.leave();
+        let response = response.await;
+        // What has been read to its end was the end of the call, whatever it says.
+        if response.as_ref().err().is_none_or(|failure| failure.cause == Cause::Unusable) {
+            place.leave();
+        }
+        let response = response?;
         Ok(Answered { response, session_id })
     }
 
     /// Starts a managed session for a call with side effects: were it started by the call itself,
-    /// nobody could tell which of the two failed.
+    /// nobody could tell which of the two failed. Without `/health` a list starts it.
     async fn start_session(&self, place: &mut Place<'_>) -> Result<(), Failure> {
-        let mut headers = HeaderMap::new();
-        place.write(&mut headers, true);
-        let answer = self.http.get(&self.address.health, headers).await.map_err(not_called)?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let refusal = if status.is_success() { None } else { Some(answer.refusal().await) };
-        place.take_cookies(&headers, true, status.is_success());
-        match refusal {
-            // The call then runs without a session of ours; the next list starts one.
-            Some(refusal) if matches!(refusal.status.as_u16(), 404 | 405) => {
+        let starting = async {
+            if !self.has_no_health.load(Ordering::Relaxed) {
+                let mut headers = HeaderMap::new();
+                place.write(&mut headers, true);
+                let answer = self.http.get(&self.address.health, headers).await?;
+                if !matches!(answer.status().as_u16(), 404 | 405) {
+                    return Ok(answer);
+                }
                 self.has_no_health.store(true, Ordering::Relaxed);
-                Ok(())
             }
-            Some(refusal) if place.needs_start() => Err(not_called(faults::failure(&refusal))),
-            _ => Ok(()),
+            let mut headers = post_headers();
+            place.write(&mut headers, true);
+            let list = Message::request(RequestId::number(1), "tools/list", "{}");
+            self.http.post(&self.address.rpc, headers, list.text().clone()).await
+        };
+        let answer = match tokio::time::timeout(START_PATIENCE, starting).await {
+            Ok(answer) => answer.map_err(not_called)?,
+            Err(_) => {
+                let url = &self.address.health.shown;
+                return Err(not_called(http::timed_out(url, START_PATIENCE)));
+            }
+        };
+        let status = answer.status();
+        place.take_cookies(answer.headers(), true, status.is_success());
+        self.conceal(place);
+        if place.needs_start() && !status.is_success() {
+            return Err(not_called(faults::failure(&answer.refusal().await)));
+        }
+        // Read to keep the connection.
+        let _ = answer.bytes().await;
+        Ok(())
+    }
+
+    /// Keeps the id of a session out of logs and errors: whoever has it, has the session.
+    fn conceal(&self, place: &Place<'_>) {
+        if let Some(id) = place.session_id() {
+            self.http.conceal(id);
         }
     }
 
     /// Passes a notification on, whose answer is nobody's concern.
     pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        // It names the client's id of a request, which travels with one of ours.
+        if message.method() == "notifications/cancelled" {
+            return Ok(());
+        }
         let mut place = self.sessions.enter().await;
         let mut headers = post_headers();
         place.write(&mut headers, false);
@@ -218,7 +252,6 @@ fn may_start_session(method: &str) -> bool {
     matches!(
         method,
         "initialize"
-            | "ping"
             | "tools/list"
             | "resources/list"
             | "resources/templates/list"

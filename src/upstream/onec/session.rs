@@ -13,7 +13,7 @@ use super::handshake::{Known, says_nothing};
 use super::names::Names;
 use super::service::{Service, not_called};
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, Named, knows_no_method, mended, mended_error};
@@ -98,7 +98,6 @@ impl OneCSession {
         };
         // A list that the service never spoke of is empty, and a client asks for more than one.
         if knows_no_method(&response)
-            && (!self.known.is_own || method == "resources/templates/list")
             && let Some(list) = self.known.unknown_list(method)
         {
             return Ok(Self::mended_list(list, member, names));
@@ -143,11 +142,18 @@ impl OneCSession {
             let list = Message::request(RequestId::number(1), method, "{}");
             let member = if method == "tools/list" { "tools" } else { "prompts" };
             let answered = self.service.call(&list, "{}", &self.headers, &self.client).await;
-            let response = answered.map_err(not_called)?.response;
-            if let Some(result) = response.as_ref().and_then(Response::result) {
-                names.note(&listed_names(local::text(result), member));
-                original = names.original(&name);
-            }
+            let answered = match answered {
+                // What may pass is worth waiting for; otherwise the name will be the true one.
+                Err(failure) if failure.class == Class::Final => {
+                    tracing::info!("no listing to look `{name}` up in: {}", failure.summary());
+                    None
+                }
+                answered => answered.map_err(not_called)?.response,
+            };
+            let result = answered.as_ref().and_then(Response::result);
+            let listed = result.map(|result| listed_names(local::text(result), member));
+            names.note(&listed.unwrap_or_default());
+            original = names.original(&name);
         }
         let Some(original) = original else { return Ok(params) };
         let Some(mut object) = Object::read(&params) else { return Ok(params) };

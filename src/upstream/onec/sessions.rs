@@ -10,12 +10,22 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Starts and ends a managed session.
 const IB_SESSION: HeaderName = HeaderName::from_static("ibsession");
+
+/// Sessions kept in mind that may still be at work for nobody.
+const MAX_CUT_OFF: usize = 16;
+
+/// Cookies kept, which is more than any balancer sets; the oldest go first.
+const MAX_COOKIES: usize = 32;
+
+/// The longest cookie kept, in bytes.
+const MAX_COOKIE: usize = 4096;
 
 /// The cookie that names a managed session.
 const SESSION_COOKIE: &str = "ibsession";
@@ -31,6 +41,8 @@ pub(super) struct Sessions {
 struct Managed {
     places: Arc<Semaphore>,
     free: Mutex<Vec<Cookies>>,
+    /// Sessions whose calls were cut off: not used again, and ended at the end.
+    cut_off: Mutex<Vec<Cookies>>,
     /// Set when the service turned out to know no managed sessions.
     is_unknown: AtomicBool,
 }
@@ -45,6 +57,7 @@ impl Sessions {
         let managed = managed.map(|count| Managed {
             places: Arc::new(Semaphore::new(count)),
             free: Mutex::new(vec![own.clone(); count]),
+            cut_off: Mutex::default(),
             is_unknown: AtomicBool::new(false),
         });
         Self { managed, shared: Mutex::new(own) }
@@ -62,19 +75,21 @@ impl Sessions {
         Place { sessions: self, managed: permit, cookies }
     }
 
-    /// Takes the sessions that are open and idle, to end them: the header fields for each.
+    /// Takes the sessions in which no call is waited for, to end them: the header fields for each.
     pub(super) fn take_open(&self) -> Vec<HeaderMap> {
         let Some(managed) = &self.managed else { return Vec::new() };
-        let mut free = lock(&managed.free);
-        let open = free.iter_mut().filter(|cookies| cookies.session.is_some());
-        open.map(|cookies| {
+        let mut open = std::mem::take(&mut *lock(&managed.cut_off));
+        for cookies in lock(&managed.free).iter_mut().filter(|cookies| cookies.session.is_some()) {
+            open.push(cookies.clone());
+            cookies.session = None;
+        }
+        let finish = |cookies: Cookies| {
             let mut headers = HeaderMap::new();
             cookies.write(&mut headers);
             headers.insert(IB_SESSION, HeaderValue::from_static("finish"));
-            cookies.session = None;
             headers
-        })
-        .collect()
+        };
+        open.into_iter().map(finish).collect()
     }
 }
 
@@ -97,6 +112,11 @@ impl Place<'_> {
     /// Whether the call runs in a managed session that was started before.
     pub(super) fn has_session(&self) -> bool {
         self.cookies.session.is_some()
+    }
+
+    /// The id of the session, if there is one.
+    pub(super) fn session_id(&self) -> Option<&str> {
+        self.cookies.session.as_deref()?.split_once('=').map(|(_, id)| id)
     }
 
     /// Adds the cookies, and with `starts` the wish for a new session.
@@ -141,7 +161,13 @@ impl Place<'_> {
     fn give_back(&mut self, was_cut_off: bool) {
         let mut cookies = std::mem::take(&mut self.cookies);
         if let (Some(managed), Some(permit)) = (&self.sessions.managed, self.managed.take()) {
-            if was_cut_off {
+            if was_cut_off && cookies.session.is_some() {
+                let mut cut_off = lock(&managed.cut_off);
+                // The platform ends the older ones itself, by their idle life.
+                if cut_off.len() == MAX_CUT_OFF {
+                    cut_off.remove(0);
+                }
+                cut_off.push(cookies.clone());
                 cookies.session = None;
             }
             lock(&managed.free).push(cookies);
@@ -172,19 +198,16 @@ impl Cookies {
     fn set(&mut self, pair: &str, attributes: &str) {
         let pair = pair.trim();
         let Some((name, value)) = pair.split_once('=') else { return };
-        let is_gone = value.is_empty()
-            || attributes.split(';').any(|attribute| {
-                attribute.split_once('=').is_some_and(|(name, age)| {
-                    name.trim().eq_ignore_ascii_case("max-age")
-                        && age.trim().parse::<i64>().is_ok_and(|age| age <= 0)
-                })
-            });
+        let is_gone = value.is_empty() || attributes.split(';').any(takes_away);
         if is_session_cookie(pair) {
             self.session = (!is_gone).then(|| pair.to_owned());
             return;
         }
         self.other.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
-        if !is_gone {
+        if !is_gone && pair.len() <= MAX_COOKIE {
+            if self.other.len() == MAX_COOKIES {
+                self.other.remove(0);
+            }
             self.other.push(pair.to_owned());
         }
     }
@@ -197,6 +220,17 @@ impl Cookies {
             value.set_sensitive(true);
             headers.insert(COOKIE, value);
         }
+    }
+}
+
+/// Whether an attribute of a cookie says that it is over (RFC 6265 sections 5.2.1 and 5.2.2).
+fn takes_away(attribute: &str) -> bool {
+    let Some((name, value)) = attribute.split_once('=') else { return false };
+    let value = value.trim();
+    match name.trim().to_ascii_lowercase().as_str() {
+        "max-age" => value.parse::<i64>().is_ok_and(|age| age <= 0),
+        "expires" => httpdate::parse_http_date(value).is_ok_and(|date| date <= SystemTime::now()),
+        _ => false,
     }
 }
 
@@ -229,7 +263,13 @@ mod tests {
         let sessions = Sessions::new(None, Some(&own));
         let mut place = sessions.enter().await;
         assert!(!place.needs_start());
-        let cookies = ["ROUTE=x; path=/", "ibsession=abc; path=/", "a=; path=/", "b=3; Max-Age=0"];
+        let cookies = [
+            "GONE=deleted; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            "ROUTE=x; path=/",
+            "ibsession=abc; path=/",
+            "a=; path=/",
+            "b=3; Max-Age=0",
+        ];
         place.take_cookies(&answer(&cookies), false, true);
         place.leave();
         assert_eq!(sent(&sessions.enter().await), "ROUTE=x");
@@ -247,6 +287,7 @@ mod tests {
         assert_eq!((sent(&place), place.needs_start()), ("IBSession=abc".to_owned(), false));
         drop(place);
         assert!(sessions.enter().await.needs_start());
+        assert_eq!(sessions.take_open().len(), 1, "the session that was cut off is not ended");
         let mut place = sessions.enter().await;
         place.take_cookies(&answer(&["ibsession=def"]), true, true);
         place.forget();

@@ -108,12 +108,21 @@ fn types(property: &Value) -> Vec<&str> {
     }
 }
 
+/// The largest integer that a float holds exactly, with all before it.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 fn has_type(value: &Value, property: &Value) -> bool {
     let types = types(property);
     types.is_empty()
         || types.into_iter().any(|name| match name {
             "string" => value.is_string(),
-            "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+            "integer" => {
+                value.is_i64()
+                    || value.is_u64()
+                    || value
+                        .as_f64()
+                        .is_some_and(|number| number.fract() == 0.0 && number.abs() <= MAX_EXACT)
+            }
             "number" => value.is_number(),
             "boolean" => value.is_boolean(),
             "object" => value.is_object(),
