@@ -146,7 +146,9 @@ impl Failure {
     pub fn to_error(&self, attempts: &Attempts<'_>) -> ErrorObject {
         // An answer that cannot be used is an answer: the upstream has acted.
         let has_or_may_have = self.class == Class::Ambiguous
-            || matches!(self.cause, Cause::Unusable | Cause::TooLarge);
+            || matches!(self.cause, Cause::Unusable | Cause::TooLarge)
+            // It broke while it was at work.
+            || self.class == Class::Final && self.status == Some(500);
         let may_have_run = has_or_may_have && attempts.count > 0 && attempts.is_unsafe_to_repeat;
         let mut message = self.what.clone();
         if attempts.count > 1 {

@@ -23,8 +23,14 @@ const OWN_REVISION: &str = "2025-11-25";
 /// Time to bring `notifications/initialized` to the upstream, on which everything waits.
 const INITIALIZED_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The longest pause between attempts while the client waits for the answer to `initialize`.
+const MAX_FIRST_DELAY: Duration = Duration::from_secs(1);
+
 /// The longest that an upstream can keep us from asking whether it is there.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// A session that is lost while nobody needs it is opened anew within this time.
+const REOPEN_SPREAD: Duration = Duration::from_secs(4);
 
 /// An open session.
 pub struct Live {
@@ -327,7 +333,11 @@ impl Link {
             }
             attempts += 1;
             let asked_to_wait = failure.wait_after(attempts).min(MAX_RETRY_AFTER);
-            let delay = backoff.next_delay().max(asked_to_wait);
+            let mut delay = backoff.next_delay_after(asked_to_wait);
+            // The client waits for its first answer, and not for long.
+            if handshake.told.is_none() && !handshake.is_ours {
+                delay = delay.min(asked_to_wait + MAX_FIRST_DELAY);
+            }
             let (why, seconds) = (failure.summary(), delay.as_secs_f64());
             if attempts == 1 {
                 tracing::warn!("no session yet: {why}; trying again");
@@ -367,6 +377,9 @@ impl Link {
             self.announce_changes().await;
         }
         live.session.ended().cancelled().await;
+        // Every desktop of this upstream may be here at this moment. Whoever needs a session now
+        // finds this one gone, and does not wait.
+        tokio::time::sleep(REOPEN_SPREAD.mul_f64(fastrand::f64())).await;
         self.lost(&live);
     }
 

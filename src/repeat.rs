@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::jsonrpc::{Message, Response};
 
@@ -39,20 +40,21 @@ impl Repeatable {
             cursor: Option<Cow<'a, str>>,
         }
         #[derive(Deserialize)]
-        struct ListResult {
-            tools: Vec<Tool>,
+        struct ListResult<'a> {
+            #[serde(borrow)]
+            tools: Vec<&'a RawValue>,
         }
         #[derive(Deserialize)]
-        struct Tool {
+        struct Tool<'a> {
             name: String,
-            annotations: Option<Annotations>,
+            #[serde(borrow)]
+            annotations: Option<&'a RawValue>,
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
-        #[derive(Default)]
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase")]
         struct Annotations {
-            read_only_hint: bool,
-            idempotent_hint: bool,
+            read_only_hint: Option<bool>,
+            idempotent_hint: Option<bool>,
         }
         if request.method() != "tools/list" {
             return;
@@ -66,9 +68,12 @@ impl Repeatable {
         }
         // A listing that cannot be read says nothing of its tools.
         let listed = serde_json::from_slice(result).unwrap_or(ListResult { tools: Vec::new() });
-        for Tool { name, annotations } in listed.tools {
-            let hints = annotations.unwrap_or_default();
-            if hints.read_only_hint || hints.idempotent_hint {
+        // One odd tool says nothing of the others.
+        let tools = listed.tools.into_iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
+        for Tool { name, annotations } in tools {
+            let hints = annotations.and_then(|raw| serde_json::from_str(raw.get()).ok());
+            let Annotations { read_only_hint, idempotent_hint } = hints.unwrap_or_default();
+            if read_only_hint == Some(true) || idempotent_hint == Some(true) {
                 repeatable.insert(name);
             } else {
                 repeatable.remove(&name);

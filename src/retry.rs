@@ -12,6 +12,10 @@ const BASE: Duration = Duration::from_millis(250);
 /// over this time.
 const CAP: Duration = Duration::from_secs(10);
 
+/// A shorter wait than this that an upstream asks for is meant for one client; what goes beyond it
+/// is meant for a fleet, and is spread.
+const MEANT_FOR_ONE: Duration = Duration::from_secs(1);
+
 /// Growing delays with full jitter: each is drawn evenly between nothing and a bound that doubles.
 /// Full jitter keeps many clients of one upstream from coming back in step; `backon`'s jitter only
 /// adds to the delay, which is why these few lines are ours.
@@ -35,9 +39,16 @@ impl Backoff {
 
     /// The next delay.
     pub(crate) fn next_delay(&mut self) -> Duration {
+        self.next_delay_after(Duration::ZERO)
+    }
+
+    /// The next delay where the upstream has `asked` for at least so much. It asks the same of
+    /// everybody, so the jitter comes on top and grows with what was asked for.
+    pub(crate) fn next_delay_after(&mut self, asked: Duration) -> Duration {
         let bound = BASE.saturating_mul(1 << self.drawn.min(16)).min(self.cap);
         self.drawn += 1;
-        bound.mul_f64(fastrand::f64())
+        let spread = bound.max(asked.saturating_sub(MEANT_FOR_ONE).min(CAP));
+        asked.saturating_add(spread.mul_f64(fastrand::f64()))
     }
 }
 

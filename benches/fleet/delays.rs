@@ -40,6 +40,14 @@ impl Delays {
         }
     }
 
+    /// What the product adds where nobody waits: a part of `spread`, drawn evenly.
+    pub(crate) fn unhurried(manner: Manner, spread: Duration) -> Duration {
+        match manner {
+            Manner::Plain => Duration::ZERO,
+            Manner::Ours => spread.mul_f64(fastrand::f64()),
+        }
+    }
+
     /// The delay before the next attempt, of at least `asked`, as `link.rs`, `request.rs` and
     /// `streamable.rs` work it out.
     pub(crate) fn next(&mut self, asked: Duration) -> Duration {
@@ -49,7 +57,7 @@ impl Delays {
                 *next = next.saturating_mul(2).min(*cap);
                 delay
             }
-            Self::Ours(backoff) => backoff.next_delay().max(asked),
+            Self::Ours(backoff) => backoff.next_delay_after(asked),
         }
     }
 }

@@ -21,10 +21,12 @@ const END: Time = 120 * SECOND;
 /// How often a person's client makes a call, on average.
 const CALL_EVERY: f64 = 120.0;
 
-// The following are the product's, where they stand as constants of `streamable.rs` and `cli.rs`.
+// The following are the product's, as they stand in `streamable.rs`, `link.rs` and `cli.rs`.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 const MIN_RETRY: Duration = Duration::from_millis(100);
 const MAX_LISTEN_WAIT: Duration = Duration::from_mins(1);
+const LISTEN_SPREAD: Duration = Duration::from_secs(4);
+const REOPEN_SPREAD: Duration = Duration::from_secs(4);
 const RETRY_FOR: Time = 50 * SECOND;
 
 /// What came of a run.
@@ -148,14 +150,15 @@ impl Simulation<'_> {
         match self.scenario.transport {
             Transport::Streamable => {
                 let mut delays = Delays::up_to(self.manner, MAX_LISTEN_WAIT);
-                let delay = delays.next(DEFAULT_RETRY);
+                let pause = Delays::unhurried(self.manner, LISTEN_SPREAD);
+                let delay = delays.next(Duration::ZERO).max(DEFAULT_RETRY + pause);
                 line.stage = Stage::Listening(delays);
                 self.lines.push(line);
                 self.send(2 * latency + micros(delay), index, Event::Stream);
             }
             Transport::HttpSse => {
                 self.lines.push(line);
-                self.open(latency, index);
+                self.open_unhurried(latency, index);
             }
         }
         self.schedule_call(0, index);
@@ -208,9 +211,13 @@ impl Simulation<'_> {
         let (latency, Stage::Listening(delays)) = (line.latency, &mut line.stage) else { return };
         match reception {
             Reception::Served if self.scenario.keeps_sessions => self.back(now + latency, index),
-            Reception::Served => self.open(now + latency, index),
+            Reception::Served => self.open_unhurried(now + latency, index),
             Reception::Refused | Reception::Later(_) => {
-                let delay = delays.next(MIN_RETRY);
+                let asked = match reception {
+                    Reception::Later(time) => time,
+                    _ => Duration::ZERO,
+                };
+                let delay = delays.next(asked).max(MIN_RETRY);
                 self.send(now + 2 * latency + micros(delay), index, Event::Stream);
             }
         }
@@ -223,6 +230,12 @@ impl Simulation<'_> {
         line.stage = Stage::Opening { delays: Delays::new(self.manner), asked: Duration::ZERO };
         let at = now + line.latency;
         self.send(at, index, Event::Open);
+    }
+
+    /// The end of `Link::opened`: a session is lost that nobody has asked for.
+    fn open_unhurried(&mut self, now: Time, index: usize) {
+        let pause = Delays::unhurried(self.manner, REOPEN_SPREAD);
+        self.open(now + micros(pause), index);
     }
 
     /// `Link::open`: one attempt.

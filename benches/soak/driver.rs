@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -24,6 +25,9 @@ const RETRY_FOR: &str = "20";
 /// How long a call may hang.
 const TIMEOUT: &str = "2";
 const SILENCE: Duration = Duration::from_secs(40);
+
+/// What the process may do after its last answer before it counts as being at rest.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// How long the process may stay once its input has ended.
 const EXIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -140,11 +144,29 @@ impl Line {
 
         let calls = ledger.calls();
         let mut memory = Memory::default();
-        let (mut written, mut answered) = (0, 0);
-        while answered < calls {
+        // The listing is waited for: it says which tools may run twice.
+        self.answer_all(ledger, 0..1)?;
+        let mut begun = 1;
+        for look in LOOKS {
+            let until = (calls * look).div_ceil(100);
+            self.answer_all(ledger, begun..until)?;
+            begun = until;
+            // At rest, so that what is under way at this moment does not count.
+            std::thread::sleep(SETTLE);
+            memory.look(self.child.id());
+        }
+        if let Some(status) = self.child.try_wait()? {
+            return Err(format!("the process ended early: {status}").into());
+        }
+        Ok(memory)
+    }
+
+    /// Makes these calls, a window of them at a time, and waits for all answers.
+    fn answer_all(&mut self, ledger: &Ledger, calls: Range<usize>) -> Result<()> {
+        let (mut written, mut answered) = (calls.start, calls.start);
+        while answered < calls.end {
             let mut out = Vec::new();
-            // The listing is waited for: it says which tools may run twice.
-            while written < calls && written - answered < WINDOW && (written == 0 || answered > 0) {
+            while written < calls.end && written - answered < WINDOW {
                 out.extend_from_slice(calls::line(written, ledger.kind(written)).as_bytes());
                 ledger.written(written);
                 if written % 50 == 49 {
@@ -155,15 +177,9 @@ impl Line {
             self.write(&out)?;
             if self.next(ledger)?.is_some() {
                 answered += 1;
-                if LOOKS.iter().any(|look| answered * 100 == calls * look) {
-                    memory.look(self.child.id());
-                }
             }
         }
-        if let Some(status) = self.child.try_wait()? {
-            return Err(format!("the process ended early: {status}").into());
-        }
-        Ok(memory)
+        Ok(())
     }
 
     /// Ends the input, and expects silence and a good exit.

@@ -309,7 +309,10 @@ impl Inner {
         if !error.is_ours {
             self.counts.own_errors += 1;
             let gave_one = entry.faults & (Fault::OwnError.bit() | Fault::NullId.bit()) != 0;
-            return (!gave_one).then_some("it got an error that the upstream never gave");
+            // Its sessions were lost once too often: it gets what the upstream said to that.
+            let gave_up = entry.sessions_lost > MAX_RECOVERIES;
+            let is_made_up = !gave_one && !gave_up;
+            return is_made_up.then_some("it got an error that the upstream never gave");
         }
         if error.may_have_run {
             self.counts.errors_may_have_run += 1;

@@ -37,7 +37,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>
 #[command(about = "Put very many calls through mcpline against an upstream that misbehaves")]
 struct Options {
     /// How many requests to make
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = positive)]
     calls: usize,
 
     /// How many times as many faults as the least, which hit 1.7 % of the requests
@@ -59,6 +59,10 @@ struct Options {
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+fn positive(text: &str) -> std::result::Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "not a positive number".to_owned())
 }
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use super::{ConfigError, Target, error, read_text};
 use crate::cli::{self, BasicCharset, Options};
@@ -62,6 +62,12 @@ fn header(text: &str, secrets: &Secrets) -> Result<(HeaderName, HeaderValue), Co
     let value = expand(value.trim(), name, secrets)?;
     if is_secret(&header_name) {
         secrets.add(&value);
+        // `NAME=VALUE; …`: each value is secret by itself.
+        if header_name == COOKIE {
+            for pair in value.split(';') {
+                secrets.add(pair.split_once('=').map_or(pair, |(_, value)| value));
+            }
+        }
         // `Bearer TOKEN`: the token is secret by itself.
         if let Some((_, credentials)) = value.split_once(' ') {
             secrets.add(credentials);
@@ -118,13 +124,19 @@ pub(super) fn authorization(
     kind: Kind,
     secrets: &Secrets,
 ) -> Result<Option<Authorization>, ConfigError> {
+    let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
+    // A secret, whether it is used or not.
+    if let Some(password) = &password {
+        secrets.add(password);
+        let user = options.user.as_deref().unwrap_or_default();
+        secrets.add(&base64(format!("{user}:{password}").as_bytes()));
+    }
     let token = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?;
     if let Some(token) = token.filter(|token| !token.is_empty() && !options.ignores_bearer) {
         secrets.add(&token);
         let value = sensitive(format!("Bearer {token}"))?;
         return Ok(Some(Authorization { value, file: options.bearer_file.clone() }));
     }
-    let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
     let is_onec = kind == Kind::OneC;
     let of_script = if is_onec { drop_in::onec_credentials() } else { None };
     let (user, password) = match (&options.user, target) {
@@ -188,7 +200,7 @@ pub(super) fn percent_decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }

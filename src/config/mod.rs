@@ -12,7 +12,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName};
 use url::Url;
 
 use self::credentials::{
-    Authorization, api_key, authorization, has_credentials, headers, percent_decoded,
+    Authorization, api_key, authorization, base64, has_credentials, headers, percent_decoded,
 };
 use crate::cli::{Cli, Command, Options};
 use crate::conversation;
@@ -104,8 +104,8 @@ impl Config {
         }
         for name in PROXY_VARIABLES {
             let proxy = std::env::var(name).ok().and_then(|proxy| Url::parse(&proxy).ok());
-            if let Some(password) = proxy.as_ref().and_then(Url::password) {
-                secrets.add(password);
+            if let Some(proxy) = proxy {
+                add_proxy_login(&proxy, &secrets);
             }
         }
         let mut warnings = Vec::new();
@@ -144,6 +144,7 @@ impl Config {
             proxy: proxy(&options, &secrets)?,
             connect_timeout: options.connect_timeout,
             idle_timeout,
+            retry_for: options.retry_for,
             max_body: options.max_message,
         };
         let conversation = conversation::Settings {
@@ -292,11 +293,17 @@ fn proxy(options: &Options, secrets: &Secrets) -> Result<Option<Url>, ConfigErro
         let scheme = url.scheme();
         return Err(error(format!("a proxy is http, https or socks5, not `{scheme}`")));
     }
-    if let Some(password) = url.password() {
-        secrets.add(password);
-        secrets.add(&percent_decoded(password));
-    }
+    add_proxy_login(&url, secrets);
     Ok(Some(url))
+}
+
+/// Adds the proxy's password to the secrets, and its login as it travels.
+fn add_proxy_login(proxy: &Url, secrets: &Secrets) {
+    let Some(password) = proxy.password() else { return };
+    secrets.add(password);
+    secrets.add(&percent_decoded(password));
+    let login = [proxy.username(), password].map(percent_decoded).join(":");
+    secrets.add(&base64(login.as_bytes()));
 }
 
 fn read(path: &Path, option: &str) -> Result<Vec<u8>, ConfigError> {

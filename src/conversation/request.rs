@@ -269,7 +269,7 @@ impl<'a> Carrier<'a> {
         if !self.context.settings.policy.allows(&failure, is_repeatable) {
             return Err(failure);
         }
-        let delay = self.backoff.next_delay().max(failure.wait_after(self.attempts));
+        let delay = self.backoff.next_delay_after(failure.wait_after(self.attempts));
         if delay > self.deadline.saturating_duration_since(Instant::now()) {
             return Err(failure);
         }

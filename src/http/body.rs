@@ -1,5 +1,6 @@
 //! Reads what an upstream answers: a whole body or a stream of events, within limits.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,6 +187,15 @@ pub enum StreamBroke {
     Ended,
     /// The connection broke, or the stream cannot be read on.
     Failed(Failure),
+}
+
+impl fmt::Display for StreamBroke {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Ended => "the upstream has closed it",
+            Self::Failed(failure) => failure.summary(),
+        })
+    }
 }
 
 impl Events {

@@ -1,7 +1,7 @@
 //! Builds the HTTP client and sends requests with it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub struct HttpSettings {
     pub connect_timeout: Duration,
     /// Bound on the time without any sign of life from the upstream during a request.
     pub idle_timeout: Duration,
+    /// Bound on the time for reading on where an answer broke off.
+    pub retry_for: Duration,
     /// Bound on a decompressed body or event, in bytes.
     pub max_body: usize,
 }
@@ -64,6 +66,7 @@ impl fmt::Debug for HttpSettings {
             .field("proxy", &self.proxy.as_ref().map(redact::shown))
             .field("connect_timeout", &self.connect_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("retry_for", &self.retry_for)
             .field("max_body", &self.max_body)
             .finish()
     }
@@ -119,12 +122,15 @@ impl Endpoint {
 /// An HTTP client for one upstream.
 #[derive(Clone)]
 pub struct Http {
-    client: reqwest::Client,
+    client: Arc<Mutex<reqwest::Client>>,
+    /// What the client was made of, to make another.
+    made_of: Arc<(HttpSettings, Url)>,
     secrets: Arc<Secrets>,
     token: Option<Arc<TokenFile>>,
     cookie: Option<HeaderValue>,
     uses_proxy: bool,
     idle_timeout: Duration,
+    retry_for: Duration,
     max_body: usize,
 }
 
@@ -141,35 +147,46 @@ impl Http {
     /// # Errors
     /// A certificate, key or proxy is unusable, in words.
     pub fn new(settings: &HttpSettings, upstream: &Url) -> Result<Self, String> {
-        // Fails only when a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
-            .default_headers(settings.headers.clone())
-            .connect_timeout(settings.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_keepalive(TCP_KEEPALIVE)
-            .referer(false)
-            .redirect(Policy::custom(redirect));
-        if let Some(proxy) = &settings.proxy {
-            let proxy = reqwest::Proxy::all(proxy.clone())
-                .map_err(|error| format!("the proxy cannot be used: {error}"))?;
-            builder = builder.proxy(proxy);
-        } else if is_loopback(upstream) {
-            builder = builder.no_proxy();
-        }
-        builder = tls(builder, settings, upstream)?;
-        let client = builder.build().map_err(|error| {
-            format!("the HTTP client cannot be set up: {}", failure::root_cause(&error))
-        })?;
+        let client = client(settings, upstream)?;
         let has_variable = |name| std::env::var(name).is_ok_and(|proxy| !proxy.is_empty());
         let uses_proxy = settings.proxy.is_some()
             || !is_loopback(upstream) && PROXY_VARIABLES.into_iter().any(has_variable);
-        let HttpSettings { idle_timeout, max_body, .. } = *settings;
+        let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
         let cookie = settings.headers.get(COOKIE).cloned();
         let token = settings.token.clone();
         let secrets = settings.secrets.clone();
-        Ok(Self { client, secrets, token, cookie, uses_proxy, idle_timeout, max_body })
+        let client = Arc::new(Mutex::new(client));
+        let made_of = Arc::new((settings.clone(), upstream.clone()));
+        Ok(Self {
+            client,
+            made_of,
+            secrets,
+            token,
+            cookie,
+            uses_proxy,
+            idle_timeout,
+            retry_for,
+            max_body,
+        })
+    }
+
+    fn client(&self) -> reqwest::Client {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives up the connections that are open: a Python server closes its one right after a 500,
+    /// without a word, and the next call would go into it and be lost. Behind TLS there is a proxy
+    /// in front of such servers, which keeps its own.
+    fn give_up_connections(&self) {
+        let (settings, upstream) = &*self.made_of;
+        if let Ok(client) = client(settings, upstream) {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+        }
+    }
+
+    /// Time for reading on where an answer broke off.
+    pub(crate) fn retry_for(&self) -> Duration {
+        self.retry_for
     }
 
     /// Keeps `value` out of logs and error texts: an id that is as good as a password.
@@ -192,7 +209,7 @@ impl Http {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let request = self.client.post(endpoint.url.clone()).headers(headers).body(body);
+        let request = self.client().post(endpoint.url.clone()).headers(headers).body(body);
         self.send(request, endpoint).await
     }
 
@@ -201,7 +218,7 @@ impl Http {
     /// # Errors
     /// As for [`Http::post`].
     pub async fn get(&self, endpoint: &Endpoint, headers: HeaderMap) -> Result<Answer, Failure> {
-        self.send(self.client.get(endpoint.url.clone()).headers(headers), endpoint).await
+        self.send(self.client().get(endpoint.url.clone()).headers(headers), endpoint).await
     }
 
     /// Deletes `endpoint` and waits for the status.
@@ -213,7 +230,7 @@ impl Http {
         endpoint: &Endpoint,
         headers: HeaderMap,
     ) -> Result<StatusCode, Failure> {
-        let request = self.client.delete(endpoint.url.clone()).headers(headers);
+        let request = self.client().delete(endpoint.url.clone()).headers(headers);
         self.send(request, endpoint).await.map(|answer| answer.status())
     }
 
@@ -231,7 +248,7 @@ impl Http {
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| {
             Failure::new(Class::Final, Cause::Refused, format!("`{method}` is no HTTP method"))
         })?;
-        let mut request = self.client.request(method, endpoint.url.clone()).headers(headers);
+        let mut request = self.client().request(method, endpoint.url.clone()).headers(headers);
         if let Some(body) = body {
             request = request.body(body);
         }
@@ -249,6 +266,10 @@ impl Http {
         }
         match tokio::time::timeout(self.idle_timeout, request.send()).await {
             Ok(Ok(response)) => {
+                let is_plain = endpoint.url.scheme() == "http";
+                if is_plain && response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                    self.give_up_connections();
+                }
                 if let Some(failure) = failure::of_encoding(response.headers(), shown) {
                     return Err(failure);
                 }
@@ -267,6 +288,30 @@ impl Http {
             Err(_) => Err(failure::timed_out(shown, self.idle_timeout)),
         }
     }
+}
+
+fn client(settings: &HttpSettings, upstream: &Url) -> Result<reqwest::Client, String> {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
+        .default_headers(settings.headers.clone())
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .referer(false)
+        .redirect(Policy::custom(redirect));
+    if let Some(proxy) = &settings.proxy {
+        let proxy = reqwest::Proxy::all(proxy.clone())
+            .map_err(|error| format!("the proxy cannot be used: {error}"))?;
+        builder = builder.proxy(proxy);
+    } else if is_loopback(upstream) {
+        builder = builder.no_proxy();
+    }
+    builder = tls(builder, settings, upstream)?;
+    builder.build().map_err(|error| {
+        format!("the HTTP client cannot be set up: {}", failure::root_cause(&error))
+    })
 }
 
 /// Follows only what keeps method, body and origin: a POST must not become a GET, and no header

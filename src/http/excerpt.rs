@@ -31,10 +31,12 @@ fn message_of(text: &str) -> String {
         "/detail",
         "/message",
         "/error",
+        "/title",
     ];
     candidates
         .iter()
-        .find_map(|path| value.pointer(path)?.as_str())
+        .filter_map(|path| value.pointer(path)?.as_str())
+        .find(|said| !said.is_empty())
         .map_or_else(|| text.to_owned(), str::to_owned)
 }
 
@@ -117,6 +119,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","error":{"code":1,"message":"bad"},"id":null}"#, "bad"),
             (r#"{"detail":{"message":"gone"}}"#, "gone"),
             (r#"{"x":1}"#, r#"{"x":1}"#),
+            (r#"{"title":"Unauthorized","status":401,"detail":""}"#, "Unauthorized"),
             (
                 "<html><head><title>502</title><style>p{}</style></head><BODY><SCRIPT>x<y</SCRIPT>\
                  <h1>Bad&nbsp;Gateway</h1><!-- a > b --><p>nginx &amp; co</p></BODY></html>",

@@ -59,6 +59,22 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
 
 /// An answer whose body could not be read to its end.
 pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
+    let is_corrupt = |error: &(dyn StdError + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        })
+    };
+    // What is broken about HTTP itself has the same kind.
+    let is_of_http = |error: &(dyn StdError + 'static)| {
+        error.to_string().contains("from a connection")
+            || error.to_string().contains("from connection")
+    };
+    if error.is_decode() && chain(error).any(is_corrupt) && !chain(error).any(is_of_http) {
+        let why = root_cause(error);
+        let what = format!("the answer of {url} is not compressed as it claims: {why}");
+        return Failure::new(Class::Final, Cause::Unusable, what)
+            .hint("Look at the server, or at a proxy in between that compresses.");
+    }
     let what = format!("the answer of {url} broke off: {}", root_cause(error));
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
         .hint("The server or a proxy in between closed the connection: look at the server's log.")

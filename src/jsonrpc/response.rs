@@ -1,11 +1,12 @@
 //! What an upstream sends, and the line that it becomes.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{Members, NoEnvelope, members, not_json, one_line};
-use super::message::{message_from_upstream, offset_in};
-use super::{Message, RequestId};
+use super::message::{message_from_upstream, offset_in, to_json};
+use super::{ErrorObject, INTERNAL_ERROR, Message, RequestId};
 
 /// One message from an upstream.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Response {
     outcome: Outcome,
     /// Whether `text` with another id is a valid response line as it stands.
     is_regular: bool,
+    /// Whether the upstream's error was none that JSON-RPC knows, and `outcome` has one of ours.
+    is_mended: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -38,13 +41,13 @@ impl Response {
     /// A response of ours with `result`, which is JSON text.
     pub(crate) fn with_result(result: Bytes) -> Self {
         let outcome = Outcome::Result(result);
-        Self { text: Bytes::new(), id: None, outcome, is_regular: false }
+        Self { text: Bytes::new(), id: None, outcome, is_regular: false, is_mended: false }
     }
 
     /// A response of ours with `error`, which is the JSON text of an error object.
     pub(crate) fn with_error(error: Bytes) -> Self {
         let outcome = Outcome::Error(error);
-        Self { text: Bytes::new(), id: None, outcome, is_regular: false }
+        Self { text: Bytes::new(), id: None, outcome, is_regular: false, is_mended: false }
     }
 
     /// The id, where it is a string or number.
@@ -72,6 +75,12 @@ impl Response {
             Outcome::Error(error) => Some(error),
             Outcome::Result(_) => None,
         }
+    }
+
+    /// Whether this is an error as JSON-RPC has it (section 5.1): other services have a member of
+    /// that name too.
+    pub(crate) fn is_genuine_error(&self) -> bool {
+        self.error().is_some() && !self.is_mended
     }
 
     /// The response as one line with `id` in the place of the upstream's.
@@ -195,17 +204,60 @@ fn classify(text: Bytes, members: &Members<'_>) -> Result<FromUpstream, Unusable
     }
     let slice = |raw: &RawValue| text.slice_ref(raw.get().as_bytes());
     // Some servers write both members and leave the one that does not apply `null`.
+    let mut is_mended = false;
     let outcome = match (members.error.filter(|raw| raw.get() != "null"), members.result) {
-        (Some(error), _) => Outcome::Error(slice(error)),
+        (Some(error), _) if is_error_object(error) => Outcome::Error(slice(error)),
+        (Some(error), _) => {
+            is_mended = true;
+            Outcome::Error(as_error_object(error))
+        }
         (None, Some(result)) => Outcome::Result(slice(result)),
         (None, None) => {
             return Err(Unusable("it is not JSON-RPC: it has no `result` or `error`".to_owned()));
         }
     };
     let is_regular = members.jsonrpc.is_some_and(|version| version.get() == "\"2.0\"")
-        && members.result.is_some() != members.error.is_some();
+        && members.result.is_some() != members.error.is_some()
+        && !is_mended;
     let id = members.id.map(slice);
-    Ok(FromUpstream::Response(Response { text, id, outcome, is_regular }))
+    Ok(FromUpstream::Response(Response { text, id, outcome, is_regular, is_mended }))
+}
+
+/// What of an error makes it one.
+#[derive(Deserialize)]
+struct ErrorMembers<'a> {
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    message: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+}
+
+/// An integer code and a message (JSON-RPC 2.0 section 5.1): strict clients refuse anything else.
+fn is_error_object(error: &RawValue) -> bool {
+    let is_integer = |code: &RawValue| code.get().parse::<i64>().is_ok();
+    let is_text = |message: &RawValue| message.get().starts_with('"');
+    serde_json::from_str(error.get()).is_ok_and(|ErrorMembers { code, message, .. }| {
+        code.is_some_and(is_integer) && message.is_some_and(is_text)
+    })
+}
+
+/// An error object for an `error` that is none, which becomes its `data`.
+fn as_error_object(error: &RawValue) -> Bytes {
+    let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
+    let members = serde_json::from_str::<ErrorMembers<'_>>(error.get()).ok();
+    let (code, message, data) =
+        members.map_or((None, None, None), |members| (members.code, members.message, members.data));
+    let said = text(error)
+        .or_else(|| message.and_then(text))
+        .or_else(|| data.and_then(text))
+        .filter(|said| !said.is_empty())
+        .unwrap_or_else(|| "the upstream's error has no message; see data".to_owned());
+    let error = ErrorObject {
+        code: code.and_then(|code| code.get().parse().ok()).unwrap_or(INTERNAL_ERROR),
+        message: said,
+        data: Some(error.to_owned()),
+    };
+    to_json(&error).into()
 }
 
 #[cfg(test)]
@@ -254,6 +306,31 @@ mod tests {
             line(text, "8"),
             r#"{"jsonrpc":"2.0","id":8,"error":{"code":-1,"message":"no"}}"#
         );
+    }
+
+    #[test]
+    fn an_error_that_is_none_becomes_one() {
+        let cases = [
+            (r#""no""#, r#"{"code":-32603,"message":"no","data":"no"}"#),
+            (
+                r#"{"message":"no","type":"x"}"#,
+                r#"{"code":-32603,"message":"no","data":{"message":"no","type":"x"}}"#,
+            ),
+            (
+                r#"{"code":"E1","message":"no"}"#,
+                r#"{"code":-32603,"message":"no","data":{"code":"E1","message":"no"}}"#,
+            ),
+            (
+                r#"{"code":5}"#,
+                r#"{"code":5,"message":"the upstream's error has no message; see data","data":{"code":5}}"#,
+            ),
+        ];
+        for (error, mended) in cases {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#);
+            assert_eq!(line(&text, "1"), format!(r#"{{"jsonrpc":"2.0","id":1,"error":{mended}}}"#));
+        }
+        let own = r#"{"jsonrpc":"2.0","id":1,"error":{"message":"x","code":-1,"data": 1.0}}"#;
+        assert_eq!(line(own, "1"), own);
     }
 
     #[test]

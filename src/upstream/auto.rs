@@ -1,10 +1,11 @@
 //! Finds out which of the two MCP transports an upstream speaks, and whether it is one of the
 //! services that need more than a transport.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use url::Url;
 
 use super::amocrm::{self, Amocrm};
@@ -22,6 +23,9 @@ use crate::jsonrpc::{Message, Response};
 /// Time for an answer that tells which service is here.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A server that did not say what it is, is not asked again for this time.
+const SILENT_FOR: Duration = Duration::from_mins(5);
+
 /// Streamable HTTP, falling back to HTTP+SSE (revision 2025-11-25, Transports, "Backwards
 /// Compatibility"). The client's own `initialize` is the probe.
 pub(super) struct Auto {
@@ -32,8 +36,10 @@ pub(super) struct Auto {
     making: Option<Making>,
     services: OnceLock<Services>,
     found: Found,
-    /// Whether it was asked what else may be here; once is enough.
-    has_probed: AtomicBool,
+    /// Which service it is, however it is reached.
+    named: Found,
+    /// When it was asked in vain what else may be here.
+    silent: Mutex<Option<Instant>>,
     endpoint: Endpoint,
     /// Whether the URL is the one that amoCRM's servers take messages at.
     is_messages: bool,
@@ -52,7 +58,8 @@ struct Services {
     amocrm: Amocrm,
 }
 
-/// What has answered at this URL.
+/// What has answered at this URL. The last two have been found elsewhere on its server, by asking;
+/// what calls itself by their names is reached as it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Is {
     Unknown,
@@ -92,7 +99,8 @@ impl Auto {
         let is_messages = endpoint.url.path().trim_end_matches('/').ends_with("/mcp/messages");
         Self {
             is_messages,
-            has_probed: AtomicBool::new(false),
+            named: Found(AtomicU8::new(Is::Unknown as u8)),
+            silent: Mutex::default(),
             endpoint: endpoint.clone(),
             streamable: Streamable::new(http.clone(), endpoint.clone()),
             http_sse: HttpSse::new(http, endpoint),
@@ -129,12 +137,15 @@ impl Auto {
             _ => {}
         }
         let refusal = match self.streamable.open(initialize, client).await {
-            Err(failure) if self.is_messages && failure.answer.is_some() => {
-                // An amoCRM server without sessions knows no `initialize` there.
+            Err(failure)
+                if self.is_messages
+                    && (failure.answer.is_some() || failure.status == Some(422)) =>
+            {
+                // The amoCRM server knows no `initialize` there, or wants a session.
                 return self.open_service(initialize, client, failure).await;
             }
             Err(failure) if may_be_http_sse(&failure) => failure,
-            Ok(opened) => return Ok(self.recognise(opened, client)),
+            Ok(opened) => return Ok(self.recognise(opened, &initialize.message, client)),
             Err(failure) => return Err(failure),
         };
         tracing::debug!("no Streamable HTTP here ({}); trying HTTP+SSE", refusal.summary());
@@ -142,7 +153,7 @@ impl Auto {
             Ok(opened) => {
                 tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
                 self.found.set(Is::HttpSse);
-                return Ok(self.recognise(opened, client));
+                return Ok(self.recognise(opened, &initialize.message, client));
             }
             Err(failure) => failure,
         };
@@ -159,7 +170,12 @@ impl Auto {
         refusal: Failure,
     ) -> Result<Opened, Failure> {
         let Some(services) = self.services() else { return Err(refusal) };
-        if self.has_probed.swap(true, Ordering::Relaxed) {
+        let is_silent = self
+            .silent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|asked| asked.elapsed() < SILENT_FOR);
+        if is_silent {
             return Err(refusal);
         }
         // A server that does not answer these is none of ours, and must not keep anybody waiting.
@@ -167,21 +183,27 @@ impl Auto {
             tokio::time::timeout(PROBE_PATIENCE, services.amocrm.is_here()),
             tokio::time::timeout(PROBE_PATIENCE, services.bitrix.is_here()),
         );
+        if is_amocrm.is_err() || is_bitrix.is_err() {
+            let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+            *silent = Some(Instant::now());
+        }
         if is_amocrm.unwrap_or(false) {
             tracing::info!("the amoCRM server answers here: kind amocrm");
             self.found.set(Is::Amocrm);
+            self.named.set(Is::Amocrm);
             return services.amocrm.open(initialize, client).await;
         }
         if is_bitrix.unwrap_or(false) {
             tracing::info!("the Bitrix24 server answers here: kind bitrix");
             self.found.set(Is::Bitrix);
+            self.named.set(Is::Bitrix);
             return services.bitrix.open(initialize, client).await;
         }
         Err(refusal)
     }
 
     /// Hands a session that is open over to the kind whose service has answered.
-    fn recognise(&self, opened: Opened, client: &Client) -> Opened {
+    fn recognise(&self, opened: Opened, initialize: &Message, client: &Client) -> Opened {
         if self.making.is_none() {
             return opened;
         }
@@ -189,18 +211,14 @@ impl Auto {
             // Whoever has given the session an id is more than that server.
             Some(bitrix::SERVER_NAME) if !opened.session.has_id() => {
                 let Some(services) = self.services() else { return opened };
-                self.found.set(Is::Bitrix);
+                self.named.set(Is::Bitrix);
                 opened.session.ended().cancel();
-                services.bitrix.adopt(self.endpoint.clone(), client, opened.response)
+                services.bitrix.adopt(self.endpoint.clone(), initialize, client, opened.response)
             }
             Some(amocrm::SERVER_NAME) if self.found.get() == Is::HttpSse => {
                 let Some(services) = self.services() else { return opened };
-                self.found.set(Is::Amocrm);
+                self.named.set(Is::Amocrm);
                 services.amocrm.adopt(opened)
-            }
-            Some(name) if name.starts_with("1C") => {
-                tracing::info!("this looks like 1C; `--kind 1c` mends what 1C services send");
-                opened
             }
             _ => opened,
         }
@@ -233,7 +251,7 @@ impl Upstream for Auto {
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {
-        match (self.found.get(), self.services.get()) {
+        match (self.named.get(), self.services.get()) {
             (Is::Bitrix, _) => Bitrix::is_repeatable(message),
             (Is::Amocrm, Some(services)) => services.amocrm.is_repeatable(message),
             _ => false,

@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, accepted, deliver, names_session, post_headers,
+    Opened, Pending, Request, Session, Upstream, accepted, deliver, post_headers, refused,
     stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Endpoint, Events, Http, Refusal, StreamBroke};
+use crate::http::{self, Endpoint, Events, Http, StreamBroke};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, from_upstream};
 use crate::redact;
+use crate::repeat::is_safe;
 
 /// Bound on the wait for the `endpoint` event, which servers send at once.
 const ENDPOINT_PATIENCE: Duration = Duration::from_secs(15);
@@ -213,7 +213,7 @@ impl HttpSseSession {
                 Err(broke) => break broke,
             }
         };
-        tracing::info!("the upstream's stream ended: {broke:?}");
+        tracing::info!("the upstream's stream ended: {broke}");
     }
 
     async fn take_event(&self, event: http::sse::Event) {
@@ -246,19 +246,14 @@ impl HttpSseSession {
         }
     }
 
-    async fn post(&self, body: Bytes) -> Result<Bytes, Failure> {
+    /// Posts `body`, which is that of `request` if it is one, and takes the body of the answer.
+    async fn post(&self, body: Bytes, request: Option<&Request>) -> Result<Bytes, Failure> {
         let answer = self.http.post(&self.endpoint, self.headers.clone(), body).await?;
         if answer.status().is_success() {
             return answer.bytes().await;
         }
-        let refusal = answer.refusal().await;
-        let mut failure = refusal.failure();
-        let Refusal { status, body, .. } = refusal;
+        let mut failure = refused(&answer.refusal().await, request, true);
         failure.what.push_str(&format!(" (the endpoint of {})", self.stream_url));
-        let is_gone = matches!(status.as_u16(), 404 | 410);
-        if is_gone || (status == StatusCode::BAD_REQUEST && names_session(&body)) {
-            failure.class = Class::SessionLost;
-        }
         Err(failure)
     }
 
@@ -269,7 +264,7 @@ impl HttpSseSession {
             None => return Err(self.stream_gone(Class::SessionLost)),
         };
         let _registration = Registration { session: self, id: &request.wire_id };
-        match self.post(request.body.clone()).await {
+        match self.post(request.body.clone(), Some(request)).await {
             Ok(body) => {
                 // Most servers answer on the stream alone, some in the body, some in both.
                 for message in from_upstream(&body).unwrap_or_default() {
@@ -290,7 +285,10 @@ impl HttpSseSession {
                 }
             }
             // The upstream may have got it: the stream will tell, or break too.
-            Err(failure) if failure.cause == Cause::Interrupted => {
+            // What does no harm when it is done twice is not worth the wait.
+            Err(failure)
+                if failure.cause == Cause::Interrupted && !is_safe(request.message.method()) =>
+            {
                 tracing::debug!(id = %request.wire_id, "{}; waiting for the stream", failure.what);
             }
             Err(failure) => return Err(failure),
@@ -359,7 +357,7 @@ impl Session for HttpSseSession {
     }
 
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(async { self.post(message.text().clone()).await.map(drop) })
+        Box::pin(async { self.post(message.text().clone(), None).await.map(drop) })
     }
 
     /// The session's only stream is open from the start.

@@ -35,6 +35,11 @@ impl<'a> Object<'a> {
         self.members.is_empty()
     }
 
+    /// Whether there is a member with another name than `names`.
+    pub(super) fn holds_other_than(&self, names: &[&str]) -> bool {
+        self.members.iter().any(|(name, _)| !names.contains(&name.as_ref()))
+    }
+
     /// Whether the member `name` is there, and not `null`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value != "null")

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::json::Object;
 use super::{CLIENTS_OWN, Request, unusable};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -136,6 +137,22 @@ pub(super) fn uri(message: &Message) -> Option<String> {
 /// `params` as text; `{}` where there are none, or `null`.
 pub(super) fn params(message: &Message) -> &str {
     message.params().map(text).filter(|params| *params != "null").unwrap_or("{}")
+}
+
+/// `params` without the `null`s over which services trip, whole or as their `arguments`; `None` where
+/// there are none.
+pub(super) fn without_null(params: &str) -> Option<String> {
+    if params == "null" {
+        return Some("{}".to_owned());
+    }
+    if !params.contains("null") {
+        return None;
+    }
+    let mut object = Object::read(params)?;
+    if object.get("arguments") == Some("null") {
+        object.set("arguments", "{}".to_owned());
+    }
+    object.changed()
 }
 
 /// A request of ours with the client's `message` in it.

@@ -20,13 +20,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::ValueEnum;
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Answer, Endpoint, Http};
+use crate::http::{self, Answer, Endpoint, Http, Refusal};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
 
 pub(crate) use self::amocrm::check_catalogue;
@@ -288,10 +289,37 @@ fn own_error(body: &Bytes, request: Option<&Request>) -> Option<Response> {
     let mut messages = from_upstream(body).ok()?;
     let FromUpstream::Response(response) = messages.pop()? else { return None };
     let is_the_answer = messages.is_empty()
-        // Other services have a member of that name, which is no error object.
-        && response.error().is_some_and(|error| error.starts_with(b"{"))
+        && response.is_genuine_error()
         && request.is_none_or(|request| request.is_answered_by(&response));
     is_the_answer.then_some(response)
+}
+
+/// The failure for a refusal of `request`, if it was one, within a session or without.
+fn refused(refusal: &Refusal, request: Option<&Request>, has_session: bool) -> Failure {
+    let mut failure = refusal.failure();
+    let own_error = own_error(&refusal.body, request);
+    // An error with the request's own id comes from a server that knew what it was asked.
+    let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
+    if has_session && is_session_gone(refusal.status, &refusal.body, knew) {
+        failure.class = Class::SessionLost;
+    }
+    let says_it_better =
+        failure.class == Class::Final && refusal.status != StatusCode::UNAUTHORIZED;
+    if says_it_better || failure.class == Class::SessionLost {
+        failure.answer = own_error.map(Box::new);
+    }
+    failure
+}
+
+/// Whether an answer within a session means that the session is gone: 404 ("Session Management",
+/// item 3), or what servers in the field send instead: 410, or a 400 that names the session. A
+/// server that `knew` what it was asked has the session, unless it says otherwise.
+fn is_session_gone(status: StatusCode, body: &[u8], knew: bool) -> bool {
+    match status.as_u16() {
+        404 | 410 => !knew || names_session(body),
+        400 => names_session(body),
+        _ => false,
+    }
 }
 
 /// Delivers what the upstream sent of its own accord, and sends back the refusal of a question

@@ -51,6 +51,9 @@ fn input_schema(tool: &mut Object<'_>) {
     }
 }
 
+/// The members of a `tools/call` result (schema, `CallToolResult`).
+const RESULT_MEMBERS: [&str; 4] = ["content", "structuredContent", "isError", "_meta"];
+
 /// The result of a call of the tool `name`.
 pub(super) fn call_result(result: &str, name: &str) -> Option<String> {
     let mut result = Object::read(result)?;
@@ -70,6 +73,19 @@ pub(super) fn call_result(result: &str, name: &str) -> Option<String> {
     if result.get("structuredContent").is_some_and(|content| !content.starts_with('{')) {
         result.remove("structuredContent");
     }
+    result.changed()
+}
+
+/// The result of a call whose answer stands in members that no client looks at, with the whole of it
+/// as a text.
+pub(super) fn stray_result(whole: &str) -> Option<String> {
+    let mut result = Object::read(whole)?;
+    let is_empty = result.get("content").is_none_or(|content| content == "[]");
+    if !is_empty || !result.holds_other_than(&RESULT_MEMBERS) {
+        return None;
+    }
+    let text = text_item(&super::json::compact(whole));
+    result.set("content", format!("[{text}]"));
     result.changed()
 }
 
@@ -130,6 +146,15 @@ pub(super) fn text_item(text: &str) -> String {
     format!(r#"{{"type":"text","text":{}}}"#, to_json(&text))
 }
 
+/// The result of `initialize`, whose revision must be a text; `revision` takes the place of another.
+pub(super) fn initialize_result(result: &str, revision: &str) -> Option<String> {
+    let mut result = Object::read(result)?;
+    if result.string("protocolVersion").is_none() {
+        result.set_string("protocolVersion", revision);
+    }
+    result.changed()
+}
+
 /// The result of `resources/read` for `uri`.
 pub(super) fn read_result(result: &str, uri: Option<&str>) -> Option<String> {
     let mut result = Object::read(result)?;
@@ -177,23 +202,6 @@ pub(super) fn prompt_result(result: &str, name: &str) -> Option<String> {
         })
     });
     result.changed()
-}
-
-/// An error object: an integer code and a message.
-pub(super) fn error(error: &str) -> Option<String> {
-    let Some(mut object) = Object::read(error) else {
-        let message = string(error).unwrap_or_else(|| error.to_owned());
-        return Some(format!(r#"{{"code":-32603,"message":{}}}"#, to_json(&message)));
-    };
-    if object.get("code").is_none_or(|code| code.parse::<i64>().is_err()) {
-        object.set("code", "-32603".to_owned());
-    }
-    if object.string("message").is_none() {
-        let said = object.get("message").or_else(|| object.get("data")).unwrap_or_default();
-        let said = string(said).unwrap_or_else(|| said.to_owned());
-        object.set_string("message", if said.is_empty() { "Unknown error" } else { &said });
-    }
-    object.changed()
 }
 
 /// Base64 that the service broke into lines.
@@ -271,6 +279,11 @@ mod tests {
             content(r#"[{"type":"image","data":"AABB","mimeType":"image/png"}]"#)
         );
         assert_eq!(mend("null"), content("[]"));
+        let odd = r#"{"metadata": {"a":1},"result":[ 1 ]}"#;
+        assert_eq!(
+            stray_result(odd).unwrap(),
+            r#"{"metadata":{"a":1},"result":[ 1 ],"content":[{"type":"text","text":"{\"metadata\":{\"a\":1},\"result\":[1]}"}]}"#
+        );
         let structured = r#"{"content":[],"structuredContent":[1]}"#;
         assert_eq!(call_result(structured, "t").unwrap(), r#"{"content":[]}"#);
     }
@@ -292,16 +305,6 @@ mod tests {
         assert_eq!(
             prompt_result(result, "p").unwrap(),
             r#"{"messages":[{"role":"user","content":{"type":"text","text":"[system] be brief"}}]}"#
-        );
-    }
-
-    #[test]
-    fn an_error_has_a_code_and_a_message() {
-        assert_eq!(error(r#"{"code":-1,"message":"x"}"#), None);
-        assert_eq!(error("\"no\"").unwrap(), r#"{"code":-32603,"message":"no"}"#);
-        assert_eq!(
-            error(r#"{"code":"E1","data":"why"}"#).unwrap(),
-            r#"{"code":-32603,"data":"why","message":"why"}"#
         );
     }
 }

@@ -5,19 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, accepted, deliver, names_session, own_error,
-    post_headers, stream_headers, unusable,
+    Opened, Pending, Request, Session, Upstream, accepted, deliver, post_headers, refused,
+    stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Answer, Endpoint, Http, Refusal, StreamBroke};
+use crate::http::{self, Answer, Endpoint, Http, StreamBroke};
 use crate::jsonrpc::{FromUpstream, Message, Response, Unusable, from_upstream};
 use crate::retry::Backoff;
 
@@ -31,11 +30,18 @@ const MAX_FAILED_RESUMPTIONS: u32 = 5;
 /// The wait before a stream is opened again when the upstream named none.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 
+/// The standalone stream, for which nobody waits, is opened again within so much more: every
+/// desktop of this upstream may have lost it at the same moment.
+const LISTEN_SPREAD: Duration = Duration::from_secs(4);
+
 /// The shortest wait before a stream is opened again, whatever the upstream asks for.
 const MIN_RETRY: Duration = Duration::from_millis(100);
 
 /// The longest wait before the standalone stream is opened again.
 const MAX_LISTEN_WAIT: Duration = Duration::from_mins(1);
+
+/// The longest wait that an upstream can ask for before its standalone stream is opened again.
+const MAX_ASKED_WAIT: Duration = Duration::from_hours(1);
 
 /// A standalone stream that was open for this long was a stream.
 const LIVED: Duration = Duration::from_secs(10);
@@ -195,20 +201,7 @@ impl StreamableSession {
 
     /// The failure for an answer that is no success, to `request` if it was one.
     async fn refusal(&self, answer: Answer, request: Option<&Request>) -> Failure {
-        let refusal = answer.refusal().await;
-        let mut failure = refusal.failure();
-        let Refusal { status, body, .. } = refusal;
-        let own_error = own_error(&body, request);
-        // An error with the request's own id comes from a server that knew what it was asked.
-        let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
-        if self.has_session && is_session_gone(status, &body, knew) {
-            failure.class = Class::SessionLost;
-        }
-        let says_it_better = failure.class == Class::Final && status != StatusCode::UNAUTHORIZED;
-        if says_it_better || failure.class == Class::SessionLost {
-            failure.answer = own_error.map(Box::new);
-        }
-        failure
+        refused(&answer.refusal().await, request, self.has_session)
     }
 
     /// Reads the answer to `request`.
@@ -281,10 +274,14 @@ impl StreamableSession {
             }
             let resumed = self.resume(id, wait, &mut backoff);
             let left = patience.saturating_sub(last_life.elapsed());
-            events = match tokio::time::timeout(left, resumed).await {
+            let for_retries = self.http.retry_for().saturating_sub(last_life.elapsed());
+            events = match tokio::time::timeout(left.min(for_retries), resumed).await {
                 Ok(Ok(answer)) => answer.events(Some(patience)),
                 Ok(Err(failure)) => {
                     return Err(lost(&format!("{why}; resuming it failed: {}", failure.what)));
+                }
+                Err(_) if for_retries < left => {
+                    return Err(lost(&format!("{why}; it could not be read on in time")));
                 }
                 Err(_) => return Err(http::timed_out(&url, patience)),
             };
@@ -310,7 +307,7 @@ impl StreamableSession {
                     if failure.class != Class::Final && failed < MAX_FAILED_RESUMPTIONS =>
                 {
                     failed += 1;
-                    wait = backoff.next_delay().max(MIN_RETRY);
+                    wait = backoff.next_delay().max(failure.wait_after(failed)).max(MIN_RETRY);
                 }
                 outcome => return outcome,
             }
@@ -358,7 +355,7 @@ impl StreamableSession {
                         answer = Some(response);
                     }
                     _ => {
-                        tracing::warn!(id = ?response.id(), "response to nobody's request dropped");
+                        tracing::debug!(id = ?response.id(), "response to nobody's request dropped");
                     }
                 },
             }
@@ -373,8 +370,7 @@ impl StreamableSession {
         let mut resume_from: Option<String> = None;
         let mut was_open = false;
         loop {
-            let mut retry = Duration::ZERO;
-            match self.open_stream(resume_from.as_deref()).await {
+            let wait = match self.open_stream(resume_from.as_deref()).await {
                 Ok(answer) => {
                     if was_open && resume_from.is_none() {
                         self.client.note_gap();
@@ -393,12 +389,16 @@ impl StreamableSession {
                             Err(broke) => break broke,
                         }
                     };
-                    tracing::debug!("the standalone stream broke off: {broke:?}");
+                    tracing::debug!("the standalone stream ended: {broke}");
                     resume_from = events.last_event_id().map(str::to_owned).or(resume_from);
-                    retry = events.retry().unwrap_or(DEFAULT_RETRY);
                     // A server that hangs up at once is asked less and less often.
                     if has_spoken || opened.elapsed() >= LIVED {
                         backoff = Backoff::up_to(MAX_LISTEN_WAIT);
+                    }
+                    match events.retry() {
+                        Some(asked) => backoff.next_delay_after(asked),
+                        None => (DEFAULT_RETRY + LISTEN_SPREAD.mul_f64(fastrand::f64()))
+                            .max(backoff.next_delay()),
                     }
                 }
                 Err(failure) if failure.class == Class::SessionLost => {
@@ -416,9 +416,10 @@ impl StreamableSession {
                     if failure.class == Class::Final {
                         resume_from = None;
                     }
+                    backoff.next_delay_after(failure.wait_after(1).min(MAX_ASKED_WAIT))
                 }
-            }
-            tokio::time::sleep(retry.max(backoff.next_delay()).max(MIN_RETRY)).await;
+            };
+            tokio::time::sleep(wait.max(MIN_RETRY)).await;
         }
     }
 
@@ -440,15 +441,4 @@ impl StreamableSession {
 fn offers_no_stream(failure: &Failure, was_open: bool) -> bool {
     failure.class == Class::Final
         && (!was_open || matches!(failure.status, Some(401 | 403 | 404 | 405)))
-}
-
-/// Whether an answer within a session means that the session is gone: 404 ("Session Management",
-/// item 3), or what servers in the field send instead: 410, or a 400 that names the session. A
-/// server that `knew` what it was asked has the session, unless it says otherwise.
-pub(super) fn is_session_gone(status: StatusCode, body: &[u8], knew: bool) -> bool {
-    match status.as_u16() {
-        404 | 410 => !knew || names_session(body),
-        400 => names_session(body),
-        _ => false,
-    }
 }

@@ -331,3 +331,47 @@ fn the_resources_are_listed_and_read() {
         assert_eq!(read[1].1["params"], json!({ "limit": 10 }), "{generation:?}");
     }
 }
+
+/// A number that somebody on the way would have to change is another entity's, or nobody's.
+#[test]
+fn a_number_that_cannot_be_carried_exactly_is_refused_and_nothing_is_sent() {
+    let server = Amocrm::of(Generation::R2);
+    let mut line = line_to(&server, "");
+    for id in ["12345678901234567890123", "1e300", "-1e300", "1e400", "1.5"] {
+        line.send(call(1, "delete_lead", &format!(r#"{{"lead_id":{id}}}"#)));
+        let reply = line.recv_id("1");
+        assert_eq!(reply.error_code(), -32602, "{id}: {reply}");
+    }
+    assert_eq!(server.calls(), []);
+    line.finish_with_nothing_left();
+}
+
+/// Without its arguments this would list everything.
+#[test]
+fn arguments_that_cannot_be_read_are_refused_and_not_left_out() {
+    let server = Amocrm::of(Generation::R2);
+    let mut line = line_to(&server, "");
+    line.send(call(1, "get_contacts", r#"{"query":"Иван","limit":1e400}"#));
+    let reply = line.recv_id("1");
+    assert_eq!(reply.error_code(), -32602, "{reply}");
+    assert_eq!(server.calls(), []);
+    line.finish_with_nothing_left();
+}
+
+/// Keys of a proxy in front may stand there.
+#[test]
+fn the_query_of_the_url_is_sent_with_every_request() {
+    let server = Amocrm::of(Generation::R2);
+    let mut line = Line::to(&server.url_of("/?key=k3y")).args("--kind amocrm").ready();
+    line.send(call(1, "get_account_info", "{}"));
+    body_of(&line.recv_id("1"));
+    line.send(call(2, "get_deals_report", r#"{"query":"a&b=c"}"#));
+    body_of(&line.recv_id("2"));
+    line.finish_with_nothing_left();
+    let paths: Vec<String> = server.calls().into_iter().map(|(line, _)| line).collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    assert!(paths[1].contains("query=a%26b%3Dc"), "{paths:?}");
+    for request in server.requests() {
+        assert!(request.path.contains("key=k3y"), "{} {}", request.method, request.path);
+    }
+}

@@ -320,3 +320,42 @@ fn a_wrong_key_is_an_error_at_once() {
         line.finish_with_nothing_left();
     }
 }
+
+/// How often a call runs whose answer is lost both ways. It is an error unless it is made again.
+fn runs_when_lost(tool: &str, arguments: &str) -> usize {
+    let server = server();
+    let mut line = line_to(&server, "");
+    server.hold_copies();
+    server.break_post(tool);
+    line.send(call(1, tool, arguments));
+    server.wait_for_held(1);
+    server.end_streams();
+    let reply = line.recv_id("1");
+    let runs = server.runs(tool);
+    if runs == 1 {
+        assert_eq!(reply.failure(-33002)["mayHaveRun"], true, "{arguments}: {reply}");
+    }
+    line.finish();
+    runs
+}
+
+#[test]
+fn a_call_that_reads_is_made_again_when_its_answer_is_lost() {
+    assert_eq!(runs_when_lost("get_contacts", "{}"), 2);
+    assert_eq!(runs_when_lost("amocrm_request", r#"{"path":"leads","method":"GET"}"#), 2);
+}
+
+/// Servers may have tools of their own, and a name does not tell what they do.
+#[test]
+fn a_tool_is_not_taken_for_one_that_reads_by_how_its_name_begins() {
+    for tool in ["get_or_create_contact", "search_and_merge_contacts", "create_lead"] {
+        assert_eq!(runs_when_lost(tool, r#"{"name":"Анна"}"#), 1, "{tool}");
+    }
+}
+
+/// The server believes the last one.
+#[test]
+fn of_two_methods_of_a_request_the_first_does_not_make_it_one_that_reads() {
+    let arguments = r#"{"method":"GET","path":"leads","method":"POST"}"#;
+    assert_eq!(runs_when_lost("amocrm_request", arguments), 1);
+}

@@ -1,7 +1,7 @@
 //! Bitrix24: what the current server sends comes out as an MCP client wants it, and what it sends
 //! to others does not come out at all.
 
-use crate::support::{Bitrix, Line, Message, bitrix, call, notification, request};
+use crate::support::{Bitrix, Line, Message, Reply, bitrix, call, notification, request};
 
 const IN_NOVEMBER: &str =
     r#"{"filter":{">=DATE_CREATE":"2026-11-01","<=DATE_CREATE":"2026-11-21"}}"#;
@@ -264,4 +264,21 @@ fn one_piped_request_works_without_a_handshake() {
     let replies = line.finish();
     assert_eq!(replies.len(), 1, "{replies:?}");
     assert_eq!(replies[0].result()["tools"], bitrix::tools());
+}
+
+#[test]
+fn what_only_clients_send_never_comes_out() {
+    let said = format!(
+        r#"{{"jsonrpc":"2.0","method":"initialize","params":{}}}"#,
+        bitrix::handshake_result()
+    );
+    let server = Bitrix::current();
+    server.always("callBitrixMethod", Reply::json(said));
+    let mut line = line_to(&server, "--no-retry");
+    line.send(call(1, "callBitrixMethod", r#"{"method":"crm.deal.add"}"#));
+    let reply = line.recv();
+    assert_eq!(reply.id(), "1", "{reply}");
+    reply.failure(reply.error_code());
+    line.expect_nothing();
+    line.finish_with_nothing_left();
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+
 use crate::support::{Bitrix, INITIALIZE, Line, Message, Reply, Upstream, bitrix, call, request};
 
 const CALL_METHOD: &str = r#"{"method":"crm.deal.add","params":{"fields":{"TITLE":"Шланги"}}}"#;
@@ -218,4 +220,67 @@ fn a_server_that_is_another_is_told_with_what_was_tried() {
     let paths: Vec<String> = upstream.requests().iter().map(|given| given.path.clone()).collect();
     assert!(paths.iter().any(|path| path == "/mcp"), "{paths:?}");
     assert!(paths.iter().any(|path| path == "/mcp/index"), "{paths:?}");
+}
+
+/// A call's error in JSON-RPC.
+fn rpc_error(message: &str) -> Reply {
+    let error = json!({ "code": -32603, "message": message });
+    Reply::json(json!({ "jsonrpc": "2.0", "id": 1, "error": error }).to_string())
+}
+
+/// A call's error as older servers wrap it into a success.
+fn complaint(code: &str, description: &str) -> Reply {
+    let payload = json!({ "error": code, "error_description": description });
+    let message = "Bitrix returned HTTP 503";
+    let detail = json!({ "type": "upstream_error", "message": message, "payload": payload });
+    Reply::json(json!({ "detail": detail }).to_string())
+}
+
+/// Checks that a call which the server answers like this is refused by a limit, and may be made
+/// later.
+fn is_limited(server: &Bitrix, code: &str, said: Reply) {
+    let reply = reply_to(server, "--no-retry", "callBitrixMethod", CALL_METHOD, said);
+    let data = reply.failure(-33010);
+    assert_eq!(data["kind"], "rate_limited", "{reply}");
+    assert!(data.get("mayHaveRun").is_none(), "it has been refused: {reply}");
+    assert!(data["hint"].is_string(), "{reply}");
+    assert!(reply.error_text().contains(code), "{reply}");
+}
+
+#[test]
+fn a_limit_is_known_in_a_success_of_an_older_server() {
+    for code in ["QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT"] {
+        is_limited(&Bitrix::rest_only(), code, complaint(code, "said by Bitrix24"));
+    }
+}
+
+#[test]
+fn a_limit_is_known_in_an_error_of_json_rpc() {
+    for code in ["QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT"] {
+        is_limited(&Bitrix::current(), code, rpc_error(&format!("Bitrix24: {code}")));
+    }
+}
+
+#[test]
+fn a_limit_that_is_only_spoken_of_sends_no_call_again() {
+    let said = "Deal 'QUERY_LIMIT_EXCEEDED' is added, its robot has failed";
+    let payload = json!({ "error": "ERROR_CORE", "error_description": said });
+    let detail = json!({ "type": "upstream_error", "message": said, "payload": payload });
+    let refused =
+        Reply::status(502).body("application/json", json!({ "detail": detail }).to_string());
+    for said in [refused, complaint("ERROR_CORE", said)] {
+        let server = Bitrix::rest_only();
+        let reply = reply_to(&server, "--retry-for 3", "callBitrixMethod", CALL_METHOD, said);
+        assert_ne!(reply.error_code(), -33010, "{reply}");
+        assert_eq!(server.asked("callBitrixMethod"), 1, "{reply}");
+    }
+}
+
+/// As `a_limit_that_is_only_spoken_of_sends_no_call_again`, in an error of JSON-RPC.
+#[test]
+fn a_limit_that_an_error_of_json_rpc_only_speaks_of_sends_no_call_again() {
+    let server = Bitrix::current();
+    let said = rpc_error("Deal 'QUERY_LIMIT_EXCEEDED' is added, its robot has failed");
+    let reply = reply_to(&server, "--retry-for 3", "callBitrixMethod", CALL_METHOD, said);
+    assert_eq!(server.asked("callBitrixMethod"), 1, "{reply}");
 }

@@ -1,6 +1,6 @@
 //! Kind `1c`: the way to the service, and a handshake with every generation of it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     Generation, INITIALIZE, INITIALIZED, Line, Message, Onec, Reply, call, manifest, pages,
@@ -327,4 +327,47 @@ fn nothing_but_what_the_service_knows_is_asked_of_it() {
             assert_eq!(request.header("mcp-session-id"), None);
         }
     }
+}
+
+#[test]
+fn one_list_that_fails_does_not_spoil_a_made_up_handshake() {
+    for failing in ["tools", "resources", "prompts"] {
+        let page = pages::plain(500, "Деление на 0");
+        let onec = Onec::publish(Generation::G1).reply(&format!("{failing}/list"), page).serve();
+        let mut line = onec.line().spawn();
+        let capabilities = line.handshake().result()["capabilities"].clone();
+        for member in ["tools", "resources", "prompts"] {
+            let offered = capabilities.get(member).is_some();
+            assert_eq!(offered, member != failing, "{failing}: {capabilities}");
+            line.send(request(1, &format!("{member}/list"), "{}"));
+            let listed = line.recv_id("1");
+            if member != failing {
+                assert!(listed.result()[member].is_array(), "{failing}: {listed}");
+            }
+        }
+        line.finish_with_nothing_left();
+    }
+}
+
+#[test]
+fn a_list_that_the_service_never_spoke_of_is_empty_and_a_promised_one_is_not() {
+    let result = r#"{"protocolVersion":"2025-03-26","capabilities":{"tools":{}},"serverInfo":{"name":"1C","version":"1"}}"#;
+    let mut publication = Onec::publish(Generation::G3).result("initialize", result);
+    for method in ["tools/list", "resources/list", "prompts/list"] {
+        publication = publication.without(method);
+    }
+    let onec = publication.serve();
+    let mut line = onec.line().ready();
+    for (method, member) in [
+        ("resources/list", "resources"),
+        ("resources/templates/list", "resourceTemplates"),
+        ("prompts/list", "prompts"),
+    ] {
+        line.send(request(1, method, "{}"));
+        let reply = line.recv_id("1");
+        assert_eq!(reply.result()[member], json!([]), "{method}: {reply}");
+    }
+    line.send(request(2, "tools/list", "{}"));
+    assert_eq!(line.recv_id("2").error_code(), -32601);
+    line.finish_with_nothing_left();
 }

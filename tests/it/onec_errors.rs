@@ -358,3 +358,32 @@ fn a_failed_tool_keeps_its_text() {
     assert_eq!(line.recv_id("1").raw_result(), result);
     line.finish_with_nothing_left();
 }
+
+/// What names a place in a module has come from the handler, which may have done its work.
+#[test]
+fn words_of_the_platform_in_an_error_of_the_handler_are_not_the_platforms() {
+    for said in [
+        "{ОбщийМодуль.Заказы.Модуль(41)}: Заказ 15 записан. Не найдена лицензия контрагента",
+        "{ОбщийМодуль.Обмен.Модуль(9)}: Проведён; Начало сеанса с информационной базой запрещено",
+        "{CommonModule.Orders.Module(7)}: Order 15 is written. License not found",
+    ] {
+        let pages = [pages::plain(500, said), pages::platform_json(500, "Ошибка", said)];
+        for page in pages {
+            let (reply, times) = refused(&page, "--retry-for 3");
+            reply.failure(-33003);
+            says(&reply, 500, &[]);
+            assert_eq!(times, 1, "a call was sent again: {reply}");
+        }
+    }
+}
+
+#[test]
+fn a_sentence_that_gives_its_reason_stays_whole() {
+    for said in [
+        "Заказ 15 отклонён по причине: нет остатка",
+        "Order 15 is refused by reason: nothing is left",
+    ] {
+        let reply = passed(&json!({ "code": -32603, "message": said }));
+        assert_eq!(reply.error_text(), said);
+    }
+}

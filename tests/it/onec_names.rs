@@ -1,10 +1,12 @@
 //! Kind `1c`: names that clients refuse get aliases, and the service sees its own names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{Generation, Line, Onec, call, pages, request};
+use crate::support::{Generation, Line, Onec, Upstream, after_handshake, call, pages, request};
 
 /// Names that clients refuse, among them pairs that look alike in Latin letters, after cutting, or
 /// when foreign characters are replaced one by one.
@@ -277,4 +279,93 @@ fn names_stay_where_that_is_asked_for() {
     line.send(call(1, "ПолучитьОстатки", "{}"));
     assert_eq!(line.recv_id("1").result()["isError"], false);
     line.finish_with_nothing_left();
+}
+
+/// The names that tools of a page, or of the first, are offered by.
+fn page(line: &mut Line, params: &str) -> Vec<String> {
+    line.send(request(r#""page""#, "tools/list", params));
+    let reply = line.recv_id(r#""page""#);
+    let tools = reply.result()["tools"].as_array().unwrap().iter();
+    tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The name of the tool that runs when this one is called.
+fn run_by(line: &mut Line, name: &str) -> String {
+    line.send(call(r#""run""#, name, "{}"));
+    let reply = line.recv_id(r#""run""#);
+    reply.result()["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+/// A service whose tools say their names, and which lists what `listed` tells for a cursor.
+fn lists(
+    listed: impl Fn(Option<&str>) -> &'static [&'static str] + Send + Sync + 'static,
+) -> Upstream {
+    Upstream::serve(after_handshake(move |exchange| {
+        let params = exchange.rpc().value["params"].clone();
+        if exchange.name() == "tools/call" {
+            let text = json!([{ "type": "text", "text": params["name"] }]);
+            return exchange.result(&json!({ "content": text }).to_string());
+        }
+        let cursor = params["cursor"].as_str();
+        let tools = listed(cursor).iter();
+        let tools = tools.map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
+        let mut result = json!({ "tools": tools.collect::<Vec<_>>() });
+        if cursor.is_none() {
+            result["nextCursor"] = json!("2");
+        }
+        exchange.result(&result.to_string())
+    }))
+}
+
+#[test]
+fn an_alias_of_one_page_means_nothing_else_because_of_another() {
+    let upstream = lists(|cursor| match cursor {
+        None => &["Мера", "Остатки"],
+        Some(_) => &["Мэра", "mera_2"],
+    });
+    let mut line = Line::to(&upstream.url_of("/base")).args("--kind 1c").ready();
+    let first = page(&mut line, "{}");
+    let second = page(&mut line, r#"{"cursor":"2"}"#);
+    let again = page(&mut line, "{}");
+    assert_eq!(first, again);
+    let different: BTreeSet<&String> = first.iter().chain(&second).collect();
+    assert_eq!(different.len(), 4, "{first:?} {second:?}");
+    for (alias, name) in first.iter().zip(["Мера", "Остатки"]) {
+        assert_eq!(run_by(&mut line, alias), name);
+    }
+    for (alias, name) in second.iter().zip(["Мэра", "mera_2"]) {
+        assert_eq!(run_by(&mut line, alias), name);
+    }
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn an_alias_means_the_same_when_the_listing_has_changed() {
+    let has_grown = Arc::new(AtomicBool::new(false));
+    let grown = has_grown.clone();
+    let upstream =
+        lists(move |_| if grown.load(Ordering::SeqCst) { &["Мера", "Мэра"] } else { &["Мэра"] });
+    let mut line = Line::to(&upstream.url_of("/base")).args("--kind 1c").ready();
+    let before = page(&mut line, "{}").remove(0);
+    has_grown.store(true, Ordering::SeqCst);
+    let after = page(&mut line, "{}");
+    assert_eq!(after[1], before);
+    assert_ne!(after[0], before);
+    assert_eq!(run_by(&mut line, &before), "Мэра");
+    assert_eq!(run_by(&mut line, &after[0]), "Мера");
+    line.finish_with_nothing_left();
+}
+
+/// The listing would only tell whether the name is an alias.
+#[test]
+fn a_call_is_made_though_the_names_cannot_be_listed() {
+    let onec = Onec::publish(Generation::G3)
+        .reply("tools/list", pages::plain(500, "Ошибка"))
+        .result("tools/call get_stock", r#"{"content":[],"isError":false}"#)
+        .serve();
+    let mut line = onec.line().ready();
+    line.send(call(1, "get_stock", "{}"));
+    assert_eq!(line.recv_id("1").result()["isError"], false);
+    line.finish_with_nothing_left();
+    assert_eq!(onec.executions("get_stock"), 1);
 }

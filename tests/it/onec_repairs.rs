@@ -287,3 +287,33 @@ fn of_what_is_between_the_tokens_only_line_breaks_go() {
     assert_eq!(line.recv_id("1").raw_result(), expected);
     line.finish_with_nothing_left();
 }
+
+#[test]
+fn a_message_without_a_role_becomes_one_of_the_user_and_keeps_its_text() {
+    let messages = r#"{"messages":[{"content":{"type":"text","text":"Составь письмо"}},{"role":null,"content":{"type":"text","text":"Да"}}]}"#;
+    let (reply, _) =
+        seen("prompts/get letter", messages, &request(1, "prompts/get", r#"{"name":"letter"}"#));
+    for (message, text) in
+        reply.result()["messages"].as_array().unwrap().iter().zip(["Составь письмо", "Да"])
+    {
+        assert_eq!(message["role"], "user", "{reply}");
+        assert_eq!(message["content"]["text"], text, "{reply}");
+    }
+}
+
+#[test]
+fn an_error_whose_text_is_elsewhere_or_no_text_has_one() {
+    for (error, said) in [
+        (r#"{"code":-32603,"data":"Нет прав на \"Склад\""}"#, r#"Нет прав на "Склад""#),
+        (r#"{"code":-32603,"data":"\u041dет прав"}"#, "Нет прав"),
+        (r#"{"code":-32603,"message":{"text":"Нет прав"}}"#, r#"{"text":"Нет прав"}"#),
+        (r#"{"code":-32603,"message":500}"#, "500"),
+    ] {
+        let onec = Onec::publish(Generation::G3).error("tools/call get_stock", error).serve();
+        let mut line = onec.line().ready();
+        line.send(call(1, "get_stock", "{}"));
+        let reply = line.recv_id("1");
+        assert_eq!(reply.error_text(), said, "{reply}");
+        line.finish_with_nothing_left();
+    }
+}

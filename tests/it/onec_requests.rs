@@ -1,7 +1,10 @@
 //! Kind `1c`: what of the client's messages reaches the service, and whose answer is whose.
 
+use serde_json::json;
+
 use crate::support::{
-    Generation, INITIALIZE, INITIALIZED, Message, Onec, Reply, Reuse, call, notification, request,
+    Generation, INITIALIZE, INITIALIZED, Line, Message, Onec, Reply, Reuse, Upstream, call,
+    handshake, notification, request,
 };
 
 const GENERATIONS: [Generation; 4] =
@@ -285,4 +288,66 @@ fn the_body_is_believed_and_not_its_content_type() {
         assert_eq!(line.recv_id("1").raw_result(), expected, "{content_type}");
         line.finish_with_nothing_left();
     }
+}
+
+/// An answer that ends the call for good, whoever has written it, however it sounds.
+#[test]
+fn a_failure_that_speaks_of_a_session_does_not_send_the_call_again() {
+    let crm = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"order created, cash register session not found"}}"#;
+    for (status, content_type, body) in [
+        (500, "text/plain", "Deal 7 created; invalid session in CRM callback"),
+        (502, "text/html", "<h1>Bad gateway</h1> invalid session upstream"),
+        (500, "application/json", crm),
+    ] {
+        let upstream = Upstream::serve(move |exchange| match exchange.request.method.as_str() {
+            "POST" => match exchange.name().as_str() {
+                "initialize" | "notifications/initialized" => handshake(exchange, Some("s1")),
+                "tools/list" => exchange.result(r#"{"tools":[{"name":"create"}]}"#),
+                _ => exchange.send(&Reply::status(status).body(content_type, body)),
+            },
+            _ => exchange.status(405),
+        });
+        let mut line = Line::to(&upstream.url_of("/base")).args("--kind 1c").ready();
+        line.send(call(1, "create", "{}"));
+        let reply = line.recv_id("1");
+        assert!(reply.error_code() < 0, "{reply}");
+        line.finish();
+        let sent = upstream.nth("tools/call", 1);
+        assert_eq!(sent.header("mcp-session-id"), Some("s1"), "{status} {body}");
+        assert_eq!(upstream.count("tools/call"), 1, "{status} {body}");
+        assert_eq!(upstream.count("initialize"), 1, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_method_is_sent_as_the_string_that_it_is() {
+    let forged = r#"x/y","method":"tools/call","params":{"name":"get_stock"},"z":""#;
+    for method in [forged, r#"a"b"#, r"a\b", "метод\n"] {
+        let onec = Onec::g3();
+        let mut line = onec.line().ready();
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": {} });
+        line.send(request.to_string());
+        line.recv_id("1").error();
+        line.finish_with_nothing_left();
+        assert_eq!(onec.requests().pop().unwrap().rpc().method(), method);
+        assert_eq!(onec.executions("get_stock"), 0, "{method}");
+    }
+}
+
+/// It would name a request that the service knows by another id, or somebody else's.
+#[test]
+fn no_cancellation_is_passed_on_with_the_notifications() {
+    let onec = Onec::g3();
+    let mut line = onec.line().args("--with notifications").ready();
+    line.send(call(1, "wait", r#"{"gate":"gate"}"#));
+    onec.wait_at("gate", 1);
+    for id in 1..=2 {
+        line.send(notification("notifications/cancelled", &format!(r#"{{"requestId":{id}}}"#)));
+    }
+    line.send(notification("notifications/roots/list_changed", "{}"));
+    onec.nth("notifications/roots/list_changed", 1);
+    onec.open("gate");
+    line.expect_nothing();
+    line.finish_with_nothing_left();
+    assert_eq!(onec.count("notifications/cancelled"), 0, "{:?}", onec.posted());
 }

@@ -10,8 +10,9 @@ use crate::upstream::json::{Object, items};
 use crate::upstream::local::{Named, error_code, mended, mended_error};
 use crate::upstream::repair;
 
-/// The pause that amoCRM's limit of seven calls a second needs.
-const PACE: Duration = Duration::from_secs(1);
+/// The pause that amoCRM's limit of seven calls a second needs, and few tries: it bans addresses that
+/// go on.
+const PACE: Duration = Duration::from_secs(2);
 
 /// How results are treated.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +32,6 @@ impl Results {
         response: Response,
         url: &str,
     ) -> Result<Response, Failure> {
-        let response = mended_error(response, repair::error);
         if error_code(&response) == Some(INTERNAL_ERROR) {
             return Ok(mended_error(response, missing_argument));
         }

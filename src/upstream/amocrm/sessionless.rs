@@ -90,7 +90,9 @@ impl SessionlessSession {
 
     async fn post(&self, message: &Message) -> Result<Response, Failure> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let request = local::request(number, message, local::params(message));
+        let params = local::params(message);
+        let mended = local::without_null(params);
+        let request = local::request(number, message, mended.as_deref().unwrap_or(params));
         let answer = self.http.post(&self.messages, post_headers(), request.body).await?;
         if !answer.status().is_success() {
             let refusal = answer.refusal().await;

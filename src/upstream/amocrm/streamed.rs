@@ -56,7 +56,9 @@ pub(super) fn own_request(number: u64, message: &Message) -> Request {
     let id = RequestId::number(number);
     let params = message.params().map(local::text).filter(|params| *params != "null");
     if params.is_some() || message.method() == "tools/call" {
-        return local::request(number, message, params.unwrap_or("{}"));
+        let params = params.unwrap_or("{}");
+        let mended = local::without_null(params);
+        return local::request(number, message, mended.as_deref().unwrap_or(params));
     }
     let method = message.method();
     let body =

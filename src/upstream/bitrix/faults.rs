@@ -23,6 +23,9 @@ const MAX_COMPLAINT: usize = 64 * 1024;
 /// The pause that Bitrix24's leaky bucket (two calls a second) needs.
 const PACE: Duration = Duration::from_millis(1500);
 
+/// The pause before what b24-mcp itself has tried in vain.
+const SLOW_PACE: Duration = Duration::from_secs(2);
+
 /// What Bitrix24 says of credentials and rights.
 const UNAUTHORISED: [&str; 6] = [
     "expired_token",
@@ -50,6 +53,10 @@ pub(super) fn answer(refusal: &Refusal, method: &str) -> Result<Response, Failur
     Err(failure(refusal, &body, &said, method))
 }
 
+fn detail_type(body: &Value) -> &str {
+    body.pointer("/detail/type").and_then(Value::as_str).unwrap_or_default()
+}
+
 fn failure(refusal: &Refusal, body: &Value, said: &str, method: &str) -> Failure {
     let payload = body.pointer("/detail/payload").unwrap_or(body);
     let code = payload.get("error").and_then(Value::as_str).unwrap_or_default();
@@ -73,6 +80,14 @@ fn failure(refusal: &Refusal, body: &Value, said: &str, method: &str) -> Failure
                  it, or give it the rights (scope) for this method.",
             );
         }
+        if !detail_type(body).is_empty() && code.is_empty() {
+            // The server has asked Bitrix24 four times by itself.
+            failure.pace = Some(SLOW_PACE);
+            return failure.hint(
+                "Bitrix24 sent b24-mcp something that is no answer of its API: check the webhook's \
+                 address, and whether Bitrix24 blocks the server's address.",
+            );
+        }
         if !code.is_empty() && said.contains("HTTP 4") {
             failure.class = Class::Final;
             return failure.hint("Bitrix24 refused the call: correct what it complains of.");
@@ -80,8 +95,9 @@ fn failure(refusal: &Refusal, body: &Value, said: &str, method: &str) -> Failure
     }
     if status == 500 && method == "tools/call" {
         return failure.hint(
-            "As a rule an argument is missing or wrong: check them against the tool's schema. \
-             Otherwise look at the log of b24-mcp.",
+            "As a rule an argument is missing or wrong: check them against the tool's schema. For \
+             callBitrixMethod, getCompany and getLeadCalls it may also be a limit, the token or the \
+             rights at Bitrix24, which b24-mcp hides: look at its log.",
         );
     }
     failure
@@ -103,9 +119,16 @@ impl Limit {
         }
     }
 
-    /// By an error object of JSON-RPC, which may quote the code anywhere.
+    /// By an error object of JSON-RPC: the code stands in its `data`, or ends its message.
+    /// Elsewhere it may be part of somebody's text.
     fn in_error(error: &str) -> Option<Self> {
-        [TOO_FAST, TOO_MUCH].into_iter().find(|code| error.contains(code)).and_then(Self::of)
+        let error: Value = serde_json::from_str(error).ok()?;
+        let data = ["/data/error", "/data/payload/error", "/data/code"];
+        let data = data.into_iter().filter_map(|path| error.pointer(path)?.as_str());
+        let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+        let last = message.rsplit(char::is_whitespace).next();
+        let last = last.map(|word| word.trim_end_matches(['.', ')']));
+        data.chain(last).find_map(Self::of)
     }
 
     fn apply(self, mut failure: Failure) -> Failure {

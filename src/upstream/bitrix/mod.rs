@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::rest::RestSession;
-use super::local::{self, Named, mended, mended_error, sole_response};
+use super::local::{self, Named, asked_revision, mended, sole_response};
 use super::settings::{Keep, KindSettings, With};
 use super::{
     Opened, Pending, Request, Session, Upstream, accepted, post_headers, repair, says_nothing,
@@ -29,6 +29,9 @@ use crate::jsonrpc::{Message, RequestId, Response};
 
 /// What the server calls itself in `serverInfo`.
 pub(super) const SERVER_NAME: &str = "Bitrix24 MCP Server";
+
+/// The revision of servers that name none.
+const DEFAULT_REVISION: &str = "2025-06-18";
 
 /// The tools that only read. The server says so of none, and `callBitrixMethod` can do anything.
 const READING_TOOLS: [&str; 8] = [
@@ -75,7 +78,13 @@ impl Bitrix {
     }
 
     /// Goes on with a server that has answered `initialize` at `rpc`.
-    pub(super) fn adopt(&self, rpc: Endpoint, client: &Client, response: Response) -> Opened {
+    pub(super) fn adopt(
+        &self,
+        rpc: Endpoint,
+        initialize: &Message,
+        client: &Client,
+        response: Response,
+    ) -> Opened {
         tracing::info!("the server is b24-mcp; its stream of everybody's answers is left alone");
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
         let listener = server
@@ -87,6 +96,9 @@ impl Bitrix {
             listener,
             ended: CancellationToken::new(),
         };
+        // Early versions give an object of numbers.
+        let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION);
+        let response = mended(response, |result| repair::initialize_result(result, revision));
         Opened { session: Arc::new(session), response }
     }
 
@@ -103,7 +115,8 @@ impl Bitrix {
         let refusal = match self.server.post_rpc(initialize, client).await {
             Ok(response) => {
                 accepted(&response, &self.server.rpc.shown)?;
-                return Ok(self.adopt(self.server.rpc.clone(), client, response));
+                let rpc = self.server.rpc.clone();
+                return Ok(self.adopt(rpc, &initialize.message, client, response));
             }
             Err(failure) => failure,
         };
@@ -142,7 +155,7 @@ impl Server {
         let url = answer.url().clone();
         let response = sole_response(answer, client, http::excerpt).await?;
         let response = response.ok_or_else(|| says_nothing(&url))?;
-        faults::unless_limited(mended_error(response, repair::error), &url)
+        faults::unless_limited(response, &url)
     }
 }
 
@@ -181,12 +194,13 @@ impl BitrixSession {
             }
             _ => {}
         }
-        let has_null_params = message.params().is_some_and(|params| &params[..] == b"null");
-        let response = if has_null_params {
-            let request = with_params(request, message.method(), "{}");
-            self.server.post_rpc(&request, &self.client).await?
-        } else {
-            self.server.post_rpc(request, &self.client).await?
+        let params = message.params().map_or("", local::text);
+        let response = match local::without_null(params) {
+            Some(params) => {
+                let request = with_params(request, message.method(), &params);
+                self.server.post_rpc(&request, &self.client).await?
+            }
+            None => self.server.post_rpc(request, &self.client).await?,
         };
         Ok(self.server.mended(message, response))
     }
@@ -222,7 +236,7 @@ impl Server {
                     }
                 })
             }),
-            "tools/call" => mended(response, |result| {
+            "tools/call" => mended(mended(response, repair::stray_result), |result| {
                 let call: Option<Named<'_>> = message.read_params();
                 repair::call_result(result, call.as_ref().map_or("", |call| &call.name))
             }),

@@ -6,16 +6,13 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, document_headers, faults, resources};
+use super::{DEFAULT_REVISION, Server, document_headers, faults, resources};
 use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response, to_json};
 use crate::upstream::json::{Object, compact, items};
 use crate::upstream::local::{self, Named, asked_revision};
 use crate::upstream::{Pending, Request, Session, endpoint_at, repair, says_nothing, unusable};
-
-/// The revision of servers that name none.
-const DEFAULT_REVISION: &str = "2025-06-18";
 
 /// `GET /mcp/index`: an object with the arrays `tools` and `resources`. A probe reads no more than
 /// tells.

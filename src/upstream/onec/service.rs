@@ -16,8 +16,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Endpoint, Http};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::upstream::local::{self, sole_response};
-use crate::upstream::streamable::is_session_gone;
-use crate::upstream::{own_error, post_headers};
+use crate::upstream::{is_session_gone, own_error, post_headers};
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");

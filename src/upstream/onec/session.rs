@@ -81,7 +81,6 @@ impl OneCSession {
             return Err(says_nothing(&self.service.address.rpc.shown));
         };
         let note = note.filter(|_| local::error_code(&response) == Some(INTERNAL_ERROR));
-        let response = mended_error(response, repair::error);
         Ok(mended_error(response, |error| compact_error(error, note)))
     }
 
@@ -196,6 +195,9 @@ fn own_params(message: &Message) -> String {
     let params = local::params(message);
     let Some(mut object) = Object::read(params) else { return params.to_owned() };
     object.remove("_meta");
+    if object.get("arguments") == Some("null") {
+        object.set("arguments", "{}".to_owned());
+    }
     object.changed().unwrap_or_else(|| params.to_owned())
 }
 

@@ -84,7 +84,9 @@ fn read_headers(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
-        from.read_line(&mut line)?;
+        if from.read_line(&mut line)? == 0 {
+            return Err(malformed("the end in the head"));
+        }
         if line.trim_end().is_empty() {
             return Ok(headers);
         }

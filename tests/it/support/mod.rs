@@ -3,7 +3,7 @@
 
 pub(crate) mod amocrm;
 pub(crate) mod bitrix;
-mod board;
+pub(crate) mod board;
 mod exchange;
 mod http;
 mod http_sse;

@@ -64,7 +64,10 @@ impl ToolAnswer {
         let said = ["detail", "title", "error"].into_iter().filter_map(|name| value[name].as_str());
         let why = match said.into_iter().find(|said| !said.is_empty()) {
             Some(said) => said.to_owned(),
-            None => format!("the server answered {}", self.http_status),
+            None => {
+                let inner = ["code", "status"].into_iter().find_map(|name| value[name].as_u64());
+                format!("the server answered {}", inner.unwrap_or(self.http_status.into()))
+            }
         };
         let error = to_json(&format!("{what}: {why}"));
         let answer = String::from_utf8_lossy(&self.text);

@@ -130,7 +130,9 @@ impl Catalogue {
             };
             let value: Value = serde_json::from_slice(&answer.text).unwrap_or_default();
             let id = entities.and_then(|entities| {
-                value.pointer(&format!("/_embedded/{entities}/0/id")).cloned()
+                let embedded = format!("/_embedded/{entities}/0/id");
+                // Leads with contacts in them are answered with a plain list.
+                value.pointer(&embedded).or_else(|| value.pointer("/0/id")).cloned()
             });
             // A creation without an id, or a page in place of JSON: nothing can be built on it.
             let is_unclear =
