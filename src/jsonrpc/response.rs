@@ -250,6 +250,7 @@ fn as_error_object(error: &RawValue) -> Bytes {
     let said = text(error)
         .or_else(|| message.and_then(text))
         .or_else(|| data.and_then(text))
+        .or_else(|| message.map(RawValue::get).filter(|text| *text != "null").map(str::to_owned))
         .filter(|said| !said.is_empty())
         .unwrap_or_else(|| "the upstream's error has no message; see data".to_owned());
     let error = ErrorObject {
