@@ -18,6 +18,9 @@ use crate::upstream::{Request, Session};
 /// New sessions that one message may cause before its loss is taken for a refusal.
 const MAX_RECOVERIES: u32 = 2;
 
+/// Attempts for one message, however long `--retry-for` is.
+const MAX_ATTEMPTS: u32 = 100;
+
 /// Bound on telling the upstream that a request is not wanted any more.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -266,6 +269,9 @@ impl<'a> Carrier<'a> {
             return Err(failure);
         }
         let is_repeatable = self.context.may_repeat(self.message);
+        if self.attempts >= MAX_ATTEMPTS {
+            return Err(failure);
+        }
         if !self.context.settings.policy.allows(&failure, is_repeatable) {
             return Err(failure);
         }
