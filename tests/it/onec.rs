@@ -349,6 +349,22 @@ fn one_list_that_fails_does_not_spoil_a_made_up_handshake() {
     }
 }
 
+/// It may answer later, so it is offered; the others do not wait for it.
+#[test]
+fn one_list_that_is_busy_for_long_keeps_nothing_else_from_working() {
+    let busy = pages::plain(503, "Сервер занят");
+    let onec = Onec::publish(Generation::G1).reply("prompts/list", busy).serve();
+    let mut line = onec.line().args("--retry-for 0.3").spawn();
+    let reply = line.handshake();
+    assert_ne!(reply.result()["serverInfo"]["name"], "mcpline", "{reply}");
+    assert!(reply.result()["capabilities"]["prompts"].is_object(), "{reply}");
+    line.send(request(1, "tools/list", "{}"));
+    assert!(line.recv_id("1").result()["tools"].is_array());
+    line.send(request(2, "prompts/list", "{}"));
+    assert_eq!(line.recv_id("2").error_code(), -33003);
+    line.finish_with_nothing_left();
+}
+
 #[test]
 fn a_list_that_the_service_never_spoke_of_is_empty_and_a_promised_one_is_not() {
     let result = r#"{"protocolVersion":"2025-03-26","capabilities":{"tools":{}},"serverInfo":{"name":"1C","version":"1"}}"#;

@@ -114,8 +114,9 @@ pub(super) async fn make_up(
     if capabilities.is_empty() {
         let answered = ask_lists(service, client).await?;
         for (name, method) in LISTS {
-            if let Some(response) = answered.get(method) {
-                capabilities.set(name, "{}".to_owned());
+            let Some(response) = answered.get(method) else { continue };
+            capabilities.set(name, "{}".to_owned());
+            if let Some(response) = response {
                 let fresh = (Instant::now(), response.clone());
                 known.fresh.get_mut().unwrap_or_else(PoisonError::into_inner).insert(method, fresh);
             }
@@ -131,11 +132,12 @@ pub(super) async fn make_up(
     Ok((local::result(result.text()), known))
 }
 
-/// Asks for every list; the ones that came back.
+/// Asks for every list. Those that came back are there with their answers; those whose failure may
+/// pass, without: one that is busy must neither keep the others waiting nor be missing for good.
 async fn ask_lists(
     service: &Service,
     client: &Client,
-) -> Result<HashMap<&'static str, Response>, Failure> {
+) -> Result<HashMap<&'static str, Option<Response>>, Failure> {
     let ask = |method: &'static str| async move {
         let message = Message::request(RequestId::number(1), method, "{}");
         service.call(&message, "{}", &HeaderMap::new(), client).await
@@ -148,7 +150,11 @@ async fn ask_lists(
         let response = match outcome {
             Ok(answered) => answered.response,
             Err(failure) => {
-                tracing::info!(method, "not offered: {}", failure.summary());
+                let may_pass = failure.class != Class::Final;
+                tracing::info!(method, may_pass, "no list: {}", failure.summary());
+                if may_pass {
+                    answered.insert(method, None);
+                }
                 failed.get_or_insert(failure);
                 None
             }
@@ -156,7 +162,7 @@ async fn ask_lists(
         let Some(response) = response else { continue };
         has_spoken = true;
         match response.result() {
-            Some(_) => drop(answered.insert(method, response)),
+            Some(_) => drop(answered.insert(method, Some(response))),
             None => {
                 let error = response.error().map(local::text);
                 tracing::info!(method, error, "not offered: the service answers with an error");
@@ -164,10 +170,9 @@ async fn ask_lists(
         }
     }
     match failed {
-        // A list that may answer in a moment must not be missing for good.
-        Some(failure) if !has_spoken || failure.class != Class::Final => Err(failure),
         _ if has_spoken => Ok(answered),
-        _ => Err(says_nothing(&service.address.rpc.shown)),
+        Some(failure) => Err(failure),
+        None => Err(says_nothing(&service.address.rpc.shown)),
     }
 }
 
