@@ -24,8 +24,7 @@ pub(super) const INVALID_PARAMS: i64 = -32602;
 pub(super) const RESOURCE_NOT_FOUND: i64 = -32002;
 
 /// The revisions with an `initialize` handshake.
-pub(crate) const LEGACY_REVISIONS: [&str; 4] =
-    ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+const LEGACY_REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// The revision that a client asks for in `initialize`, where it is one that we know.
 pub(crate) fn asked_revision(initialize: &Message) -> Option<&'static str> {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::ValueEnum;
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -37,6 +37,11 @@ pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
 
 /// A future that a kind returns.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The header fields of a session (Streamable HTTP, "Session Management" and "Protocol Version
+/// Header").
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// What servers write when they do not know a session, in small letters. The bare word is too
 /// common: a cash register has sessions too.
@@ -162,11 +167,15 @@ pub trait Session: Send + Sync {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>>;
 
     /// Sends a notification or a response; whatever the upstream answers is nobody's concern.
-    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>>;
+    ///
+    /// A service without sessions has nothing to be told.
+    fn send<'a>(&'a self, _message: &'a Message) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Starts to listen for what the upstream sends outside of any exchange, where the kind
     /// knows such a thing. Called once, after `notifications/initialized`.
-    fn listen(&self);
+    fn listen(&self) {}
 
     /// Whether the upstream has given the session an id, by which alone it knows us.
     fn has_id(&self) -> bool {
@@ -177,8 +186,11 @@ pub trait Session: Send + Sync {
     /// cancelling it stops what the session does in the background.
     fn ended(&self) -> &CancellationToken;
 
-    /// Tells the upstream that the session is not needed any more.
-    fn close(&self) -> Pending<'_, ()>;
+    /// Tells the upstream, if it is to know, that the session is not needed any more.
+    fn close(&self) -> Pending<'_, ()> {
+        self.ended().cancel();
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A request on its way to an upstream.

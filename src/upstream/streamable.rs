@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Opened, Pending, Request, Session, Upstream, accepted, deliver, post_headers, refused,
-    stream_headers, unusable,
+    Opened, PROTOCOL_VERSION, Pending, Request, SESSION_ID, Session, Upstream, accepted, deliver,
+    post_headers, refused, stream_headers, unusable,
 };
 use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
@@ -20,8 +20,6 @@ use crate::http::{self, Answer, Endpoint, Http, StreamBroke};
 use crate::jsonrpc::{FromUpstream, Message, Response, Unusable, from_upstream};
 use crate::retry::Backoff;
 
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Attempts in a row to reopen the stream of an answer before it is given up.

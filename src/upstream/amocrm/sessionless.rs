@@ -119,20 +119,7 @@ impl Session for SessionlessSession {
         Box::pin(self.exchange(&request.message))
     }
 
-    /// The server knows no notification, and answers each with an error.
-    fn send<'a>(&'a self, _: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    /// There is nothing to hear.
-    fn listen(&self) {}
-
     fn ended(&self) -> &CancellationToken {
         &self.ended
-    }
-
-    fn close(&self) -> Pending<'_, ()> {
-        self.ended.cancel();
-        Box::pin(std::future::ready(()))
     }
 }

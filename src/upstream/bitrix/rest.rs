@@ -164,19 +164,7 @@ impl Session for RestSession {
         Box::pin(self.exchange(&request.message))
     }
 
-    /// There is nothing to tell such a server.
-    fn send<'a>(&'a self, _: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    fn listen(&self) {}
-
     fn ended(&self) -> &CancellationToken {
         &self.ended
-    }
-
-    fn close(&self) -> Pending<'_, ()> {
-        self.ended.cancel();
-        Box::pin(std::future::ready(()))
     }
 }

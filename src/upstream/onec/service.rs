@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use tokio::task::JoinSet;
 
 use super::address::Address;
@@ -16,10 +16,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Endpoint, Http};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::upstream::local::{self, sole_response};
-use crate::upstream::{is_session_gone, own_error, post_headers};
-
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+use crate::upstream::{PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, post_headers};
 
 /// Time for the document that describes the service.
 const MANIFEST_PATIENCE: Duration = Duration::from_secs(5);
@@ -113,6 +110,9 @@ impl Service {
             return Err(faults::failure(&refusal));
         };
         let session_id = answer.headers().get(&SESSION_ID).cloned();
+        if let Some(id) = session_id.as_ref().and_then(|id| id.to_str().ok()) {
+            self.http.conceal(id);
+        }
         let response = sole_response(answer, client, |body, content_type| {
             faults::sentence(body, content_type)
         });
