@@ -113,9 +113,7 @@ impl Service {
         if let Some(id) = session_id.as_ref().and_then(|id| id.to_str().ok()) {
             self.http.conceal(id);
         }
-        let response = sole_response(answer, client, |body, content_type| {
-            faults::sentence(body, content_type)
-        });
+        let response = sole_response(answer, client, faults::message);
         let response = response.await;
         // What has been read to its end was the end of the call, whatever it says.
         if response.as_ref().err().is_none_or(|failure| failure.cause == Cause::Unusable) {
