@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::catalogue::rule_e;
-use super::catalogue::{Answer, CallError, Catalogue, Rest, ToolAnswer};
+use super::catalogue::{Answer, CallError, Catalogue, HiddenFailure, Rest, ToolAnswer};
 use super::{SERVER_NAME, results};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
@@ -82,7 +81,7 @@ impl Api {
         let status = answer.status().as_u16();
         if answer.status().is_success() {
             let body = answer.bytes().await?;
-            if rule_e::find(local::text(&body)).and_then(|hidden| hidden.status) == Some(429) {
+            if HiddenFailure::find(local::text(&body)).is_some_and(HiddenFailure::is_rate_limit) {
                 self.pace.pause().await;
             }
             return Ok(Answer { status, body });
@@ -175,7 +174,7 @@ async fn read(api: &Api, message: &Message) -> Result<Response, Failure> {
             Ok(local::error(crate::jsonrpc::INTERNAL_ERROR, &said(&answer.text)))
         }
         Ok(answer) => Ok(Response::with_result(answer.to_contents(&uri))),
-        Err(CallError::Failed { failure, .. }) => Err(failure),
+        Err(CallError::Failed(failure)) => Err(failure),
         Err(_) => Ok(local::error(RESOURCE_NOT_FOUND, &format!("Resource not found: {uri}"))),
     }
 }
@@ -246,12 +245,7 @@ impl RestSession {
                 Ok(local::error(INVALID_PARAMS, &format!("Unknown tool: {}", call.name)))
             }
             Err(CallError::InvalidArgument(why)) => Ok(invalid_arguments(&call.name, &why)),
-            Err(CallError::Failed { mut failure, created }) => {
-                if let Some(created) = created {
-                    failure.what = format!("{created}: {}", failure.what);
-                }
-                Err(failure)
-            }
+            Err(CallError::Failed(failure)) => Err(failure),
         }
     }
 }

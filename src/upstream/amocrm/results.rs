@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::catalogue::rule_e;
+use super::catalogue::HiddenFailure;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
 use crate::upstream::json::{Object, items};
@@ -40,11 +40,11 @@ impl Results {
         let response = mended(response, |result| repair::call_result(result, name));
         let hidden = response.result().and_then(|result| {
             let text = only_text(crate::upstream::local::text(result))?;
-            rule_e::find(&text)
+            HiddenFailure::find(&text)
         });
         let Some(hidden) = hidden else { return Ok(response) };
         let marked = if self.keeps_errors { response } else { mended(response, mark_error) };
-        if hidden.status == Some(429) { Err(limited(url, Some(marked))) } else { Ok(marked) }
+        if hidden.is_rate_limit() { Err(limited(url, Some(marked))) } else { Ok(marked) }
     }
 }
 

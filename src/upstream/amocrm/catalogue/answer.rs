@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{Answer, rule_e};
+use super::{Answer, HiddenFailure};
 use crate::jsonrpc::to_json;
 use crate::upstream::json::compact;
 
@@ -25,7 +25,7 @@ pub(in crate::upstream::amocrm) struct ToolAnswer {
     pub(in crate::upstream::amocrm) is_error: bool,
     /// What was refused may have been carried out in part: the call must not be made again.
     pub(in crate::upstream::amocrm) is_partial: bool,
-    /// The status within a failure that came as a success ([`rule_e`]): 429 for one call too many.
+    /// The status in a [`HiddenFailure`].
     pub(in crate::upstream::amocrm) inner_status: Option<u16>,
     /// The status of the (last) HTTP answer.
     pub(in crate::upstream::amocrm) http_status: u16,
@@ -35,8 +35,11 @@ impl ToolAnswer {
     pub(super) fn of(answer: &Answer) -> Self {
         let is_success = answer.is_success();
         let text = text(answer, is_success);
-        let hidden =
-            if is_success { std::str::from_utf8(&text).ok().and_then(rule_e::find) } else { None };
+        let hidden = if is_success {
+            std::str::from_utf8(&text).ok().and_then(HiddenFailure::find)
+        } else {
+            None
+        };
         Self {
             is_object: text.starts_with(b"{"),
             is_error: !is_success || hidden.is_some(),
@@ -47,8 +50,8 @@ impl ToolAnswer {
         }
     }
 
-    /// An answer of our own, put together from several.
-    pub(super) fn made(value: &Value) -> Self {
+    /// An answer that we put together from several.
+    pub(super) fn of_value(value: &Value) -> Self {
         Self {
             text: value.to_string().into(),
             is_object: value.is_object(),
