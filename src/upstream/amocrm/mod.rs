@@ -18,7 +18,7 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use url::Url;
 
 use self::catalogue::Catalogue;
-use self::rest::{Api, RestSession};
+use self::rest::{Api, CatalogueSession};
 use self::results::Results;
 use self::sessionless::SessionlessSession;
 use self::streamed::StreamedSession;
@@ -190,7 +190,7 @@ impl Amocrm {
         };
         tracing::info!("mcp-amocrm-server with its REST API only ({generation})");
         let response = rest::initialize(&initialize.message, generation);
-        let session = RestSession::new(self.api.clone(), &initialize.message);
+        let session = CatalogueSession::new(self.api.clone(), &initialize.message);
         Ok(Opened { session: Arc::new(session), response })
     }
 

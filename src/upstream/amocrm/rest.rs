@@ -16,7 +16,8 @@ use super::catalogue::{Answer, CallError, Catalogue, HiddenFailure, Rest, ToolAn
 use super::{SERVER_NAME, results};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
-use crate::jsonrpc::{Message, Response};
+use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
+use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, INVALID_PARAMS, Named, RESOURCE_NOT_FOUND, asked_revision};
 use crate::upstream::settings::{KindSettings, LeadDefaults};
@@ -148,10 +149,20 @@ impl Pace {
 
 /// The answer to `initialize`.
 pub(super) fn initialize(initialize: &Message, generation: &str) -> Response {
-    let version = asked_revision(initialize).unwrap_or(REVISION);
-    local::result(format!(
-        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{}},"resources":{{}}}},"serverInfo":{{"name":"{SERVER_NAME}","version":"unknown","description":"The server speaks no MCP here: mcpline offers its own catalogue of tools over the REST API ({generation})."}}}}"#
-    ))
+    let description = format!(
+        "The server speaks no MCP here: mcpline offers its own catalogue of tools over the REST \
+         API ({generation})."
+    );
+    local::result(to_json(&InitializeResult {
+        protocol_version: asked_revision(initialize).unwrap_or(REVISION),
+        capabilities: Part::Ours(ServerCapabilities::of(&["tools", "resources"])),
+        server_info: Part::Ours(Implementation {
+            name: SERVER_NAME,
+            version: "unknown",
+            description: Some(&description),
+        }),
+        instructions: None,
+    }))
 }
 
 /// The answer to a request about resources; `None` for other requests.
@@ -170,9 +181,7 @@ async fn read(api: &Api, message: &Message) -> Result<Response, Failure> {
     };
     match api.catalogue.read(&uri, api).await {
         Ok(answer) if is_limited(&answer) => Err(results::limited(&api.base_shown(), None)),
-        Ok(answer) if answer.is_error => {
-            Ok(local::error(crate::jsonrpc::INTERNAL_ERROR, &said(&answer.text)))
-        }
+        Ok(answer) if answer.is_error => Ok(local::error(INTERNAL_ERROR, &said(&answer.text))),
         Ok(answer) => Ok(Response::with_result(answer.to_contents(&uri))),
         Err(CallError::Failed(failure)) => Err(failure),
         Err(_) => Ok(local::error(RESOURCE_NOT_FOUND, &format!("Resource not found: {uri}"))),
@@ -191,14 +200,14 @@ impl Api {
 }
 
 /// A conversation with the catalogue.
-pub(super) struct RestSession {
+pub(super) struct CatalogueSession {
     api: Arc<Api>,
     /// Whether the client's revision knows `structuredContent`.
     is_structured: bool,
     ended: CancellationToken,
 }
 
-impl RestSession {
+impl CatalogueSession {
     pub(super) fn new(api: Arc<Api>, initialize: &Message) -> Self {
         api.is_in_use.store(true, Ordering::Relaxed);
         let is_structured = asked_revision(initialize).unwrap_or(REVISION) >= STRUCTURED_SINCE;
@@ -271,7 +280,7 @@ fn is_gone(answer: &ToolAnswer) -> bool {
         }
 }
 
-impl Session for RestSession {
+impl Session for CatalogueSession {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
         Box::pin(self.exchange(&request.message))
     }

@@ -13,7 +13,8 @@ use super::results::Results;
 use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
-use crate::jsonrpc::{Message, Response};
+use crate::jsonrpc::{Message, Response, to_json};
+use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision, mended, sole_response};
 use crate::upstream::{
@@ -33,16 +34,13 @@ pub(super) fn greeting(data: &Bytes) -> Option<String> {
 /// The answer to `initialize`, from the greeting.
 pub(super) fn initialize(greeting: &str, initialize: &Message) -> Response {
     let greeting = Object::read(greeting).unwrap_or_default();
-    let mut result = Object::default();
-    result.set_string("protocolVersion", asked_revision(initialize).unwrap_or(REVISION));
-    result.set("capabilities", r#"{"tools":{}}"#.to_owned());
-    let info = greeting.get("serverInfo").filter(|info| info.starts_with('{'));
-    let info = info.map_or_else(
-        || format!(r#"{{"name":"{SERVER_NAME}","version":"unknown"}}"#),
-        str::to_owned,
-    );
-    result.set("serverInfo", info);
-    local::result(result.text())
+    let ours = Implementation { name: SERVER_NAME, version: "unknown", description: None };
+    local::result(to_json(&InitializeResult {
+        protocol_version: asked_revision(initialize).unwrap_or(REVISION),
+        capabilities: Part::Ours(ServerCapabilities::of(&["tools"])),
+        server_info: Part::object_or(greeting.get("serverInfo"), ours),
+        instructions: None,
+    }))
 }
 
 /// A conversation without any session behind it.

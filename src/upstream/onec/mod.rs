@@ -22,7 +22,7 @@ use url::Url;
 
 use self::address::Address;
 pub(crate) use self::address::is_service;
-use self::handshake::Known;
+use self::handshake::Offered;
 use self::names::Names;
 use self::service::{Service, session_headers};
 use self::session::{Aliases, OneCSession, initialize_params, version_header};
@@ -64,21 +64,22 @@ impl OneC {
         let params = initialize_params(message);
         let answered = self.service.call(message, &params, &HeaderMap::new(), client).await?;
         let own = answered.response.filter(|response| !knows_no_method(response));
-        let (response, known) = match own {
+        let (response, offered) = match own {
             Some(response) => {
                 let response = mended_error(response, |error| faults::compact_error(error, None));
                 accepted(&response, &self.service.address.rpc.shown)?;
                 tracing::info!("the 1C service knows initialize");
-                let known = response.result().map(|result| Known::of_service(local::text(result)));
-                (response, known.unwrap_or_default())
+                let offered =
+                    response.result().map(|result| Offered::announced_in(local::text(result)));
+                (response, offered.unwrap_or_default())
             }
-            None => handshake::make_up(&self.service, message, client).await?,
+            None => handshake::synthesize(&self.service, message, client).await?,
         };
         let version = response.result().and_then(version_header);
         let session = OneCSession {
             service: self.service.clone(),
             aliases: self.aliases.clone(),
-            known,
+            offered,
             headers: session_headers(answered.session_id, version),
             sends_notifications: self.sends_notifications,
             client: client.clone(),

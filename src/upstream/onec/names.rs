@@ -22,13 +22,13 @@ const MAX_BASE: usize = 40;
 /// The names of one kind of thing, by their aliases.
 #[derive(Default)]
 pub(super) struct Names {
-    known: Mutex<Known>,
+    assigned: Mutex<Assigned>,
 }
 
 /// Nothing in here is ever taken back: what was offered once must mean the same for the life of the
 /// process.
 #[derive(Default)]
-struct Known {
+struct Assigned {
     /// Names that are offered as they are.
     plain: HashSet<String>,
     originals: HashMap<String, String>,
@@ -38,7 +38,7 @@ struct Known {
     was_listed: bool,
 }
 
-impl Known {
+impl Assigned {
     fn give(&mut self, name: &str, alias: String) {
         self.taken.insert(alias.to_lowercase());
         self.originals.insert(alias.clone(), name.to_owned());
@@ -50,15 +50,15 @@ impl Names {
     /// Takes note of the names of a listing, or of a page of one. Names that would get the same
     /// alias get none of it, whatever their order.
     pub(super) fn note(&self, names: &[String]) {
-        let mut known = self.known();
-        known.was_listed = true;
+        let mut assigned = self.assigned();
+        assigned.was_listed = true;
         let (plain, other): (Vec<_>, Vec<_>) = names.iter().partition(|name| is_plain(name));
         for name in plain {
-            known.plain.insert(name.clone());
-            known.taken.insert(name.to_lowercase());
+            assigned.plain.insert(name.clone());
+            assigned.taken.insert(name.to_lowercase());
             // A plain name means itself, even if it was an alias before.
-            if let Some(original) = known.originals.remove(name) {
-                known.give(&original, format!("{}_{}", base(&original), tail(&original)));
+            if let Some(original) = assigned.originals.remove(name) {
+                assigned.give(&original, format!("{}_{}", base(&original), tail(&original)));
             }
         }
         let bases: Vec<_> = other.into_iter().map(|name| (name, base(name))).collect();
@@ -67,15 +67,16 @@ impl Names {
             *counts.entry(base.to_lowercase()).or_default() += 1;
         }
         for (name, base) in bases {
-            if known.aliases.contains_key(name) {
+            if assigned.aliases.contains_key(name) {
                 continue;
             }
             let lower = base.to_lowercase();
             let is_shared = counts.get(&lower).is_some_and(|count| *count > 1);
             let is_cut = name.chars().count() > MAX_NAME || base.len() >= MAX_BASE;
-            let needs_tail = is_shared || is_cut || base.is_empty() || known.taken.contains(&lower);
+            let needs_tail =
+                is_shared || is_cut || base.is_empty() || assigned.taken.contains(&lower);
             let alias = if needs_tail { format!("{base}_{}", tail(name)) } else { base };
-            known.give(name, alias);
+            assigned.give(name, alias);
         }
     }
 
@@ -83,7 +84,7 @@ impl Names {
     /// and in front of its description.
     pub(super) fn rename(&self, item: &mut Object<'_>) {
         let Some(name) = item.string("name").filter(|name| !is_plain(name)) else { return };
-        let Some(alias) = self.known().aliases.get(&name).cloned() else { return };
+        let Some(alias) = self.assigned().aliases.get(&name).cloned() else { return };
         tracing::debug!(name, alias, "offered by another name");
         item.set_string("name", &alias);
         if item.string("title").is_none_or(|title| title.is_empty()) {
@@ -98,16 +99,16 @@ impl Names {
 
     /// The service's own name for `name`, if that is an alias.
     pub(super) fn original(&self, name: &str) -> Option<String> {
-        self.known().originals.get(name).cloned()
+        self.assigned().originals.get(name).cloned()
     }
 
     /// Whether `name` might be an alias of a listing that this process has not seen.
     pub(super) fn may_be_unknown_alias(&self, name: &str) -> bool {
-        !self.known().was_listed && is_plain(name) && name.len() <= MAX_BASE + 9
+        !self.assigned().was_listed && is_plain(name) && name.len() <= MAX_BASE + 9
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn assigned(&self) -> MutexGuard<'_, Assigned> {
+        self.assigned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

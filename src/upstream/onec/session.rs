@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::compact_error;
-use super::handshake::{Known, says_nothing};
+use super::handshake::{Offered, empty_success};
 use super::names::Names;
 use super::service::{Service, not_called};
 use crate::client::Client;
@@ -35,7 +35,7 @@ pub(super) struct Aliases {
 pub(super) struct OneCSession {
     pub(super) service: Arc<Service>,
     pub(super) aliases: Arc<Aliases>,
-    pub(super) known: Known,
+    pub(super) offered: Offered,
     /// Of a service with MCP's own transport.
     pub(super) headers: HeaderMap,
     pub(super) sends_notifications: bool,
@@ -78,7 +78,7 @@ impl OneCSession {
     ) -> Result<Response, Failure> {
         let answered = self.service.call(message, params, &self.headers, &self.client).await?;
         let Some(response) = answered.response else {
-            return Err(says_nothing(&self.service.address.rpc.shown));
+            return Err(empty_success(&self.service.address.rpc.shown));
         };
         let note = note.filter(|_| local::error_code(&response) == Some(INTERNAL_ERROR));
         Ok(mended_error(response, |error| compact_error(error, note)))
@@ -91,13 +91,13 @@ impl OneCSession {
         names: Option<&Names>,
     ) -> Result<Response, Failure> {
         let method = message.method();
-        let response = match self.known.take_fresh(method) {
+        let response = match self.offered.take_cached(method) {
             Some(response) => response,
             None => self.call(message, &own_params(message), None).await?,
         };
         // A list that the service never spoke of is empty, and a client asks for more than one.
         if knows_no_method(&response)
-            && let Some(list) = self.known.unknown_list(method)
+            && let Some(list) = self.offered.unknown_list(method)
         {
             return Ok(Self::mended_list(list, member, names));
         }
