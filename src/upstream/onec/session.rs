@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::faults::compact_error;
 use super::handshake::{Offered, empty_success};
 use super::names::Names;
-use super::service::{Service, not_called};
+use super::service::{Service, unsent};
 use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
@@ -147,7 +147,7 @@ impl OneCSession {
                     tracing::info!("no listing to look `{name}` up in: {}", failure.summary());
                     None
                 }
-                answered => answered.map_err(not_called)?.response,
+                answered => answered.map_err(unsent)?.response,
             };
             let result = answered.as_ref().and_then(Response::result);
             let listed = result.map(|result| listed_names(local::text(result), member));
@@ -260,9 +260,6 @@ impl Session for OneCSession {
             if self.sends_notifications { self.service.notify(message).await } else { Ok(()) }
         })
     }
-
-    /// Nothing is ever sent outside of an exchange.
-    fn listen(&self) {}
 
     fn ended(&self) -> &CancellationToken {
         &self.ended
