@@ -1,10 +1,10 @@
 //! HTTP services of 1C:Enterprise that speak MCP (`--kind 1c`).
 //!
-//! JSON-RPC by POST to `…/hs/<root>/rpc`, one call at a time and nothing else: no streams, no
-//! sessions of MCP, no notifications. `address` derives the URLs, `service` is the wire,
-//! `sessions` the platform's own sessions, `handshake` answers for services that know no
-//! `initialize`, `session` decides what becomes of each message, `names` gives tools names that
-//! clients take, `faults` reads error pages.
+//! JSON-RPC by POST to `…/hs/<root>/rpc` and nothing else: no streams, mostly no sessions of MCP, no
+//! notifications from the service. `address` derives the URLs, `service` is the wire, `sessions`
+//! has the platform's own sessions, `handshake` answers `initialize` for services that do not know
+//! it, `session` decides what happens to each message, `names` gives tools names that clients take,
+//! `faults` reads error pages.
 
 mod address;
 mod faults;
@@ -33,7 +33,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::http::Http;
 
-/// Calls at once where the publication reuses sessions by itself: below its usual pool of ten.
+/// Calls in flight with automatic reuse of sessions: fewer than the usual pool of ten.
 pub(crate) const MAX_IN_FLIGHT: usize = 4;
 
 /// A published infobase.
@@ -98,7 +98,7 @@ impl Upstream for OneC {
         Box::pin(async {
             let opened = self.open(initialize, client).await;
             if opened.is_err() {
-                // A session of the platform must not outlive what it was started for.
+                // A failed opening must not leave a session of the platform behind.
                 self.service.finish(&HeaderMap::new()).await;
             }
             opened

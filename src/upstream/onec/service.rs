@@ -1,4 +1,4 @@
-//! The service on the wire: one POST a call, in a session of the platform, and the two documents.
+//! The service on the wire: one POST for each call, in a session of the platform, and the manifest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::jsonrpc::{Message, RequestId, Response};
 use crate::upstream::local::{self, sole_response};
 use crate::upstream::{PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, post_headers};
 
-/// Time for the document that describes the service.
+/// Time for the manifest.
 const MANIFEST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time for the platform to start a session: tens of seconds after a pause in heavy configurations.
@@ -32,16 +32,16 @@ pub(super) struct Service {
     http: Arc<Http>,
     pub(super) address: Address,
     sessions: Sessions,
-    /// The service expects an integer for an id, and some answer with another one.
+    /// Numbers the calls: services expect an integer as the id, and some answer with another id.
     calls: AtomicU64,
     has_no_health: AtomicBool,
 }
 
-/// What a service answers a call with.
+/// The answer of a service to a call.
 pub(super) struct Answered {
-    /// `None` for success without a word: the handler is not there yet, or never will be.
+    /// `None` for success with an empty body: the handler does nothing.
     pub(super) response: Option<Response>,
-    /// Of a service with sessions of MCP.
+    /// The id that a service with sessions of MCP gave.
     pub(super) session_id: Option<HeaderValue>,
 }
 
@@ -206,7 +206,7 @@ impl Service {
         text.starts_with(b"{").then(|| body.slice_ref(text))
     }
 
-    /// Ends the sessions, so that no licence stays taken; `headers` may name a session of MCP.
+    /// Ends the sessions, so that no licence stays taken. `headers` may name a session of MCP.
     pub(super) async fn finish(&self, headers: &HeaderMap) {
         let mut finishing = JoinSet::new();
         for headers in self.sessions.take_open() {
@@ -235,7 +235,7 @@ pub(super) fn session_headers(id: Option<HeaderValue>, version: Option<HeaderVal
     headers
 }
 
-/// Methods whose failure leaves no doubt about what has been done.
+/// Methods without side effects: a failure of theirs cannot hide a finished call.
 fn may_start_session(method: &str) -> bool {
     matches!(
         method,

@@ -1,6 +1,6 @@
 //! What a refusal by 1C:Enterprise, or by the web server in front of it, means for a call.
 //!
-//! One table says it, matched on parts of the error text in both languages of the platform. `text`
+//! One table decides, by parts of the error text in both languages of the platform. `text`
 //! finds the message in an error body, `stack` finds the cause in the stack text of an exception.
 
 mod stack;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gone_session_is_told_from_a_failed_call() {
+    fn a_gone_session_differs_from_a_failed_call() {
         for (status, body, gone) in [
             (404, "", true),
             (400, "", true),

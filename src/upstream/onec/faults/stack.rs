@@ -1,25 +1,25 @@
-//! Cutting the stack text of a 1C exception down to its cause.
+//! Finding the cause in the stack text of a 1C exception.
 
 use crate::jsonrpc::to_json;
 use crate::upstream::json::Object;
 
-/// Characters of a message that a chat window shows at a glance.
+/// The most characters of a cause: what a chat window shows at a glance.
 const SHORT: usize = 300;
 
-/// The prefix that the service puts in front of an exception's text.
+/// What services write in front of an exception's text.
 const PREFIXES: [&str; 2] = ["Внутренняя ошибка сервера:", "Internal server error:"];
 
 /// What joins an exception to its cause.
 const REASONS: [&str; 2] = ["по причине:", "by reason:"];
 
-/// A JSON-RPC error whose message is a page of stack text, with the cause as its message and the
-/// whole text in `data.details`; `None` when the message is fit to be shown.
-pub(in crate::upstream::onec) fn compact_error(error: &str, note: Option<&str>) -> Option<String> {
+/// Replaces the stack text in the message of a JSON-RPC error by its cause, keeps the whole text in
+/// `data.details`, and adds `hint`. `None` when the message is not stack text and there is no hint.
+pub(in crate::upstream::onec) fn compact_error(error: &str, hint: Option<&str>) -> Option<String> {
     let mut object = Object::read(error)?;
     let message = object.string("message")?;
     let cause = cause(&message);
     let is_stack = cause != message.trim();
-    if !is_stack && note.is_none() {
+    if !is_stack && hint.is_none() {
         return None;
     }
     let data = object.get("data").filter(|data| *data != "null");
@@ -33,8 +33,8 @@ pub(in crate::upstream::onec) fn compact_error(error: &str, note: Option<&str>) 
     if is_stack {
         details.set_string("details", &message);
     }
-    if let Some(note) = note {
-        details.set_string("hint", note);
+    if let Some(hint) = hint {
+        details.set_string("hint", hint);
     }
     let details = details.text();
     object.set("message", to_json(&cause));
@@ -42,15 +42,15 @@ pub(in crate::upstream::onec) fn compact_error(error: &str, note: Option<&str>) 
     object.changed()
 }
 
-/// The sentence that names what went wrong in the detailed text of a 1C exception: the last of a
-/// chain of causes, without where it was thrown and the source line that threw it.
+/// The sentence that says what went wrong: the last cause in the chain, without its place in the
+/// code and without the source line.
 fn cause(message: &str) -> String {
     let mut text = message.trim();
     for prefix in PREFIXES {
         text = text.strip_prefix(prefix).unwrap_or(text).trim_start();
     }
     for reason in REASONS {
-        // Within a sentence the words mean what they say.
+        // Inside a sentence these words are part of the message.
         let chained = text.rmatch_indices(reason).find_map(|(at, _)| {
             let cause = text[at + reason.len()..].trim_start();
             let begins_line = text[..at].ends_with(['\n', '\r']);
@@ -63,7 +63,7 @@ fn cause(message: &str) -> String {
     {
         text = rest.trim_start();
     }
-    // The source line is set off by a line break and tabs.
+    // The source line follows a line break and tabs.
     let lines = text.lines().take_while(|line| !line.starts_with('\t'));
     let said = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let said = if said.trim().is_empty() { message } else { &said };

@@ -1,10 +1,10 @@
-//! Reading what an error body says, in the formats of the platform and the web servers.
+//! Finding the message in an error body, in the formats of the platform and the web servers.
 
 use serde_json::Value;
 
 use crate::http::{self, decode, shorten, without_tags};
 
-/// Only the beginning of a body is searched: what it says stands there.
+/// Bytes of a body that are searched: the message is near the beginning.
 const MAX_SEARCHED: usize = 64 * 1024;
 
 /// The beginning of a body as text.
@@ -76,7 +76,7 @@ fn join_innermost(descriptions: &[&str]) -> String {
     said.join(": ")
 }
 
-/// The text of a page without its title where the body says the same.
+/// The text of a page, without the title and the heading.
 fn page(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let body = lower.find("<body").map_or(text, |at| &text[at..]);
