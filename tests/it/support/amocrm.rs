@@ -1,6 +1,6 @@
 //! mcp-amocrm-server, the MCP server of amoCRM, in every generation that may be met. The REST API
-//! is in `rest`; the two newest speak MCP besides, which is in `mcp`: one without sessions, one with them
-//! and with each answer delivered twice.
+//! is in `rest`; the two newest speak MCP besides, which is in `mcp`: one without sessions, one with
+//! sessions and with each answer delivered twice.
 
 mod crm;
 mod mcp;

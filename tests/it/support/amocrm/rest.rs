@@ -290,7 +290,7 @@ impl Rest {
     }
 }
 
-/// How R2 passes an outcome on: always as a success of its own.
+/// How the current API passes an outcome on: always as a success of its own.
 pub(crate) fn passed_on(outcome: Outcome) -> Value {
     match outcome {
         Outcome::Done(body) => body,
