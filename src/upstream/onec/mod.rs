@@ -47,14 +47,10 @@ impl OneC {
     pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Self {
         let address = Address::new(url, &settings.service_root);
         tracing::info!("1C service at {}", address.rpc.shown);
-        let mut aliases = Aliases::default();
-        if !settings.keeps(Keep::Names) {
-            aliases.tools = Some(Names::default());
-            aliases.prompts = Some(Names::default());
-        }
+        let names = || (!settings.keeps(Keep::Names)).then(Names::default);
         Self {
             service: Arc::new(Service::new(http, address, settings.managed_sessions)),
-            aliases: Arc::new(aliases),
+            aliases: Arc::new(Aliases::new(names(), names())),
             sends_notifications: settings.does(With::Notifications),
         }
     }
