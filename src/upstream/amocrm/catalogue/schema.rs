@@ -29,10 +29,7 @@ pub(super) fn checked(
     for (name, value) in given {
         let property = &schema["properties"][name];
         if property.is_null() && schema["additionalProperties"] == false {
-            let known = schema["properties"].as_object().into_iter().flat_map(Map::keys);
-            let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
-            let known = if known.is_empty() { " none".to_owned() } else { format!(": {known}") };
-            return Err(format!("there is no argument `{name}`; the tool takes{known}"));
+            return Err(unknown(name, schema));
         }
         if value.is_null() && !property["type"].is_null() && !has_type(value, property) {
             continue;
@@ -55,19 +52,28 @@ pub(super) fn checked(
         }
     }
     for (name, is_long) in in_paths.flat_map(variables) {
-        let text = plain(&checked[name]);
-        // `.`, `..` and empty segments would lead to another route of the server.
-        let strays = |part: &str| matches!(part, "" | "." | "..");
-        let is_wrong = if is_long {
-            text.contains(['?', '#']) || segments(&text).split('/').any(strays)
-        } else {
-            strays(&text)
-        };
-        if is_wrong {
+        if strays(&plain(&checked[name]), is_long) {
             return Err(unlike(name, "a path without query, `.` and `..`", &checked[name]));
         }
     }
     Ok(checked)
+}
+
+/// Whether `text` in a path would lead to another route of the server.
+fn strays(text: &str, is_long: bool) -> bool {
+    let is_relative = |part: &str| matches!(part, "" | "." | "..");
+    if is_long {
+        text.contains(['?', '#']) || segments(text).split('/').any(is_relative)
+    } else {
+        is_relative(text)
+    }
+}
+
+fn unknown(name: &str, schema: &Value) -> String {
+    let known = schema["properties"].as_object().into_iter().flat_map(Map::keys);
+    let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
+    let known = if known.is_empty() { " none".to_owned() } else { format!(": {known}") };
+    format!("there is no argument `{name}`; the tool takes{known}")
 }
 
 /// The arguments in `path`, each with whether it may have slashes.
