@@ -92,7 +92,7 @@ impl Api {
         if failure.cause == Cause::RateLimited {
             self.pace.pause().await;
         }
-        // The server itself writes `detail` for amoCRM's limit; without it a proxy limits the calls.
+        // The server writes `detail` for amoCRM's limit; without it a proxy limits the calls.
         let is_amocrms_limit = failure.cause == Cause::RateLimited
             && Object::read(local::text(&refusal.body)).is_some_and(|body| body.has("detail"));
         // A final refusal by the server is an answer; the refusal of an overloaded proxy is not.

@@ -27,8 +27,8 @@ pub(crate) fn is_service(url: &Url) -> bool {
 }
 
 impl Address {
-    /// From the URL of an infobase or of the service, in any form. `root` is the service's root URL,
-    /// for URLs that do not name it.
+    /// From the URL of an infobase or of the service, in any form. `root` is the service's root
+    /// URL, for URLs that do not name it.
     pub(super) fn new(url: &Url, root: &str) -> Self {
         let segments: Vec<_> = url.path().split('/').filter(|part| !part.is_empty()).collect();
         let services = segments.iter().position(|part| *part == SERVICES);

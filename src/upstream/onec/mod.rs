@@ -1,7 +1,7 @@
 //! HTTP services of 1C:Enterprise that speak MCP (`--kind 1c`).
 //!
-//! JSON-RPC by POST to `…/hs/<root>/rpc` and nothing else: no streams, mostly no sessions of MCP, no
-//! notifications from the service. `address` derives the URLs, `service` is the wire, `sessions`
+//! JSON-RPC by POST to `…/hs/<root>/rpc` and nothing else: no streams, no notifications from the
+//! service, and mostly no sessions of MCP. `address` derives the URLs, `service` is the wire, `sessions`
 //! has the platform's own sessions, `handshake` answers `initialize` for services that do not know
 //! it, `session` decides what happens to each message, `names` gives tools names that clients take,
 //! `faults` reads error pages.

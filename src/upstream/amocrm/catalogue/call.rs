@@ -218,8 +218,8 @@ fn names_data(answer: &Answer) -> bool {
     errors.filter_map(|error| error["loc"].as_array()).any(|loc| loc.contains(&"data".into()))
 }
 
-/// Whether the server does not know the route: by its framework's own text, or by a 405 from another
-/// route with the same path. The text for a missing entity differs.
+/// Whether the server does not know the route: by its framework's own text, or by a 405 from
+/// another route with the same path. The text for a missing entity differs.
 fn is_unknown_route(answer: &Answer) -> bool {
     let body = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     answer.status == 405 || answer.status == 404 && body()["detail"] == "Not Found"

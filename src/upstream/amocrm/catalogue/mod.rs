@@ -61,8 +61,8 @@ pub(super) struct Catalogue {
     resources: Vec<Resource>,
     /// This server takes one object where other generations take a list of one.
     takes_one_object: AtomicBool,
-    /// Held during a call that may take several requests: two calls that search for the same contact
-    /// at once would both find nothing, and both create it.
+    /// Held during a call that may take several requests: two calls that search for the same
+    /// contact at once would both find nothing, and both create it.
     composite: Mutex<()>,
 }
 

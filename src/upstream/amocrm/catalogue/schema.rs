@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::template::{next_variable, plain, segments};
 use super::time::unix_seconds;
 
-/// The arguments of a call as templates take them. The error names the wrong argument. `null` counts
-/// as not given unless the schema allows null: some clients fill in every optional argument with it.
+/// The arguments of a call as templates take them. The error names the wrong argument. `null`
+/// counts as not given unless the schema allows it: some clients set every optional argument to it.
 ///
 /// `templates` are all templates that the call may fill. Arguments that they take as times or put
 /// into paths are checked as well, so that no later step can fail on them.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// Unix seconds of `value`: a number or digits unchanged, else an ISO 8601 date or date-time. UTC and
-/// midnight are the defaults; fractions of a second are dropped.
+/// Unix seconds of `value`: a number or digits unchanged, else an ISO 8601 date or date-time. UTC
+/// and midnight are the defaults; fractions of a second are dropped.
 pub(super) fn unix_seconds(value: &Value) -> Option<i64> {
     let Some(text) = value.as_str().map(str::trim) else {
         return value.as_i64();
