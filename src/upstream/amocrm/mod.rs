@@ -19,7 +19,6 @@ use url::{Position, Url};
 use self::catalogue::Catalogue;
 use self::repaired::{RepairedSession, own_request};
 use self::rest::{Api, CatalogueSession};
-use self::results::Results;
 use self::sessionless::SessionlessSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
@@ -65,7 +64,7 @@ pub(super) struct Amocrm {
     base: Url,
     stream: HttpSse,
     api: Arc<Api>,
-    results: Results,
+    keeps_errors: bool,
     offers_resources: bool,
 }
 
@@ -82,7 +81,7 @@ impl Amocrm {
         Ok(Self {
             stream: HttpSse::new(http.clone(), endpoint_at(&base, "/mcp/sse")),
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
-            results: Results { keeps_errors: settings.keeps(Keep::Errors) },
+            keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
             http,
             base,
@@ -104,7 +103,7 @@ impl Amocrm {
 
     fn repaired(&self, opened: Opened) -> Opened {
         let api = self.offers_resources.then(|| self.api.clone());
-        RepairedSession::wrap(opened, self.results, api)
+        RepairedSession::wrap(opened, self.keeps_errors, api)
     }
 
     pub(super) async fn open(

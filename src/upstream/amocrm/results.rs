@@ -15,33 +15,28 @@ use crate::upstream::repair;
 /// addresses that exceed the limit again and again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// How results are repaired.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Results {
-    /// Leaves failures that come as successes unmarked.
-    pub(super) keeps_errors: bool,
-}
-
-impl Results {
-    /// The response to `tools/call` as clients take it.
-    ///
-    /// # Errors
-    /// amoCRM refused the call as too frequent, before it ran.
-    pub(super) fn of_call(self, call: &Message, response: Response) -> Result<Response, Failure> {
-        if error_code(&response) == Some(INTERNAL_ERROR) {
-            return Ok(mended_error(response, missing_argument));
-        }
-        let named: Option<Named<'_>> = call.read_params();
-        let name = named.as_ref().map_or("", |named| &named.name);
-        let response = mended(response, |result| repair::call_result(result, name));
-        let hidden = response.result().and_then(|result| {
-            let text = only_text(local::text(result))?;
-            HiddenFailure::find(&text)
-        });
-        let Some(hidden) = hidden else { return Ok(response) };
-        let marked = if self.keeps_errors { response } else { mended(response, mark_error) };
-        if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
+/// The response to `tools/call` as clients take it. `keeps_errors` leaves failures that come as
+/// successes unmarked.
+///
+/// # Errors
+/// amoCRM refused the call as too frequent, before it ran.
+pub(super) fn repair_call(
+    call: &Message,
+    response: Response,
+    keeps_errors: bool,
+) -> Result<Response, Failure> {
+    if error_code(&response) == Some(INTERNAL_ERROR) {
+        return Ok(mended_error(response, missing_argument));
     }
+    let named: Option<Named<'_>> = call.read_params();
+    let name = named.as_ref().map_or("", |named| &named.name);
+    let response = mended(response, |result| repair::call_result(result, name));
+    let text = response.result().and_then(|result| only_text(local::text(result)));
+    let Some(hidden) = text.and_then(|text| HiddenFailure::find(&text)) else {
+        return Ok(response);
+    };
+    let marked = if keeps_errors { response } else { mended(response, mark_error) };
+    if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
 }
 
 /// The failure for a call that amoCRM refused as too frequent, before it ran. The client gets
@@ -115,19 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_failure_is_marked_and_a_limit_is_waited_out() {
-        let results = Results { keeps_errors: false };
+    fn a_hidden_failure_is_marked_and_a_limit_leads_to_a_retry() {
         let is_error = |text: &str| {
-            let response = results.of_call(&call(), result(text)).unwrap();
+            let response = repair_call(&call(), result(text), false).unwrap();
             local::text(response.result().unwrap()).contains(r#""isError":true"#)
         };
         assert!(is_error(r#"{"error":"Unknown tool: nope"}"#));
         assert!(!is_error(r#"{"id":1,"status":500}"#));
-        let failure = results.of_call(&call(), result(r#"{"status": 429}"#)).unwrap_err();
+        let failure = repair_call(&call(), result(r#"{"status": 429}"#), false).unwrap_err();
         assert_eq!((failure.class, failure.cause), (Class::Rejected, Cause::RateLimited));
         assert!(failure.answer.is_some());
-        let kept =
-            Results { keeps_errors: true }.of_call(&call(), result(r#"{"error":"x"}"#)).unwrap();
+        let kept = repair_call(&call(), result(r#"{"error":"x"}"#), true).unwrap();
         assert!(!local::text(kept.result().unwrap()).contains("isError"));
     }
 
@@ -135,7 +128,7 @@ mod tests {
     fn a_missing_argument_is_named() {
         let error = |message: &str| {
             let response = local::error(INTERNAL_ERROR, message);
-            let response = Results { keeps_errors: false }.of_call(&call(), response).unwrap();
+            let response = repair_call(&call(), response, false).unwrap();
             local::text(response.error().unwrap()).to_owned()
         };
         assert!(error("'text'").contains("The argument `text` is missing"));
