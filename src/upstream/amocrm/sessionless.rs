@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::SERVER_NAME;
 use super::rest::{Api, resource};
 use super::results::Results;
-use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
+use crate::upstream::Client;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision, mended, sole_response};
 use crate::upstream::{
-    Pending, Request, Session, names_session, own_error, post_headers, repair, says_nothing,
+    Pending, Request, Session, mentions_session, own_error, post_headers, repair, says_nothing,
 };
 
 /// The revision that the server speaks.
@@ -102,7 +102,7 @@ impl SessionlessSession {
             let mut failure = refusal.failure();
             // The route is gone, or wants a session: another generation runs there now, and nothing
             // was carried out.
-            let wants_session = names_session(&refusal.body);
+            let wants_session = mentions_session(&refusal.body);
             if matches!(refusal.status.as_u16(), 404 | 405) || wants_session {
                 failure.class = Class::SessionLost;
             }

@@ -9,10 +9,10 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::service::Service;
-use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::upstream;
+use crate::upstream::Client;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision};
 

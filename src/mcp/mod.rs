@@ -1,0 +1,12 @@
+//! MCP's words: its methods and what is true of each, its revisions, and the params and results
+//! that we author ourselves. Nothing in here performs I/O.
+
+pub(crate) mod method;
+mod results;
+mod revision;
+
+pub(crate) use self::results::{
+    CallParams, CancelledParams, Empty, Implementation, InitializeParams, InitializeResult,
+    ListCapability, ResourceParams, ServerCapabilities,
+};
+pub(crate) use self::revision::{Revision, asked_revision};
