@@ -1,27 +1,27 @@
 //! The amoCRM server mcp-amocrm-server in its generations (`--kind amocrm`).
 //!
-//! Which one answers is found out each time that a session is opened: MCP on an event stream with
-//! a session (`streamed`), MCP by POST without any (`sessionless`), or the REST API alone, for
-//! which the tools come from a catalogue of ours (`rest`, `catalogue`). `results` mends what the
-//! two MCP variants answer.
+//! Each opening of a session finds out which generation answers: MCP on an event stream with
+//! sessions (`http_sse` of the parent), MCP by POST without sessions (`sessionless`), or the REST
+//! API alone, for which the tools come from a catalogue of ours (`rest`, `catalogue`). `repaired`
+//! wraps the sessions of the two MCP variants, and `results` repairs what these answer.
 
 mod catalogue;
+mod repaired;
 mod rest;
 mod results;
 mod sessionless;
-mod streamed;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use url::Url;
+use url::{Position, Url};
 
 use self::catalogue::Catalogue;
-use self::rest::{Api, RestSession};
+use self::repaired::{RepairedSession, own_request};
+use self::rest::{Api, CatalogueSession};
 use self::results::Results;
 use self::sessionless::SessionlessSession;
-use self::streamed::StreamedSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local::{self, Named};
@@ -97,18 +97,15 @@ impl Amocrm {
         service.is_some_and(|service| service.to_lowercase().contains("amocrm"))
     }
 
-    /// Goes on with a session that was opened as one of plain HTTP+SSE.
+    /// Takes over a session that was opened as one of plain HTTP+SSE.
     pub(super) fn adopt(&self, opened: Opened) -> Opened {
         tracing::info!("the server is mcp-amocrm-server on an event stream");
-        self.streamed(opened)
+        self.repaired(opened)
     }
 
-    fn streamed(&self, opened: Opened) -> Opened {
-        let Opened { session, response } = opened;
+    fn repaired(&self, opened: Opened) -> Opened {
         let api = self.offers_resources.then(|| self.api.clone());
-        let response = if api.is_some() { results::with_resources(response) } else { response };
-        let session = StreamedSession::new(session, self.results, api);
-        Opened { session: Arc::new(session), response }
+        RepairedSession::wrap(opened, self.results, api)
     }
 
     pub(super) async fn open(
@@ -119,33 +116,26 @@ impl Amocrm {
         let no_stream = match self.stream.begin(FIRST_EVENT_PATIENCE).await {
             Ok(beginning) if beginning.first.name == "endpoint" => {
                 tracing::info!("mcp-amocrm-server on an event stream, with sessions");
-                let initialize = streamed::own_request(0, &initialize.message);
+                let initialize = own_request(0, &initialize.message);
                 let endpoint = self.stream.endpoint(&beginning)?;
                 let opened = self.stream.go_on(beginning, endpoint, &initialize, client).await;
                 return match opened {
                     Err(failure) if failure.status == Some(404) && self.base.path() != "/" => {
                         self.open_behind_prefix(&initialize, client, failure).await
                     }
-                    opened => opened.map(|opened| self.streamed(opened)),
+                    opened => opened.map(|opened| self.repaired(opened)),
                 };
             }
             Ok(beginning) => {
                 if let Some(params) = sessionless::greeting(&beginning.first.data) {
                     tracing::info!("mcp-amocrm-server without sessions: POST /mcp/messages");
-                    let api = self.offers_resources.then(|| self.api.clone());
+                    let messages = endpoint_at(&self.base, "/mcp/messages");
+                    let session =
+                        SessionlessSession::new(self.http.clone(), messages, client.clone());
                     let response = sessionless::initialize(&params, &initialize.message);
-                    let response =
-                        if api.is_some() { results::with_resources(response) } else { response };
-                    let session = SessionlessSession::new(
-                        self.http.clone(),
-                        endpoint_at(&self.base, "/mcp/messages"),
-                        client.clone(),
-                        self.results,
-                        api,
-                    );
-                    return Ok(Opened { session: Arc::new(session), response });
+                    return Ok(self.repaired(Opened { session: Arc::new(session), response }));
                 }
-                unusable("the stream began with something else than an endpoint".to_owned())
+                unusable("the stream does not begin with an endpoint".to_owned())
             }
             Err(failure) => failure,
         };
@@ -166,14 +156,10 @@ impl Amocrm {
     ) -> Result<Opened, Failure> {
         let beginning = self.stream.begin(FIRST_EVENT_PATIENCE).await?;
         let named = self.stream.endpoint(&beginning)?.url;
-        let target = match named.query() {
-            Some(query) => format!("{}?{query}", named.path()),
-            None => named.path().to_owned(),
-        };
-        let endpoint = endpoint_at(&self.base, &target);
+        let endpoint = endpoint_at(&self.base, &named[Position::BeforePath..Position::AfterQuery]);
         tracing::info!("the endpoint is not where the stream says; trying {}", endpoint.shown);
         match self.stream.go_on(beginning, endpoint, initialize, client).await {
-            Ok(opened) => Ok(self.streamed(opened)),
+            Ok(opened) => Ok(self.repaired(opened)),
             Err(failure) if failure.class == Class::Final => Err(refusal),
             Err(failure) => Err(failure),
         }
@@ -190,7 +176,7 @@ impl Amocrm {
         };
         tracing::info!("mcp-amocrm-server with its REST API only ({generation})");
         let response = rest::initialize(&initialize.message, generation);
-        let session = RestSession::new(self.api.clone(), &initialize.message);
+        let session = CatalogueSession::new(self.api.clone(), &initialize.message);
         Ok(Opened { session: Arc::new(session), response })
     }
 

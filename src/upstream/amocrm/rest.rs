@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::catalogue::rule_e;
-use super::catalogue::{Answer, CallError, Catalogue, Rest, ToolAnswer};
+use super::catalogue::{Answer, CallError, Catalogue, HiddenFailure, Rest, ToolAnswer};
 use super::{SERVER_NAME, results};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
-use crate::jsonrpc::{Message, Response};
+use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
+use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, INVALID_PARAMS, Named, RESOURCE_NOT_FOUND, asked_revision};
 use crate::upstream::settings::{KindSettings, LeadDefaults};
@@ -82,7 +82,7 @@ impl Api {
         let status = answer.status().as_u16();
         if answer.status().is_success() {
             let body = answer.bytes().await?;
-            if rule_e::find(local::text(&body)).and_then(|hidden| hidden.status) == Some(429) {
+            if HiddenFailure::find(local::text(&body)).is_some_and(HiddenFailure::is_rate_limit) {
                 self.pace.pause().await;
             }
             return Ok(Answer { status, body });
@@ -149,10 +149,20 @@ impl Pace {
 
 /// The answer to `initialize`.
 pub(super) fn initialize(initialize: &Message, generation: &str) -> Response {
-    let version = asked_revision(initialize).unwrap_or(REVISION);
-    local::result(format!(
-        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{}},"resources":{{}}}},"serverInfo":{{"name":"{SERVER_NAME}","version":"unknown","description":"The server speaks no MCP here: mcpline offers its own catalogue of tools over the REST API ({generation})."}}}}"#
-    ))
+    let description = format!(
+        "The server speaks no MCP here: mcpline offers its own catalogue of tools over the REST \
+         API ({generation})."
+    );
+    local::result(to_json(&InitializeResult {
+        protocol_version: asked_revision(initialize).unwrap_or(REVISION),
+        capabilities: Part::Ours(ServerCapabilities::of(&["tools", "resources"])),
+        server_info: Part::Ours(Implementation {
+            name: SERVER_NAME,
+            version: "unknown",
+            description: Some(&description),
+        }),
+        instructions: None,
+    }))
 }
 
 /// The answer to a request about resources; `None` for other requests.
@@ -171,11 +181,9 @@ async fn read(api: &Api, message: &Message) -> Result<Response, Failure> {
     };
     match api.catalogue.read(&uri, api).await {
         Ok(answer) if is_limited(&answer) => Err(results::limited(&api.base_shown(), None)),
-        Ok(answer) if answer.is_error => {
-            Ok(local::error(crate::jsonrpc::INTERNAL_ERROR, &said(&answer.text)))
-        }
+        Ok(answer) if answer.is_error => Ok(local::error(INTERNAL_ERROR, &said(&answer.text))),
         Ok(answer) => Ok(Response::with_result(answer.to_contents(&uri))),
-        Err(CallError::Failed { failure, .. }) => Err(failure),
+        Err(CallError::Failed(failure)) => Err(failure),
         Err(_) => Ok(local::error(RESOURCE_NOT_FOUND, &format!("Resource not found: {uri}"))),
     }
 }
@@ -192,14 +200,14 @@ impl Api {
 }
 
 /// A conversation with the catalogue.
-pub(super) struct RestSession {
+pub(super) struct CatalogueSession {
     api: Arc<Api>,
     /// Whether the client's revision knows `structuredContent`.
     is_structured: bool,
     ended: CancellationToken,
 }
 
-impl RestSession {
+impl CatalogueSession {
     pub(super) fn new(api: Arc<Api>, initialize: &Message) -> Self {
         api.is_in_use.store(true, Ordering::Relaxed);
         let is_structured = asked_revision(initialize).unwrap_or(REVISION) >= STRUCTURED_SINCE;
@@ -246,12 +254,7 @@ impl RestSession {
                 Ok(local::error(INVALID_PARAMS, &format!("Unknown tool: {}", call.name)))
             }
             Err(CallError::InvalidArgument(why)) => Ok(invalid_arguments(&call.name, &why)),
-            Err(CallError::Failed { mut failure, created }) => {
-                if let Some(created) = created {
-                    failure.what = format!("{created}: {}", failure.what);
-                }
-                Err(failure)
-            }
+            Err(CallError::Failed(failure)) => Err(failure),
         }
     }
 }
@@ -277,7 +280,7 @@ fn is_gone(answer: &ToolAnswer) -> bool {
         }
 }
 
-impl Session for RestSession {
+impl Session for CatalogueSession {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
         Box::pin(self.exchange(&request.message))
     }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::catalogue::rule_e;
+use super::SERVER_NAME;
+use super::catalogue::HiddenFailure;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
 use crate::upstream::json::{Object, items};
@@ -26,12 +27,7 @@ impl Results {
     ///
     /// # Errors
     /// amoCRM refused the call for its frequency, before it ran.
-    pub(super) fn of_call(
-        self,
-        call: &Message,
-        response: Response,
-        url: &str,
-    ) -> Result<Response, Failure> {
+    pub(super) fn of_call(self, call: &Message, response: Response) -> Result<Response, Failure> {
         if error_code(&response) == Some(INTERNAL_ERROR) {
             return Ok(mended_error(response, missing_argument));
         }
@@ -40,11 +36,11 @@ impl Results {
         let response = mended(response, |result| repair::call_result(result, name));
         let hidden = response.result().and_then(|result| {
             let text = only_text(crate::upstream::local::text(result))?;
-            rule_e::find(&text)
+            HiddenFailure::find(&text)
         });
         let Some(hidden) = hidden else { return Ok(response) };
         let marked = if self.keeps_errors { response } else { mended(response, mark_error) };
-        if hidden.status == Some(429) { Err(limited(url, Some(marked))) } else { Ok(marked) }
+        if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
     }
 }
 
@@ -123,17 +119,16 @@ mod tests {
     fn a_hidden_failure_is_marked_and_a_limit_is_waited_out() {
         let results = Results { keeps_errors: false };
         let is_error = |text: &str| {
-            let response = results.of_call(&call(), result(text), "u").unwrap();
+            let response = results.of_call(&call(), result(text)).unwrap();
             local::text(response.result().unwrap()).contains(r#""isError":true"#)
         };
         assert!(is_error(r#"{"error":"Unknown tool: nope"}"#));
         assert!(!is_error(r#"{"id":1,"status":500}"#));
-        let failure = results.of_call(&call(), result(r#"{"status": 429}"#), "u").unwrap_err();
+        let failure = results.of_call(&call(), result(r#"{"status": 429}"#)).unwrap_err();
         assert_eq!((failure.class, failure.cause), (Class::Rejected, Cause::RateLimited));
         assert!(failure.answer.is_some());
-        let kept = Results { keeps_errors: true }
-            .of_call(&call(), result(r#"{"error":"x"}"#), "u")
-            .unwrap();
+        let kept =
+            Results { keeps_errors: true }.of_call(&call(), result(r#"{"error":"x"}"#)).unwrap();
         assert!(!local::text(kept.result().unwrap()).contains("isError"));
     }
 
@@ -141,7 +136,7 @@ mod tests {
     fn a_missing_argument_is_named() {
         let error = |message: &str| {
             let response = local::error(INTERNAL_ERROR, message);
-            let response = Results { keeps_errors: false }.of_call(&call(), response, "u").unwrap();
+            let response = Results { keeps_errors: false }.of_call(&call(), response).unwrap();
             local::text(response.error().unwrap()).to_owned()
         };
         assert!(error("'text'").contains("The argument `text` is missing"));

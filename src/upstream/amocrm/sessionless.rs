@@ -2,22 +2,20 @@
 //! exist, and a stream that greets and says nothing more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::SERVER_NAME;
-use super::rest::{Api, resource};
-use super::results::Results;
+use crate::upstream::Client;
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
-use crate::jsonrpc::{Message, Response};
-use crate::upstream::Client;
+use crate::jsonrpc::{Message, Response, to_json};
+use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
 use crate::upstream::json::Object;
-use crate::upstream::local::{self, asked_revision, mended, sole_response};
+use crate::upstream::local::{self, asked_revision, sole_response};
 use crate::upstream::{
-    Pending, Request, Session, mentions_session, own_error, post_headers, repair, says_nothing,
+    Pending, Request, Session, mentions_session, own_error, post_headers, says_nothing,
 };
 
 /// The revision that the server speaks.
@@ -33,67 +31,35 @@ pub(super) fn greeting(data: &Bytes) -> Option<String> {
 /// The answer to `initialize`, from the greeting.
 pub(super) fn initialize(greeting: &str, initialize: &Message) -> Response {
     let greeting = Object::read(greeting).unwrap_or_default();
-    let mut result = Object::default();
-    result.set_string("protocolVersion", asked_revision(initialize).unwrap_or(REVISION));
-    result.set("capabilities", r#"{"tools":{}}"#.to_owned());
-    let info = greeting.get("serverInfo").filter(|info| info.starts_with('{'));
-    let info = info.map_or_else(
-        || format!(r#"{{"name":"{SERVER_NAME}","version":"unknown"}}"#),
-        str::to_owned,
-    );
-    result.set("serverInfo", info);
-    local::result(result.text())
+    let ours = Implementation { name: SERVER_NAME, version: "unknown", description: None };
+    local::result(to_json(&InitializeResult {
+        protocol_version: asked_revision(initialize).unwrap_or(REVISION),
+        capabilities: Part::Ours(ServerCapabilities::of(&["tools"])),
+        server_info: Part::object_or(greeting.get("serverInfo"), ours),
+        instructions: None,
+    }))
 }
 
-/// A conversation without any session behind it.
+/// A conversation without a session at the server.
 pub(super) struct SessionlessSession {
     http: Arc<Http>,
     messages: Endpoint,
     client: Client,
-    requests: AtomicU64,
-    results: Results,
-    /// For the resources, where they are wanted.
-    api: Option<Arc<Api>>,
     ended: CancellationToken,
 }
 
 impl SessionlessSession {
-    pub(super) fn new(
-        http: Arc<Http>,
-        messages: Endpoint,
-        client: Client,
-        results: Results,
-        api: Option<Arc<Api>>,
-    ) -> Self {
-        let requests = AtomicU64::new(1);
-        Self { http, messages, client, requests, results, api, ended: CancellationToken::new() }
+    pub(super) fn new(http: Arc<Http>, messages: Endpoint, client: Client) -> Self {
+        Self { http, messages, client, ended: CancellationToken::new() }
     }
 
-    async fn exchange(&self, message: &Message) -> Result<Response, Failure> {
-        if let Some(api) = &self.api
-            && let Some(outcome) = resource(api, message).await
-        {
-            return outcome;
+    async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
+        match request.message.method() {
+            "ping" => return Ok(local::pong()),
+            "tools/list" | "tools/call" => {}
+            method => return Ok(local::method_not_found(method)),
         }
-        match message.method() {
-            "ping" => Ok(local::pong()),
-            "tools/list" => {
-                let response = self.post(message).await?;
-                Ok(mended(response, |result| repair::list(result, "tools", |_| {})))
-            }
-            "tools/call" => {
-                self.results.of_call(message, self.post(message).await?, &self.messages.shown)
-            }
-            method => Ok(local::method_not_found(method)),
-        }
-    }
-
-    async fn post(&self, message: &Message) -> Result<Response, Failure> {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let params = local::params(message);
-        let mended = local::without_null(params);
-        let request = local::request(number, message, mended.as_deref().unwrap_or(params));
-        let answer = self.http.post(&self.messages, post_headers(), request.body).await?;
+        let answer = self.http.post(&self.messages, post_headers(), request.body.clone()).await?;
         if !answer.status().is_success() {
             let refusal = answer.refusal().await;
             if let Some(response) = own_error(&refusal.body, None) {
@@ -102,8 +68,7 @@ impl SessionlessSession {
             let mut failure = refusal.failure();
             // The route is gone, or wants a session: another generation runs there now, and nothing
             // was carried out.
-            let wants_session = mentions_session(&refusal.body);
-            if matches!(refusal.status.as_u16(), 404 | 405) || wants_session {
+            if matches!(refusal.status.as_u16(), 404 | 405) || mentions_session(&refusal.body) {
                 failure.class = Class::SessionLost;
             }
             return Err(failure);
@@ -116,7 +81,7 @@ impl SessionlessSession {
 
 impl Session for SessionlessSession {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
-        Box::pin(self.exchange(&request.message))
+        Box::pin(self.exchange(request))
     }
 
     fn ended(&self) -> &CancellationToken {

@@ -15,7 +15,7 @@ use reqwest::header::HeaderMap;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::rest::RestSession;
+use self::rest::IndexSession;
 use super::local::{self, Named, asked_revision, mended, sole_response};
 use super::settings::{Keep, KindSettings, With};
 use super::{
@@ -130,7 +130,7 @@ impl Bitrix {
             Ok(index) => {
                 tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
                 let response = rest::initialize(&index, &initialize.message);
-                let session = RestSession::new(self.server.clone());
+                let session = IndexSession::new(self.server.clone());
                 Ok(Opened { session: Arc::new(session), response })
             }
             Err(failure) => {

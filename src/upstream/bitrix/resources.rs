@@ -2,8 +2,10 @@
 //! a query.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde::Serialize;
 
 use crate::jsonrpc::to_json;
+use crate::upstream::authored::{Empty, Part, ReadResourceResult};
 use crate::upstream::json::{Object, compact};
 
 /// The scheme under which names without one are offered.
@@ -31,13 +33,17 @@ pub(super) fn name(uri: &str) -> String {
 
 /// The params of `resources/query` for `uri`.
 pub(super) fn query(uri: &str) -> String {
-    format!(r#"{{"uri":{},"arguments":{{}}}}"#, to_json(&name(uri)))
+    #[derive(Serialize)]
+    struct QueryParams {
+        uri: String,
+        arguments: Empty,
+    }
+    to_json(&QueryParams { uri: name(uri), arguments: Empty {} })
 }
 
 /// The result of `resources/read` from the result of the query.
 pub(super) fn contents(uri: &str, result: &str) -> String {
-    let (uri, text) = (to_json(&uri), to_json(&compact(result)));
-    format!(r#"{{"contents":[{{"uri":{uri},"mimeType":"application/json","text":{text}}}]}}"#)
+    to_json(&ReadResourceResult::json(uri, Part::Ours(&compact(result))))
 }
 
 #[cfg(test)]

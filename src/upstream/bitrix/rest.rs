@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{DEFAULT_REVISION, Server, document_headers, faults, resources};
 use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response, to_json};
+use crate::upstream::authored::{
+    CallToolResult, Empty, Implementation, InitializeResult, Part, ServerCapabilities, TextContent,
+};
 use crate::upstream::json::{Object, compact, items};
 use crate::upstream::local::{self, Named, asked_revision};
-use crate::upstream::{Pending, Request, Session, endpoint_at, repair, says_nothing, unusable};
+use crate::upstream::{Pending, Request, Session, endpoint_at, says_nothing, unusable};
 
 /// `GET /mcp/index`: an object with the arrays `tools` and `resources`. A probe reads no more than
 /// tells.
@@ -37,38 +41,53 @@ pub(super) async fn index(server: &Server, is_probe: bool) -> Result<Bytes, Fail
     Err(unusable(format!("{url} is no index of tools and resources; it says: {said}")))
 }
 
-/// The answer to `initialize`, made from the index.
+/// The answer to `initialize`, from the index.
 pub(super) fn initialize(index: &Bytes, initialize: &Message) -> Response {
     let index = Object::read(local::text(index)).unwrap_or_default();
-    let mut result = Object::default();
     let version = index.string("protocolVersion");
-    let version = version.as_deref().or(asked_revision(initialize)).unwrap_or(DEFAULT_REVISION);
-    result.set_string("protocolVersion", version);
-    let capabilities = index
-        .get("capabilities")
-        .filter(|text| Object::read(text).is_some_and(|capabilities| capabilities.has("tools")));
-    result.set("capabilities", capabilities.unwrap_or(r#"{"tools":{},"resources":{}}"#).to_owned());
-    let info = index.get("serverInfo").filter(|info| info.starts_with('{'));
-    result.set(
-        "serverInfo",
-        info.unwrap_or(
-            r#"{"name":"bitrix24-mcp","version":"1.0.0","description":"An older server without `initialize`: mcpline made this answer from /mcp/index."}"#,
-        )
-        .to_owned(),
-    );
-    if let Some(instructions) = index.string("instructions") {
-        result.set_string("instructions", &instructions);
-    }
-    local::result(result.text())
+    let lists_tools = |text: &&str| Object::read(text).is_some_and(|offered| offered.has("tools"));
+    let ours = Implementation {
+        name: "bitrix24-mcp",
+        version: "1.0.0",
+        description: Some(
+            "An older server without `initialize`: mcpline made this answer from /mcp/index.",
+        ),
+    };
+    local::result(to_json(&InitializeResult {
+        protocol_version: version
+            .as_deref()
+            .or(asked_revision(initialize))
+            .unwrap_or(DEFAULT_REVISION),
+        capabilities: Part::object_or(
+            index.get("capabilities").filter(lists_tools),
+            ServerCapabilities::of(&["tools", "resources"]),
+        ),
+        server_info: Part::object_or(index.get("serverInfo"), ours),
+        instructions: index.string("instructions"),
+    }))
+}
+
+/// The body of `/mcp/tool/call`.
+#[derive(Serialize)]
+struct ToolCall<'a> {
+    tool: &'a str,
+    params: Part<'a, Empty>,
+}
+
+/// The body of `/mcp/resource/query`.
+#[derive(Serialize)]
+struct ResourceQuery {
+    resource: String,
+    params: Empty,
 }
 
 /// A conversation with such a server: each request is one of three calls.
-pub(super) struct RestSession {
+pub(super) struct IndexSession {
     server: Arc<Server>,
     ended: CancellationToken,
 }
 
-impl RestSession {
+impl IndexSession {
     pub(super) fn new(server: Arc<Server>) -> Self {
         Self { server, ended: CancellationToken::new() }
     }
@@ -98,36 +117,35 @@ impl RestSession {
         let Some(call) = message.read_params::<Named<'_>>() else {
             return Ok(local::error(local::INVALID_PARAMS, "the tool's `name` is missing"));
         };
-        let body = format!(r#"{{"tool":{},"params":{}}}"#, to_json(&call.name), call.arguments());
-        match self.post("/mcp/tool/call", body, message.method()).await? {
-            Ok(body) => {
-                let text = local::text(&body).trim_start_matches('\u{feff}').trim();
-                let is_result = Object::read(text).is_some_and(|body| {
-                    body.get("content").is_some_and(|list| list.starts_with('['))
-                });
-                if is_result {
-                    let response = local::result(text);
-                    return Ok(self.server.mended(message, response));
-                }
-                let item = repair::text_item(&compact(text));
-                Ok(local::result(format!(r#"{{"content":[{item}],"isError":false}}"#)))
-            }
-            Err(refused) => Ok(refused),
+        let params = call.arguments.map_or(Part::Ours(Empty {}), Part::Theirs);
+        let body = to_json(&ToolCall { tool: &call.name, params });
+        let body = match self.post("/mcp/tool/call", body, message.method()).await? {
+            Ok(body) => body,
+            Err(refused) => return Ok(refused),
+        };
+        let text = trimmed(&body);
+        let is_result = Object::read(text)
+            .is_some_and(|body| body.get("content").is_some_and(|list| list.starts_with('[')));
+        if is_result {
+            return Ok(self.server.mended(message, local::result(text)));
         }
+        Ok(local::result(to_json(&CallToolResult {
+            content: [TextContent { text: Part::Ours(&compact(text)) }],
+            structured_content: None,
+            is_error: Some(false),
+        })))
     }
 
     async fn read_resource(&self, message: &Message) -> Result<Response, Failure> {
         let Some(uri) = local::uri(message) else {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
         };
-        let body = format!(r#"{{"resource":{},"params":{{}}}}"#, to_json(&resources::name(&uri)));
-        match self.post("/mcp/resource/query", body, message.method()).await? {
-            Ok(body) => {
-                let text = local::text(&body).trim_start_matches('\u{feff}').trim();
-                Ok(local::result(resources::contents(&uri, text)))
-            }
-            Err(refused) => Ok(refused),
-        }
+        let query = to_json(&ResourceQuery { resource: resources::name(&uri), params: Empty {} });
+        let body = self.post("/mcp/resource/query", query, message.method()).await?;
+        Ok(body.map_or_else(
+            |refused| refused,
+            |body| local::result(resources::contents(&uri, trimmed(&body))),
+        ))
     }
 
     /// Posts one call: the body of its success, or the error that the server means.
@@ -159,7 +177,12 @@ impl RestSession {
     }
 }
 
-impl Session for RestSession {
+/// The text of a body that was checked to be UTF-8, without a byte order mark.
+fn trimmed(body: &Bytes) -> &str {
+    local::text(body).trim_start_matches('\u{feff}').trim()
+}
+
+impl Session for IndexSession {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
         Box::pin(self.exchange(&request.message))
     }

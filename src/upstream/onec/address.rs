@@ -1,11 +1,11 @@
-//! Where an infobase's MCP service is.
+//! The URLs of an infobase's MCP service.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::http::Endpoint;
 
-/// What every published HTTP service stands under.
+/// The path segment above every published HTTP service.
 const SERVICES: &str = "hs";
 
 /// The addresses of one service.
@@ -13,9 +13,9 @@ const SERVICES: &str = "hs";
 pub(super) struct Address {
     /// POST: JSON-RPC.
     pub(super) rpc: Endpoint,
-    /// GET: what early versions say of themselves.
+    /// GET: the manifest of early versions.
     pub(super) manifest: Endpoint,
-    /// GET: whether it is there.
+    /// GET: whether the service runs.
     pub(super) health: Endpoint,
     /// The name under which the infobase is published.
     pub(super) publication: String,
@@ -27,8 +27,8 @@ pub(crate) fn is_service(url: &Url) -> bool {
 }
 
 impl Address {
-    /// From the URL of an infobase, or of the service in any form; `root` is the service's root
-    /// URL where the URL does not name it.
+    /// From the URL of an infobase or of the service, in any form. `root` is the service's root URL,
+    /// for URLs that do not name it.
     pub(super) fn new(url: &Url, root: &str) -> Self {
         let segments: Vec<_> = url.path().split('/').filter(|part| !part.is_empty()).collect();
         let services = segments.iter().position(|part| *part == SERVICES);
@@ -36,7 +36,7 @@ impl Address {
             Some(at) => (&segments[..at], &segments[at + 1..]),
             None => (&segments[..], &[][..]),
         };
-        // The service itself may be called `rpc`.
+        // A service may itself be called `rpc`.
         let service = match service {
             [root @ .., "rpc"] if !root.is_empty() => root,
             service => service,

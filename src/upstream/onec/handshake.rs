@@ -1,5 +1,5 @@
-//! The answer to `initialize` of a service that does not know it, made from what the service says
-//! of itself or from what its lists answer.
+//! The answer to `initialize` for a service that does not know the method: from the service's
+//! manifest, else from what its lists answer.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,176 +8,163 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::service::Service;
-use crate::failure::{Class, Failure};
-use crate::jsonrpc::{Message, RequestId, Response};
-use crate::upstream;
+use super::service::{Answered, Service};
 use crate::upstream::Client;
+use crate::failure::{Class, Failure};
+use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::upstream;
+use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision};
 
-/// The revision that services without a handshake are taken to speak.
+/// The revision that we assume of a service without a handshake.
 const DEFAULT_REVISION: &str = "2025-03-26";
 
-/// How long a list that was asked for the handshake answers the client.
-const FRESH: Duration = Duration::from_secs(30);
+/// How long the answer to a list that the handshake asked for can serve the client.
+const CACHED_FOR: Duration = Duration::from_secs(30);
 
-/// The lists, and the capabilities that they stand for.
+/// The capabilities, and the methods that list them.
 pub(super) const LISTS: [(&str, &str); 3] =
     [("tools", "tools/list"), ("resources", "resources/list"), ("prompts", "prompts/list")];
 
-/// What a handshake has left to be used.
+/// What a service has shown of its lists during the handshake.
 #[derive(Default)]
-pub(super) struct Known {
-    /// Lists that were asked already, by their methods; each answers once.
-    fresh: Mutex<HashMap<&'static str, (Instant, Response)>>,
-    /// Lists that the manifest holds, by their methods.
-    of_manifest: HashMap<&'static str, Response>,
-    /// The lists that the service itself has announced.
+pub(super) struct Offered {
+    /// Answers to lists that the handshake asked for, by method; each serves one request.
+    cached: Mutex<HashMap<&'static str, (Instant, Response)>>,
+    /// Lists in the manifest, by method.
+    in_manifest: HashMap<&'static str, Response>,
+    /// Methods of the lists that the service itself announced.
     announced: Vec<&'static str>,
 }
 
-impl Known {
-    /// The handshake of a service that knows how to make it, and has given `result`.
-    pub(super) fn of_service(result: &str) -> Self {
+impl Offered {
+    /// Reads `result`, with which the service itself answered `initialize`.
+    pub(super) fn announced_in(result: &str) -> Self {
         let result = Object::read(result).unwrap_or_default();
         let capabilities = result.get("capabilities").and_then(Object::read).unwrap_or_default();
         let announced = LISTS.into_iter().filter(|(name, _)| capabilities.has(name));
         Self { announced: announced.map(|(_, method)| method).collect(), ..Self::default() }
     }
 
-    /// The answer to a list that was asked for a moment ago.
-    pub(super) fn take_fresh(&self, method: &str) -> Option<Response> {
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, response) = fresh.remove(method)?;
-        (asked.elapsed() < FRESH).then_some(response)
+    /// Takes the answer to a list that the handshake asked for a moment ago.
+    pub(super) fn take_cached(&self, method: &str) -> Option<Response> {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked, response) = cached.remove(method)?;
+        (asked.elapsed() < CACHED_FOR).then_some(response)
     }
 
-    /// What to answer when the service does not know a list method; `None` when it has announced
-    /// the list itself.
+    /// The answer to a list method that the service does not know; `None` when the service
+    /// announced the list.
     pub(super) fn unknown_list(&self, method: &str) -> Option<Response> {
         if self.announced.contains(&method) {
             return None;
         }
-        let of_manifest = self.of_manifest.get(method).cloned();
-        of_manifest.or_else(|| local::empty_list(method))
+        let in_manifest = self.in_manifest.get(method).cloned();
+        in_manifest.or_else(|| local::empty_list(method))
+    }
+
+    /// Takes the lists out of the manifest. Returns the capabilities that it promises or holds.
+    fn read_manifest(&mut self, manifest: &Object<'_>) -> Vec<&'static str> {
+        let promised = manifest.get("capabilities").and_then(Object::read).unwrap_or_default();
+        let mut capabilities = Vec::new();
+        for (name, method) in LISTS {
+            let list = manifest.get(name).filter(|list| list.starts_with('['));
+            if list.is_some() || promised.has(name) {
+                capabilities.push(name);
+            }
+            if let Some(list) = list {
+                let list = local::result(format!(r#"{{"{name}":{list}}}"#));
+                self.in_manifest.insert(method, list);
+            }
+        }
+        capabilities
+    }
+
+    /// Asks the service for every list. Returns the capabilities whose lists answered, and those
+    /// whose failure may pass: a busy list must neither delay the others nor be missing for good.
+    async fn ask(
+        &mut self,
+        service: &Service,
+        client: &Client,
+    ) -> Result<Vec<&'static str>, Failure> {
+        let ask = |method: &'static str| async move {
+            let message = Message::request(RequestId::number(1), method, "{}");
+            service.call(&message, "{}", &HeaderMap::new(), client).await
+        };
+        let (tools, resources, prompts) =
+            tokio::join!(ask("tools/list"), ask("resources/list"), ask("prompts/list"));
+        let cached = self.cached.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (mut capabilities, mut has_answered, mut first_failure) = (Vec::new(), false, None);
+        for ((name, method), outcome) in LISTS.into_iter().zip([tools, resources, prompts]) {
+            match outcome {
+                Ok(Answered { response: Some(response), .. }) => {
+                    has_answered = true;
+                    if let Some(error) = response.error().map(local::text) {
+                        tracing::info!(method, error, "not offered: the service answers an error");
+                    } else {
+                        capabilities.push(name);
+                        cached.insert(method, (Instant::now(), response));
+                    }
+                }
+                Ok(Answered { response: None, .. }) => {}
+                Err(failure) => {
+                    let may_pass = failure.class != Class::Final;
+                    tracing::info!(method, may_pass, "no list: {}", failure.summary());
+                    capabilities.extend(may_pass.then_some(name));
+                    first_failure.get_or_insert(failure);
+                }
+            }
+        }
+        match first_failure {
+            _ if has_answered => Ok(capabilities),
+            Some(failure) => Err(failure),
+            None => Err(empty_success(&service.address.rpc.shown)),
+        }
     }
 }
 
-/// Makes the handshake up.
+/// Answers `initialize` in place of a service that does not know it.
 ///
 /// # Errors
-/// The service answers nothing at all.
-pub(super) async fn make_up(
+/// There is no manifest, and no list answered.
+pub(super) async fn synthesize(
     service: &Service,
     initialize: &Message,
     client: &Client,
-) -> Result<(Response, Known), Failure> {
-    let publication = &service.address.publication;
-    let mut known = Known::default();
-    let mut info = Object::default();
-    info.set_string("name", &format!("1C:{publication}"));
-    info.set_string("version", "unknown");
-    let mut result = Object::default();
-    let mut capabilities = Object::default();
-
+) -> Result<(Response, Offered), Failure> {
     let manifest = service.manifest().await;
     let manifest = manifest.as_ref().and_then(|text| Object::read(local::text(text)));
-    let source = if let Some(manifest) = &manifest {
-        let of_server = manifest.get("serverInfo").and_then(Object::read).unwrap_or_default();
-        for name in ["name", "version"] {
-            if let Some(text) = of_server.string(name).or_else(|| manifest.string(name)) {
-                info.set_string(name, &text);
-            }
-        }
-        if let Some(instructions) = manifest.string("instructions") {
-            result.set_string("instructions", &instructions);
-        }
-        for (name, method) in LISTS {
-            if let Some(list) = manifest.get(name).filter(|list| list.starts_with('[')) {
-                let list = local::result(format!(r#"{{"{name}":{list}}}"#));
-                known.of_manifest.insert(method, list);
-            }
-        }
-        "its manifest"
-    } else {
-        "what its lists answer"
-    };
-    let promised = manifest.as_ref().and_then(|text| text.get("capabilities"));
-    let promised = promised.and_then(Object::read).unwrap_or_default();
-    for (name, method) in LISTS {
-        if promised.has(name) || known.of_manifest.contains_key(method) {
-            // Nothing can be announced over plain POST, whatever is promised.
-            capabilities.set(name, "{}".to_owned());
-        }
-    }
+    let source = if manifest.is_some() { "its manifest" } else { "what its lists answer" };
+    let manifest = manifest.unwrap_or_default();
+    let mut offered = Offered::default();
+    let mut capabilities = offered.read_manifest(&manifest);
     if capabilities.is_empty() {
-        let answered = ask_lists(service, client).await?;
-        for (name, method) in LISTS {
-            let Some(response) = answered.get(method) else { continue };
-            capabilities.set(name, "{}".to_owned());
-            if let Some(response) = response {
-                let fresh = (Instant::now(), response.clone());
-                known.fresh.get_mut().unwrap_or_else(PoisonError::into_inner).insert(method, fresh);
-            }
-        }
+        capabilities = offered.ask(service, client).await?;
     }
-    let made_up =
-        format!("This service does not know `initialize`: mcpline made this answer from {source}.");
     tracing::info!("the 1C service does not know initialize; answered from {source}");
-    info.set_string("description", &made_up);
-    result.set_string("protocolVersion", asked_revision(initialize).unwrap_or(DEFAULT_REVISION));
-    result.set("capabilities", capabilities.text());
-    result.set("serverInfo", info.text());
-    Ok((local::result(result.text()), known))
-}
-
-/// Asks for every list. Those that came back are there with their answers; those whose failure may
-/// pass, without: one that is busy must neither keep the others waiting nor be missing for good.
-async fn ask_lists(
-    service: &Service,
-    client: &Client,
-) -> Result<HashMap<&'static str, Option<Response>>, Failure> {
-    let ask = |method: &'static str| async move {
-        let message = Message::request(RequestId::number(1), method, "{}");
-        service.call(&message, "{}", &HeaderMap::new(), client).await
+    let info = manifest.get("serverInfo").and_then(Object::read).unwrap_or_default();
+    let own = |name| info.string(name).or_else(|| manifest.string(name));
+    let name = own("name").unwrap_or_else(|| format!("1C:{}", service.address.publication));
+    let version = own("version");
+    let description =
+        format!("This service does not know `initialize`: mcpline made this answer from {source}.");
+    let result = InitializeResult {
+        protocol_version: asked_revision(initialize).unwrap_or(DEFAULT_REVISION),
+        // Plain POST carries no notifications, whatever the manifest promises.
+        capabilities: Part::Ours(ServerCapabilities::of(&capabilities)),
+        server_info: Part::Ours(Implementation {
+            name: &name,
+            version: version.as_deref().unwrap_or("unknown"),
+            description: Some(&description),
+        }),
+        instructions: manifest.string("instructions"),
     };
-    let (tools, resources, prompts) =
-        tokio::join!(ask("tools/list"), ask("resources/list"), ask("prompts/list"));
-    let mut answered = HashMap::new();
-    let (mut has_spoken, mut failed) = (false, None);
-    for ((_, method), outcome) in LISTS.into_iter().zip([tools, resources, prompts]) {
-        let response = match outcome {
-            Ok(answered) => answered.response,
-            Err(failure) => {
-                let may_pass = failure.class != Class::Final;
-                tracing::info!(method, may_pass, "no list: {}", failure.summary());
-                if may_pass {
-                    answered.insert(method, None);
-                }
-                failed.get_or_insert(failure);
-                None
-            }
-        };
-        let Some(response) = response else { continue };
-        has_spoken = true;
-        match response.result() {
-            Some(_) => drop(answered.insert(method, Some(response))),
-            None => {
-                let error = response.error().map(local::text);
-                tracing::info!(method, error, "not offered: the service answers with an error");
-            }
-        }
-    }
-    match failed {
-        _ if has_spoken => Ok(answered),
-        Some(failure) => Err(failure),
-        None => Err(says_nothing(&service.address.rpc.shown)),
-    }
+    Ok((local::result(to_json(&result)), offered))
 }
 
-/// Success and an empty body, for a request.
-pub(super) fn says_nothing(url: &str) -> Failure {
+/// The failure for a request that was answered with success and an empty body.
+pub(super) fn empty_success(url: &str) -> Failure {
     upstream::says_nothing(url).hint(
         "The HTTP service is published, but its handler does nothing, as in the first versions: \
          update the MCP extension in the infobase.",

@@ -1,10 +1,10 @@
 //! HTTP services of 1C:Enterprise that speak MCP (`--kind 1c`).
 //!
-//! JSON-RPC by POST to `…/hs/<root>/rpc`, one call at a time and nothing else: no streams, no
-//! sessions of MCP, no notifications. `address` derives the URLs, `service` is the wire,
-//! `sessions` the platform's own sessions, `handshake` answers for services that know no
-//! `initialize`, `session` decides what becomes of each message, `names` gives tools names that
-//! clients take, `faults` reads error pages.
+//! JSON-RPC by POST to `…/hs/<root>/rpc` and nothing else: no streams, mostly no sessions of MCP, no
+//! notifications from the service. `address` derives the URLs, `service` is the wire, `sessions`
+//! has the platform's own sessions, `handshake` answers `initialize` for services that do not know
+//! it, `session` decides what happens to each message, `names` gives tools names that clients take,
+//! `faults` reads error pages.
 
 mod address;
 mod faults;
@@ -22,7 +22,7 @@ use url::Url;
 
 use self::address::Address;
 pub(crate) use self::address::is_service;
-use self::handshake::Known;
+use self::handshake::Offered;
 use self::names::Names;
 use self::service::{Service, session_headers};
 use self::session::{Aliases, OneCSession, initialize_params, version_header};
@@ -33,7 +33,7 @@ use crate::failure::Failure;
 use crate::http::Http;
 use crate::upstream::Client;
 
-/// Calls at once where the publication reuses sessions by itself: below its usual pool of ten.
+/// Calls in flight with automatic reuse of sessions: fewer than the usual pool of ten.
 pub(crate) const MAX_IN_FLIGHT: usize = 4;
 
 /// A published infobase.
@@ -64,21 +64,22 @@ impl OneC {
         let params = initialize_params(message);
         let answered = self.service.call(message, &params, &HeaderMap::new(), client).await?;
         let own = answered.response.filter(|response| !knows_no_method(response));
-        let (response, known) = match own {
+        let (response, offered) = match own {
             Some(response) => {
                 let response = mended_error(response, |error| faults::compact_error(error, None));
                 accepted(&response, &self.service.address.rpc.shown)?;
                 tracing::info!("the 1C service knows initialize");
-                let known = response.result().map(|result| Known::of_service(local::text(result)));
-                (response, known.unwrap_or_default())
+                let offered =
+                    response.result().map(|result| Offered::announced_in(local::text(result)));
+                (response, offered.unwrap_or_default())
             }
-            None => handshake::make_up(&self.service, message, client).await?,
+            None => handshake::synthesize(&self.service, message, client).await?,
         };
         let version = response.result().and_then(version_header);
         let session = OneCSession {
             service: self.service.clone(),
             aliases: self.aliases.clone(),
-            known,
+            offered,
             headers: session_headers(answered.session_id, version),
             sends_notifications: self.sends_notifications,
             client: client.clone(),
@@ -97,7 +98,7 @@ impl Upstream for OneC {
         Box::pin(async {
             let opened = self.open(greeting.initialize(), client).await;
             if opened.is_err() {
-                // A session of the platform must not outlive what it was started for.
+                // A failed opening must not leave a session of the platform behind.
                 self.service.finish(&HeaderMap::new()).await;
             }
             opened

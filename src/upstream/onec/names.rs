@@ -1,9 +1,8 @@
-//! Names for tools and prompts that clients and models take, in place of the ones that 1C
-//! developers give them.
+//! Aliases for the names of tools and prompts in 1C that clients or models refuse.
 //!
-//! Model APIs want `[a-zA-Z0-9_-]{1,64}` with the client's own prefix in front, and refuse a whole
-//! conversation otherwise; some clients drop one of two names that differ in Cyrillic letters
-//! only. An alias is the same in every run, and no two names have the same one.
+//! Model APIs want `[a-zA-Z0-9_-]{1,64}`, the client's own prefix included, and refuse a whole
+//! conversation otherwise. Some clients drop one of two names that differ only in Cyrillic letters.
+//! An alias is the same in every run, and no two names share one.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,34 +11,33 @@ use ring::digest::{SHA256, digest};
 
 use crate::upstream::json::Object;
 
-/// The longest name that passes as it is.
+/// The longest name that needs no alias.
 const MAX_NAME: usize = 64;
 
-/// The longest transliteration; with the tail of a digest an alias has at most 49 characters,
-/// which leaves room for the prefixes that clients add.
+/// The longest transliteration. With the tail an alias has at most 49 characters, which leaves room
+/// for the prefixes that clients add.
 const MAX_BASE: usize = 40;
 
-/// The names of one kind of thing, by their aliases.
+/// The aliases of all tools, or of all prompts.
 #[derive(Default)]
 pub(super) struct Names {
-    known: Mutex<Known>,
+    assigned: Mutex<Assigned>,
 }
 
-/// Nothing in here is ever taken back: what was offered once must mean the same for the life of the
-/// process.
+/// Nothing is ever removed: an offered name keeps its meaning for the life of the process.
 #[derive(Default)]
-struct Known {
-    /// Names that are offered as they are.
+struct Assigned {
+    /// Names that need no alias.
     plain: HashSet<String>,
     originals: HashMap<String, String>,
     aliases: HashMap<String, String>,
-    /// Plain names and aliases in small letters: some clients tell no others apart.
+    /// Plain names and aliases in lower case: some clients ignore case.
     taken: HashSet<String>,
     was_listed: bool,
 }
 
-impl Known {
-    fn give(&mut self, name: &str, alias: String) {
+impl Assigned {
+    fn assign(&mut self, name: &str, alias: String) {
         self.taken.insert(alias.to_lowercase());
         self.originals.insert(alias.clone(), name.to_owned());
         self.aliases.insert(name.to_owned(), alias);
@@ -47,18 +45,18 @@ impl Known {
 }
 
 impl Names {
-    /// Takes note of the names of a listing, or of a page of one. Names that would get the same
-    /// alias get none of it, whatever their order.
-    pub(super) fn note(&self, names: &[String]) {
-        let mut known = self.known();
-        known.was_listed = true;
+    /// Learns the names of a listing, or of one page of it. Names with the same transliteration all
+    /// get a tail, whatever their order.
+    pub(super) fn learn(&self, names: &[String]) {
+        let mut assigned = self.assigned();
+        assigned.was_listed = true;
         let (plain, other): (Vec<_>, Vec<_>) = names.iter().partition(|name| is_plain(name));
         for name in plain {
-            known.plain.insert(name.clone());
-            known.taken.insert(name.to_lowercase());
-            // A plain name means itself, even if it was an alias before.
-            if let Some(original) = known.originals.remove(name) {
-                known.give(&original, format!("{}_{}", base(&original), tail(&original)));
+            assigned.plain.insert(name.clone());
+            assigned.taken.insert(name.to_lowercase());
+            // A plain name means itself, even where it was an alias before.
+            if let Some(original) = assigned.originals.remove(name) {
+                assigned.assign(&original, format!("{}_{}", base(&original), tail(&original)));
             }
         }
         let bases: Vec<_> = other.into_iter().map(|name| (name, base(name))).collect();
@@ -67,24 +65,25 @@ impl Names {
             *counts.entry(base.to_lowercase()).or_default() += 1;
         }
         for (name, base) in bases {
-            if known.aliases.contains_key(name) {
+            if assigned.aliases.contains_key(name) {
                 continue;
             }
             let lower = base.to_lowercase();
             let is_shared = counts.get(&lower).is_some_and(|count| *count > 1);
             let is_cut = name.chars().count() > MAX_NAME || base.len() >= MAX_BASE;
-            let needs_tail = is_shared || is_cut || base.is_empty() || known.taken.contains(&lower);
+            let needs_tail =
+                is_shared || is_cut || base.is_empty() || assigned.taken.contains(&lower);
             let alias = if needs_tail { format!("{base}_{}", tail(name)) } else { base };
-            known.give(name, alias);
+            assigned.assign(name, alias);
         }
     }
 
-    /// Gives `item`, a tool or prompt of a listing, its alias, with the true name in its title
-    /// and in front of its description.
-    pub(super) fn rename(&self, item: &mut Object<'_>) {
+    /// Replaces the name of `item`, a tool or prompt of a listing, by its alias. The original name
+    /// goes into the title and in front of the description.
+    pub(super) fn apply_to(&self, item: &mut Object<'_>) {
         let Some(name) = item.string("name").filter(|name| !is_plain(name)) else { return };
-        let Some(alias) = self.known().aliases.get(&name).cloned() else { return };
-        tracing::debug!(name, alias, "offered by another name");
+        let Some(alias) = self.assigned().aliases.get(&name).cloned() else { return };
+        tracing::debug!(name, alias, "offered under an alias");
         item.set_string("name", &alias);
         if item.string("title").is_none_or(|title| title.is_empty()) {
             item.set_string("title", &name);
@@ -96,22 +95,22 @@ impl Names {
         item.set_string("description", &description);
     }
 
-    /// The service's own name for `name`, if that is an alias.
+    /// The original name, where `name` is an alias.
     pub(super) fn original(&self, name: &str) -> Option<String> {
-        self.known().originals.get(name).cloned()
+        self.assigned().originals.get(name).cloned()
     }
 
-    /// Whether `name` might be an alias of a listing that this process has not seen.
+    /// Whether `name` may be an alias from a listing that this process has not seen.
     pub(super) fn may_be_unknown_alias(&self, name: &str) -> bool {
-        !self.known().was_listed && is_plain(name) && name.len() <= MAX_BASE + 9
+        !self.assigned().was_listed && is_plain(name) && name.len() <= MAX_BASE + 9
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn assigned(&self) -> MutexGuard<'_, Assigned> {
+        self.assigned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether clients take `name` as it is.
+/// Whether every client takes `name`.
 fn is_plain(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain_byte)
 }
@@ -120,7 +119,7 @@ fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-/// The first half of an alias: `name` in Latin letters, cut to [`MAX_BASE`].
+/// The first part of an alias: `name` in Latin letters, cut to [`MAX_BASE`].
 fn base(name: &str) -> String {
     let mut base = String::new();
     let mut letters = name.chars().peekable();
@@ -135,7 +134,7 @@ fn base(name: &str) -> String {
     base
 }
 
-/// GOST 7.79-2000, system B, without its apostrophes and accents. `next` decides on `ц`.
+/// GOST 7.79-2000, system B, without its apostrophes and accents. `ц` depends on `next`.
 fn transliterated(letter: char, next: Option<char>) -> Option<String> {
     if letter.is_ascii() {
         return is_plain_byte(letter as u8).then(|| letter.to_string());
@@ -189,7 +188,7 @@ fn transliterated(letter: char, next: Option<char>) -> Option<String> {
     Some(latin)
 }
 
-/// Eight hexadecimal digits that tell `name` from others.
+/// Eight hexadecimal digits of a digest of `name`.
 fn tail(name: &str) -> String {
     let digest = digest(&SHA256, name.as_bytes());
     let start = digest.as_ref().iter().take(4).fold(0, |sum, byte| sum << 8 | u32::from(*byte));
@@ -203,11 +202,11 @@ mod tests {
     fn aliases(names: &[&str]) -> Vec<String> {
         let all = Names::default();
         let owned: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        all.note(&owned);
+        all.learn(&owned);
         let alias = |name: &&str| {
             let item = format!(r#"{{"name":"{name}"}}"#);
             let mut item = Object::read(&item).unwrap();
-            all.rename(&mut item);
+            all.apply_to(&mut item);
             item.string("name").unwrap()
         };
         names.iter().map(alias).collect()
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_names_have_the_same_alias() {
+    fn no_two_names_share_an_alias() {
         let long = "Очень".repeat(20);
         let longer = format!("{long}2");
         let latin = "x".repeat(65);
@@ -247,15 +246,15 @@ mod tests {
     #[test]
     fn an_alias_means_the_same_from_page_to_page_and_from_list_to_list() {
         let names = Names::default();
-        let note = |page: &[&str]| {
-            names.note(&page.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let learn = |page: &[&str]| {
+            names.learn(&page.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         };
-        note(&["Мера", "Остатки"]);
-        note(&["Мэра"]);
+        learn(&["Мера", "Остатки"]);
+        learn(&["Мэра"]);
         assert_eq!(names.original("Mera").as_deref(), Some("Мера"));
         assert_eq!(names.original("Ostatki").as_deref(), Some("Остатки"));
         assert_eq!(names.original(&format!("Mera_{}", tail("Мэра"))).as_deref(), Some("Мэра"));
-        note(&["Мера", "Мэра", "Mera"]);
+        learn(&["Мера", "Мэра", "Mera"]);
         assert_eq!(names.original("Mera"), None);
         assert_eq!(names.original(&format!("Mera_{}", tail("Мера"))).as_deref(), Some("Мера"));
     }
@@ -264,17 +263,17 @@ mod tests {
     fn thousands_of_names_take_no_time() {
         let names: Vec<_> = (0..20_000).map(|number| format!("Имя{number}")).collect();
         let all = Names::default();
-        all.note(&names);
+        all.learn(&names);
         assert_eq!(all.original("Imya19999").as_deref(), Some("Имя19999"));
     }
 
     #[test]
-    fn the_true_name_is_shown() {
+    fn the_original_name_is_shown() {
         let names = Names::default();
-        names.note(&["Остатки".to_owned()]);
+        names.learn(&["Остатки".to_owned()]);
         let item = r#"{"name":"Остатки","description":"По складам"}"#;
         let mut item = Object::read(item).unwrap();
-        names.rename(&mut item);
+        names.apply_to(&mut item);
         assert_eq!(
             item.text(),
             r#"{"name":"Ostatki","description":"Остатки\nПо складам","title":"Остатки"}"#

@@ -1,4 +1,4 @@
-//! The service on the wire: one POST a call, in a session of the platform, and the two documents.
+//! The service on the wire: one POST for each call, in a session of the platform, and the manifest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use super::address::Address;
 use super::faults;
 use super::sessions::{Place, Sessions};
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Answer, Endpoint, Http};
+use crate::http::{self, Answer, Http, Refusal};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::upstream::Client;
 use crate::upstream::local::{self, sole_response};
 use crate::upstream::{PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, post_headers};
 
-/// Time for the document that describes the service.
+/// Time for the manifest.
 const MANIFEST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time for the platform to start a session: tens of seconds after a pause in heavy configurations.
@@ -32,16 +32,16 @@ pub(super) struct Service {
     http: Arc<Http>,
     pub(super) address: Address,
     sessions: Sessions,
-    /// The service expects an integer for an id, and some answer with another one.
+    /// Numbers the calls: services expect an integer as the id, and some answer with another id.
     calls: AtomicU64,
     has_no_health: AtomicBool,
 }
 
-/// What a service answers a call with.
+/// The answer of a service to a call.
 pub(super) struct Answered {
-    /// `None` for success without a word: the handler is not there yet, or never will be.
+    /// `None` for success with an empty body: the handler does nothing.
     pub(super) response: Option<Response>,
-    /// Of a service with sessions of MCP.
+    /// The id that a service with sessions of MCP gave.
     pub(super) session_id: Option<HeaderValue>,
 }
 
@@ -52,10 +52,10 @@ impl Service {
         Self { http, address, sessions, calls, has_no_health }
     }
 
-    /// Calls `method` with `params`, which is JSON text.
+    /// Calls the method of `message` with `params`, which is JSON text.
     ///
     /// # Errors
-    /// No answer, or one that is none.
+    /// No answer, or one that cannot be used.
     pub(super) async fn call(
         &self,
         message: &Message,
@@ -64,137 +64,137 @@ impl Service {
         client: &Client,
     ) -> Result<Answered, Failure> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let request = local::request(number, message, params);
+        let body = local::request(number, message, params).body;
         let may_start = may_start_session(message.method());
         let mut place = self.sessions.enter().await;
-        let mut was_resent = false;
-        let headers_name_session = headers.contains_key(&SESSION_ID);
-        let answer = loop {
+        let mut is_retry = false;
+        loop {
             if place.needs_start() && !may_start {
                 self.start_session(&mut place).await?;
             }
-            let starts = may_start && place.needs_start();
+            let starts = place.needs_start();
             let had_session = place.has_session();
-            let mut headers = headers.clone();
-            headers.extend(post_headers());
-            place.write(&mut headers, starts);
-            let answer = self.http.post(&self.address.rpc, headers, request.body.clone()).await?;
-            place.take_cookies(answer.headers(), starts, answer.status().is_success());
-            self.conceal(&place);
+            let answer = self.post(&mut place, headers.clone(), body.clone(), starts).await?;
             if answer.status().is_success() {
-                break answer;
+                return self.read(answer, place, client).await;
             }
             let refusal = answer.refusal().await;
-            // Whoever answers in JSON-RPC knew what it was asked, and may have done it.
+            // A JSON-RPC error comes from the handler, so the call may have run.
             let own_error = own_error(&refusal.body, None);
-            if had_session
-                && !was_resent
-                && own_error.is_none()
-                && faults::is_session_gone(&refusal)
-            {
-                tracing::info!("the 1C session is gone; starting another and sending again");
+            let may_retry = had_session && !is_retry && own_error.is_none();
+            if may_retry && faults::is_session_gone(&refusal) {
+                tracing::info!("the 1C session is gone; retrying in a new one");
                 place.forget();
-                was_resent = true;
+                is_retry = true;
                 continue;
             }
             place.leave();
-            let knew = own_error.is_some();
-            if headers_name_session && is_session_gone(refusal.status, &refusal.body, knew) {
-                let mut failure = faults::failure(&refusal);
-                failure.class = Class::SessionLost;
-                return Err(failure);
-            }
-            if own_error.is_some() {
-                return Ok(Answered { response: own_error, session_id: None });
-            }
-            return Err(faults::failure(&refusal));
-        };
+            return refused(&refusal, own_error, headers.contains_key(&SESSION_ID));
+        }
+    }
+
+    /// Posts `body` in `place`, with `starts` asking for a new session.
+    async fn post(
+        &self,
+        place: &mut Place<'_>,
+        mut headers: HeaderMap,
+        body: Bytes,
+        starts: bool,
+    ) -> Result<Answer, Failure> {
+        headers.extend(post_headers());
+        place.write(&mut headers, starts);
+        let answer = self.http.post(&self.address.rpc, headers, body).await?;
+        self.take_cookies(place, &answer, starts);
+        Ok(answer)
+    }
+
+    /// Reads the successful answer to a call.
+    async fn read(
+        &self,
+        answer: Answer,
+        place: Place<'_>,
+        client: &Client,
+    ) -> Result<Answered, Failure> {
         let session_id = answer.headers().get(&SESSION_ID).cloned();
         if let Some(id) = session_id.as_ref().and_then(|id| id.to_str().ok()) {
             self.http.conceal(id);
         }
-        let response = sole_response(answer, client, |body, content_type| {
-            faults::sentence(body, content_type)
-        });
-        let response = response.await;
-        // What has been read to its end was the end of the call, whatever it says.
+        let response = sole_response(answer, client, faults::message).await;
+        // A body that was read to its end ended the call, even if it cannot be used.
         if response.as_ref().err().is_none_or(|failure| failure.cause == Cause::Unusable) {
             place.leave();
         }
-        let response = response?;
-        Ok(Answered { response, session_id })
+        Ok(Answered { response: response?, session_id })
     }
 
-    /// Starts a managed session for a call with side effects: were it started by the call itself,
-    /// nobody could tell which of the two failed. Without `/health` a list starts it.
+    /// Starts a managed session for a call with side effects: if the call itself started it, a
+    /// failure would not tell which of the two failed. Without `/health` a list starts it.
     async fn start_session(&self, place: &mut Place<'_>) -> Result<(), Failure> {
         let starting = async {
+            let mut headers = HeaderMap::new();
+            place.write(&mut headers, true);
             if !self.has_no_health.load(Ordering::Relaxed) {
-                let mut headers = HeaderMap::new();
-                place.write(&mut headers, true);
-                let answer = self.http.get(&self.address.health, headers).await?;
+                let answer = self.http.get(&self.address.health, headers.clone()).await?;
                 if !matches!(answer.status().as_u16(), 404 | 405) {
                     return Ok(answer);
                 }
                 self.has_no_health.store(true, Ordering::Relaxed);
             }
-            let mut headers = post_headers();
-            place.write(&mut headers, true);
+            headers.extend(post_headers());
             let list = Message::request(RequestId::number(1), "tools/list", "{}");
             self.http.post(&self.address.rpc, headers, list.text().clone()).await
         };
-        let answer = match tokio::time::timeout(START_PATIENCE, starting).await {
-            Ok(answer) => answer.map_err(not_called)?,
-            Err(_) => {
-                let url = &self.address.health.shown;
-                return Err(not_called(http::timed_out(url, START_PATIENCE)));
-            }
-        };
-        let status = answer.status();
-        place.take_cookies(answer.headers(), true, status.is_success());
-        self.conceal(place);
-        if place.needs_start() && !status.is_success() {
-            return Err(not_called(faults::failure(&answer.refusal().await)));
+        let timed_out = |_| Err(http::timed_out(&self.address.health.shown, START_PATIENCE));
+        let answer = tokio::time::timeout(START_PATIENCE, starting).await;
+        let answer = answer.unwrap_or_else(timed_out).map_err(unsent)?;
+        self.take_cookies(place, &answer, true);
+        if place.needs_start() && !answer.status().is_success() {
+            return Err(unsent(faults::failure(&answer.refusal().await)));
         }
         // Read to keep the connection.
         let _ = answer.bytes().await;
         Ok(())
     }
 
-    /// Keeps the id of a session out of logs and errors: whoever has it, has the session.
-    fn conceal(&self, place: &Place<'_>) {
+    /// Takes over what an answer sets, and keeps the id of the session out of logs and errors: the
+    /// id alone opens the session.
+    fn take_cookies(&self, place: &mut Place<'_>, answer: &Answer, started: bool) {
+        place.take_cookies(answer.headers(), started, answer.status().is_success());
         if let Some(id) = place.session_id() {
             self.http.conceal(id);
         }
     }
 
-    /// Passes a notification on, whose answer is nobody's concern.
+    /// Passes a notification on and drops what the service answers.
     pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
-        // It names the client's id of a request, which travels with one of ours.
+        // It names the client's id of a request, but the request travels with an id of ours.
         if message.method() == "notifications/cancelled" {
             return Ok(());
         }
         let mut place = self.sessions.enter().await;
-        let mut headers = post_headers();
-        place.write(&mut headers, false);
         let body = message.text().clone();
-        let answer = self.http.post(&self.address.rpc, headers, body).await?;
-        place.take_cookies(answer.headers(), false, answer.status().is_success());
-        if !answer.status().is_success() {
-            let refusal = answer.refusal().await;
-            place.leave();
-            return Err(faults::failure(&refusal));
-        }
-        // Read to keep the connection.
-        let _ = answer.bytes().await;
+        let answer = self.post(&mut place, HeaderMap::new(), body, false).await?;
+        let outcome = if answer.status().is_success() {
+            // Read to keep the connection.
+            let _ = answer.bytes().await;
+            Ok(())
+        } else {
+            Err(faults::failure(&answer.refusal().await))
+        };
         place.leave();
-        Ok(())
+        outcome
     }
 
-    /// The manifest, if there is one: early versions have it, some others too.
+    /// The manifest, where there is one: early versions have it, and some others.
     pub(super) async fn manifest(&self) -> Option<Bytes> {
         let read = async {
-            let answer = self.get(&self.address.manifest).await.ok()?;
+            let mut place = self.sessions.enter().await;
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            place.write(&mut headers, false);
+            let answer = self.http.get(&self.address.manifest, headers).await.ok()?;
+            self.take_cookies(&mut place, &answer, false);
+            place.leave();
             if !answer.status().is_success() {
                 tracing::debug!(status = %answer.status(), "no manifest");
                 return None;
@@ -206,18 +206,7 @@ impl Service {
         text.starts_with(b"{").then(|| body.slice_ref(text))
     }
 
-    async fn get(&self, endpoint: &Endpoint) -> Result<Answer, Failure> {
-        let mut place = self.sessions.enter().await;
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        place.write(&mut headers, false);
-        let answer = self.http.get(endpoint, headers).await?;
-        place.take_cookies(answer.headers(), false, answer.status().is_success());
-        place.leave();
-        Ok(answer)
-    }
-
-    /// Ends the sessions, so that no licence stays taken; `headers` may name a session of MCP.
+    /// Ends the sessions, so that no licence stays taken. `headers` may name a session of MCP.
     pub(super) async fn finish(&self, headers: &HeaderMap) {
         let mut finishing = JoinSet::new();
         for headers in self.sessions.take_open() {
@@ -225,8 +214,8 @@ impl Service {
             finishing.spawn(async move { http.get(&health, headers).await.map(|_| ()) });
         }
         if headers.contains_key(&SESSION_ID) {
-            let (http, rpc, headers) =
-                (self.http.clone(), self.address.rpc.clone(), headers.clone());
+            let (http, rpc) = (self.http.clone(), self.address.rpc.clone());
+            let headers = headers.clone();
             finishing.spawn(async move { http.delete(&rpc, headers).await.map(|_| ()) });
         }
         let all = async {
@@ -246,7 +235,7 @@ pub(super) fn session_headers(id: Option<HeaderValue>, version: Option<HeaderVal
     headers
 }
 
-/// Methods whose failure leaves no doubt about what has been done.
+/// Methods without side effects: a failure of theirs cannot hide a finished call.
 fn may_start_session(method: &str) -> bool {
     matches!(
         method,
@@ -258,8 +247,25 @@ fn may_start_session(method: &str) -> bool {
     )
 }
 
-/// A failure on the way to a call that was then not made.
-pub(super) fn not_called(mut failure: Failure) -> Failure {
+/// The outcome of a call that the service refused, by an error of its own or in an error page.
+fn refused(
+    refusal: &Refusal,
+    own_error: Option<Response>,
+    has_mcp_session: bool,
+) -> Result<Answered, Failure> {
+    if has_mcp_session && is_session_gone(refusal.status, &refusal.body, own_error.is_some()) {
+        let mut failure = faults::failure(refusal);
+        failure.class = Class::SessionLost;
+        return Err(failure);
+    }
+    match own_error {
+        Some(_) => Ok(Answered { response: own_error, session_id: None }),
+        None => Err(faults::failure(refusal)),
+    }
+}
+
+/// `failure` of a step before the call, which was then not sent.
+pub(super) fn unsent(mut failure: Failure) -> Failure {
     if failure.class == Class::Ambiguous {
         failure.class = Class::NotSent;
     }

@@ -1,42 +1,43 @@
-//! What becomes of each message for a 1C service: answered here, sent, or dropped; and what is
-//! mended on the way.
+//! What happens to each message for a 1C service: answered here, sent, or dropped, and repaired on
+//! the way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::compact_error;
-use super::handshake::{Known, says_nothing};
+use super::handshake::{Offered, empty_success};
 use super::names::Names;
-use super::service::{Service, not_called};
+use super::service::{Service, unsent};
+use crate::upstream::Client;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
-use crate::upstream::Client;
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, Named, knows_no_method, mended, mended_error};
 use crate::upstream::{Pending, Request, Session, repair};
 
-/// Arguments longer than this are not searched for what the service cannot read.
-const MAX_SEARCHED: usize = 64 * 1024;
+/// Arguments longer than this are not checked for what the service cannot read.
+const MAX_CHECKED: usize = 64 * 1024;
 
-/// What outlives a session: names are the same in the next one.
+/// The aliases of names, which outlive a session.
 #[derive(Default)]
 pub(super) struct Aliases {
-    /// `None` keeps names as they are.
+    /// `None` leaves names as they are.
     pub(super) tools: Option<Names>,
     pub(super) prompts: Option<Names>,
     has_warned: AtomicBool,
 }
 
-/// A conversation with one service; there is no session of MCP behind most of them.
+/// A conversation with one service. Most services have no sessions of MCP.
 pub(super) struct OneCSession {
     pub(super) service: Arc<Service>,
     pub(super) aliases: Arc<Aliases>,
-    pub(super) known: Known,
-    /// Of a service with MCP's own transport.
+    pub(super) offered: Offered,
+    /// The header fields that a service with MCP's own transport wants.
     pub(super) headers: HeaderMap,
     pub(super) sends_notifications: bool,
     pub(super) client: Client,
@@ -47,7 +48,7 @@ impl OneCSession {
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
         let message = &request.message;
         match message.method() {
-            // Services answer it with an error.
+            // Services answer `ping` with an error.
             "ping" => Ok(local::pong()),
             "tools/list" => self.list(message, "tools", self.aliases.tools.as_ref()).await,
             "prompts/list" => self.list(message, "prompts", self.aliases.prompts.as_ref()).await,
@@ -57,31 +58,30 @@ impl OneCSession {
             "prompts/get" => {
                 let params = self.named_params(message, self.aliases.prompts.as_ref()).await?;
                 let response = self.call(message, &params, None).await?;
-                let name = name_in(&params);
+                let name = called_name(&params);
                 Ok(mended(response, |result| repair::prompt_result(result, &name)))
             }
             "resources/read" => {
-                let response = self.call(message, &own_params(message), None).await?;
+                let response = self.call(message, &readable_params(message), None).await?;
                 let uri = local::uri(message);
                 Ok(mended(response, |result| repair::read_result(result, uri.as_deref())))
             }
-            _ => self.call(message, &own_params(message), None).await,
+            _ => self.call(message, &readable_params(message), None).await,
         }
     }
 
-    /// Sends one call; its error becomes what a person can read.
+    /// Sends one call and makes its error readable; `hint` is added to an internal error.
     async fn call(
         &self,
         message: &Message,
         params: &str,
-        note: Option<&str>,
+        hint: Option<&str>,
     ) -> Result<Response, Failure> {
         let answered = self.service.call(message, params, &self.headers, &self.client).await?;
-        let Some(response) = answered.response else {
-            return Err(says_nothing(&self.service.address.rpc.shown));
-        };
-        let note = note.filter(|_| local::error_code(&response) == Some(INTERNAL_ERROR));
-        Ok(mended_error(response, |error| compact_error(error, note)))
+        let url = &self.service.address.rpc.shown;
+        let response = answered.response.ok_or_else(|| empty_success(url))?;
+        let hint = hint.filter(|_| local::error_code(&response) == Some(INTERNAL_ERROR));
+        Ok(mended_error(response, |error| compact_error(error, hint)))
     }
 
     async fn list(
@@ -91,84 +91,84 @@ impl OneCSession {
         names: Option<&Names>,
     ) -> Result<Response, Failure> {
         let method = message.method();
-        let response = match self.known.take_fresh(method) {
+        let mut response = match self.offered.take_cached(method) {
             Some(response) => response,
-            None => self.call(message, &own_params(message), None).await?,
+            None => self.call(message, &readable_params(message), None).await?,
         };
-        // A list that the service never spoke of is empty, and a client asks for more than one.
+        // Clients ask for lists that the service never announced: those are empty.
         if knows_no_method(&response)
-            && let Some(list) = self.known.unknown_list(method)
+            && let Some(list) = self.offered.unknown_list(method)
         {
-            return Ok(Self::mended_list(list, member, names));
+            response = list;
         }
-        Ok(Self::mended_list(response, member, names))
-    }
-
-    fn mended_list(response: Response, member: &str, names: Option<&Names>) -> Response {
         if let (Some(names), Some(result)) = (names, response.result()) {
-            names.note(&listed_names(local::text(result), member));
+            names.learn(&listed_names(local::text(result), member));
         }
-        mended(response, |result| {
+        Ok(mended(response, |result| {
             repair::list(result, member, |item| {
                 if let Some(names) = names {
-                    names.rename(item);
+                    names.apply_to(item);
                 }
             })
-        })
+        }))
     }
 
     async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
         let params = self.named_params(message, self.aliases.tools.as_ref()).await?;
-        let note = self.note_arguments(&params);
-        let response = self.call(message, &params, note).await?;
-        Ok(mended(response, |result| repair::call_result(result, &name_in(&params))))
+        let hint = self.check_arguments(&params);
+        let response = self.call(message, &params, hint).await?;
+        Ok(mended(response, |result| repair::call_result(result, &called_name(&params))))
     }
 
-    /// The params of a call by name, with the service's own name in them.
+    /// The params of a call by name, with an alias replaced by the service's own name.
     async fn named_params(
         &self,
         message: &Message,
         names: Option<&Names>,
     ) -> Result<String, Failure> {
-        let params = own_params(message);
+        let params = readable_params(message);
         let Some(names) = names else { return Ok(params) };
         let Some(Named { name, .. }) = message.read_params() else { return Ok(params) };
-        let mut original = names.original(&name);
-        if original.is_none() && names.may_be_unknown_alias(&name) {
-            // A call without a listing before it, as a person makes it from a shell.
-            let method =
-                if message.method() == "tools/call" { "tools/list" } else { "prompts/list" };
-            let list = Message::request(RequestId::number(1), method, "{}");
-            let member = if method == "tools/list" { "tools" } else { "prompts" };
-            let answered = self.service.call(&list, "{}", &self.headers, &self.client).await;
-            let answered = match answered {
-                // What may pass is worth waiting for; otherwise the name will be the true one.
-                Err(failure) if failure.class == Class::Final => {
-                    tracing::info!("no listing to look `{name}` up in: {}", failure.summary());
-                    None
-                }
-                answered => answered.map_err(not_called)?.response,
-            };
-            let result = answered.as_ref().and_then(Response::result);
-            let listed = result.map(|result| listed_names(local::text(result), member));
-            names.note(&listed.unwrap_or_default());
-            original = names.original(&name);
+        if names.may_be_unknown_alias(&name) {
+            // A call without a listing before it, as people make it from a shell.
+            let list = if message.method() == "tools/call" { "tools" } else { "prompts" };
+            self.learn_names(names, list, &name).await?;
         }
-        let Some(original) = original else { return Ok(params) };
+        let Some(original) = names.original(&name) else { return Ok(params) };
         let Some(mut object) = Object::read(&params) else { return Ok(params) };
         object.set_string("name", &original);
         Ok(object.text())
     }
 
-    /// Looks for what the service cannot read in arguments: warns once of member names, and
-    /// returns what to say should the call fail.
-    fn note_arguments(&self, params: &str) -> Option<&'static str> {
-        if params.len() > MAX_SEARCHED {
+    /// Asks for the list `member`, to learn what the alias `name` stands for.
+    async fn learn_names(&self, names: &Names, member: &str, name: &str) -> Result<(), Failure> {
+        let method = format!("{member}/list");
+        let list = Message::request(RequestId::number(1), &method, "{}");
+        let answered = self.service.call(&list, "{}", &self.headers, &self.client).await;
+        let response = match answered {
+            // A final failure will not pass: the name is then taken as the service's own.
+            Err(failure) if failure.class == Class::Final => {
+                tracing::info!("no listing to look up `{name}` in: {}", failure.summary());
+                None
+            }
+            answered => answered.map_err(unsent)?.response,
+        };
+        let result = response.as_ref().and_then(Response::result);
+        let listed = result.map(|result| listed_names(local::text(result), member));
+        names.learn(&listed.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Checks the arguments for what the service cannot read: warns once of a member name, and
+    /// returns a hint for the case that the call fails.
+    fn check_arguments(&self, params: &str) -> Option<&'static str> {
+        if params.len() > MAX_CHECKED {
             return None;
         }
-        let arguments: serde_json::Value = serde_json::from_str(params).ok()?;
-        let arguments = arguments.get("arguments")?;
-        if let Some(name) = foreign_member(arguments)
+        let mut params: Value = serde_json::from_str(params).ok()?;
+        let arguments = params.get_mut("arguments")?;
+        let has_null = arguments.as_object()?.values().any(Value::is_null);
+        if let Some(name) = drop_unreadable_members(arguments)
             && !self.aliases.has_warned.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
@@ -176,7 +176,6 @@ impl OneCSession {
                  digits and _ only): the service changes or refuses it"
             );
         }
-        let has_null = arguments.as_object()?.values().any(serde_json::Value::is_null);
         has_null.then_some(
             "The arguments hold null, which arrives in 1C as Неопределено: leave such arguments \
              out.",
@@ -185,13 +184,13 @@ impl OneCSession {
 }
 
 /// `name` of the params of a call, for a log.
-fn name_in(params: &str) -> String {
+fn called_name(params: &str) -> String {
     Object::read(params).and_then(|params| params.string("name")).unwrap_or_default()
 }
 
-/// `params` without what the service cannot read: it reads messages into structures, whose member
-/// names are identifiers, so `_meta` with its dots and slashes would spoil the whole call.
-fn own_params(message: &Message) -> String {
+/// `params` without `_meta`. The service reads messages into structures, whose member names are
+/// identifiers: the dots and slashes in `_meta` would break the whole call.
+fn readable_params(message: &Message) -> String {
     let params = local::params(message);
     let Some(mut object) = Object::read(params) else { return params.to_owned() };
     object.remove("_meta");
@@ -201,16 +200,12 @@ fn own_params(message: &Message) -> String {
     object.changed().unwrap_or_else(|| params.to_owned())
 }
 
-/// The client's `initialize` without members whose names are no identifiers: services ignore what
-/// they hold, and early ones fail on them.
+/// The client's `initialize` without members whose names are not identifiers: services ignore such
+/// members, and early ones fail on them.
 pub(super) fn initialize_params(message: &Message) -> String {
-    let params = own_params(message);
+    let params = readable_params(message);
     let Ok(mut value) = serde_json::from_str(&params) else { return params };
-    if foreign_member(&value).is_none() {
-        return params;
-    }
-    drop_foreign_members(&mut value);
-    to_json(&value)
+    if drop_unreadable_members(&mut value).is_some() { to_json(&value) } else { params }
 }
 
 /// Whether `name` can name a member of a 1C structure.
@@ -220,25 +215,16 @@ fn is_identifier(name: &str) -> bool {
         && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
 }
 
-/// The first member whose name is no identifier.
-fn foreign_member(value: &serde_json::Value) -> Option<&str> {
+/// Drops the members whose names are not identifiers, and returns one of these names.
+fn drop_unreadable_members(value: &mut Value) -> Option<String> {
     match value {
-        serde_json::Value::Object(members) => members.iter().find_map(|(name, value)| {
-            if is_identifier(name) { foreign_member(value) } else { Some(name) }
-        }),
-        serde_json::Value::Array(items) => items.iter().find_map(foreign_member),
-        _ => None,
-    }
-}
-
-fn drop_foreign_members(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(members) => {
+        Value::Object(members) => {
+            let dropped = members.keys().find(|name| !is_identifier(name)).cloned();
             members.retain(|name, _| is_identifier(name));
-            members.values_mut().for_each(drop_foreign_members);
+            members.values_mut().map(drop_unreadable_members).fold(dropped, Option::or)
         }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(drop_foreign_members),
-        _ => {}
+        Value::Array(items) => items.iter_mut().map(drop_unreadable_members).fold(None, Option::or),
+        _ => None,
     }
 }
 
@@ -254,15 +240,12 @@ impl Session for OneCSession {
         Box::pin(self.exchange(request))
     }
 
-    /// No service acts on a notification, and early ones answer with an error under a made-up id.
+    /// No service acts on notifications, and early ones answer them with an error under some id.
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async {
             if self.sends_notifications { self.service.notify(message).await } else { Ok(()) }
         })
     }
-
-    /// Nothing is ever sent outside of an exchange.
-    fn listen(&self) {}
 
     fn ended(&self) -> &CancellationToken {
         &self.ended
@@ -274,10 +257,10 @@ impl Session for OneCSession {
     }
 }
 
-/// The publication's `protocolVersion`, as the header that later requests carry.
-pub(super) fn version_header(result: &Bytes) -> Option<reqwest::header::HeaderValue> {
+/// The `protocolVersion` of a result, as the header that later requests carry.
+pub(super) fn version_header(result: &Bytes) -> Option<HeaderValue> {
     let version = Object::read(local::text(result))?.string("protocolVersion")?;
-    reqwest::header::HeaderValue::from_str(&version).ok()
+    HeaderValue::from_str(&version).ok()
 }
 
 #[cfg(test)]
@@ -289,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_service_cannot_read_is_taken_out() {
+    fn only_members_that_the_service_cannot_read_are_dropped() {
         let plain = r#"{"protocolVersion": "2025-11-25","capabilities":{"roots": {}}}"#;
         assert_eq!(initialize(plain), plain);
         let foreign = r#"{"capabilities":{"experimental":{"a/b":{}},"roots":{}},"_meta":{"x.y":1},"клиент":1}"#;

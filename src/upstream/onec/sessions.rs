@@ -1,12 +1,12 @@
-//! Sessions of the 1C platform, below HTTP and unknown to MCP: each call runs in one, and each
-//! that lives takes a client licence.
+//! Sessions of the 1C platform, below HTTP and unknown to MCP. Each call runs in one, and each open
+//! session takes a client licence.
 //!
-//! Without a setting the publication reuses sessions by itself, and all that is kept is the
-//! cookies of whatever stands in front of it. Managed sessions are started by us with the header
-//! `IBSession`, named by the cookie `ibsession`, and ended by us.
+//! By default the publication reuses sessions by itself, and we keep only the cookies of load
+//! balancers. Managed sessions we start and end ourselves with the header `IBSession`; the cookie
+//! `ibsession` names them.
 //!
-//! Invariants: at most one call at a time runs in a managed session; a session whose call was cut
-//! off is not used again, because the platform may still be at work in it.
+//! Invariants: at most one call at a time runs in a managed session. A session whose call was
+//! abandoned is not used again, because the platform may still be working in it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +18,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Starts and ends a managed session.
 const IB_SESSION: HeaderName = HeaderName::from_static("ibsession");
 
-/// Sessions kept in mind that may still be at work for nobody.
-const MAX_CUT_OFF: usize = 16;
+/// The most abandoned sessions that we remember.
+const MAX_ABANDONED: usize = 16;
 
-/// Cookies kept, which is more than any balancer sets; the oldest go first.
+/// The most cookies kept: more than any load balancer sets. The oldest go first.
 const MAX_COOKIES: usize = 32;
 
 /// The longest cookie kept, in bytes.
@@ -30,25 +30,25 @@ const MAX_COOKIE: usize = 4096;
 /// The cookie that names a managed session.
 const SESSION_COOKIE: &str = "ibsession";
 
-/// The sessions with one service.
+/// The sessions at one service.
 pub(super) struct Sessions {
-    /// `None` leaves sessions to the publication.
+    /// `None` leaves the reuse of sessions to the publication.
     managed: Option<Managed>,
-    /// Cookies that belong to no managed session.
+    /// Cookies for calls outside of managed sessions.
     shared: Mutex<Cookies>,
 }
 
 struct Managed {
     places: Arc<Semaphore>,
     free: Mutex<Vec<Cookies>>,
-    /// Sessions whose calls were cut off: not used again, and ended at the end.
-    cut_off: Mutex<Vec<Cookies>>,
-    /// Set when the service turned out to know no managed sessions.
-    is_unknown: AtomicBool,
+    /// Sessions whose calls were abandoned: not used again, and ended with the process.
+    abandoned: Mutex<Vec<Cookies>>,
+    /// Set once the service turns out not to support managed sessions.
+    is_unsupported: AtomicBool,
 }
 
 impl Sessions {
-    /// `managed` sessions at most, or automatic reuse. `cookie` is what the user wants sent.
+    /// At most `managed` sessions, or automatic reuse. `cookie` is the header that the user configured.
     pub(super) fn new(managed: Option<usize>, cookie: Option<&HeaderValue>) -> Self {
         let mut own = Cookies::default();
         for pair in cookie.and_then(|value| value.to_str().ok()).unwrap_or_default().split(';') {
@@ -57,15 +57,16 @@ impl Sessions {
         let managed = managed.map(|count| Managed {
             places: Arc::new(Semaphore::new(count)),
             free: Mutex::new(vec![own.clone(); count]),
-            cut_off: Mutex::default(),
-            is_unknown: AtomicBool::new(false),
+            abandoned: Mutex::default(),
+            is_unsupported: AtomicBool::new(false),
         });
         Self { managed, shared: Mutex::new(own) }
     }
 
-    /// A place for one call, waiting for a free one where sessions are managed.
+    /// Waits for a place for one call.
     pub(super) async fn enter(&self) -> Place<'_> {
-        let managed = self.managed.as_ref().filter(|all| !all.is_unknown.load(Ordering::Relaxed));
+        let managed =
+            self.managed.as_ref().filter(|all| !all.is_unsupported.load(Ordering::Relaxed));
         let Some(managed) = managed else {
             return Place { sessions: self, managed: None, cookies: lock(&self.shared).clone() };
         };
@@ -75,10 +76,10 @@ impl Sessions {
         Place { sessions: self, managed: permit, cookies }
     }
 
-    /// Takes the sessions in which no call is waited for, to end them: the header fields for each.
+    /// Takes the sessions without a call in flight: the header fields that end each of them.
     pub(super) fn take_open(&self) -> Vec<HeaderMap> {
         let Some(managed) = &self.managed else { return Vec::new() };
-        let mut open = std::mem::take(&mut *lock(&managed.cut_off));
+        let mut open = std::mem::take(&mut *lock(&managed.abandoned));
         for cookies in lock(&managed.free).iter_mut().filter(|cookies| cookies.session.is_some()) {
             open.push(cookies.clone());
             cookies.session = None;
@@ -93,8 +94,8 @@ impl Sessions {
     }
 }
 
-/// A call's place in a session. Dropped in the middle of the call, it gives the place back
-/// without its session.
+/// A call's place in a session. A place dropped in the middle of the call goes back without the
+/// session.
 pub(super) struct Place<'a> {
     sessions: &'a Sessions,
     managed: Option<OwnedSemaphorePermit>,
@@ -102,14 +103,14 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether a managed session has to be started before or with the call.
+    /// Whether a managed session must be started before the call or with it.
     pub(super) fn needs_start(&self) -> bool {
         let managed = self.sessions.managed.as_ref().filter(|_| self.managed.is_some());
-        managed.is_some_and(|managed| !managed.is_unknown.load(Ordering::Relaxed))
+        managed.is_some_and(|managed| !managed.is_unsupported.load(Ordering::Relaxed))
             && self.cookies.session.is_none()
     }
 
-    /// Whether the call runs in a managed session that was started before.
+    /// Whether the call runs in a managed session that is open already.
     pub(super) fn has_session(&self) -> bool {
         self.cookies.session.is_some()
     }
@@ -119,7 +120,7 @@ impl Place<'_> {
         self.cookies.session.as_deref()?.split_once('=').map(|(_, id)| id)
     }
 
-    /// Adds the cookies, and with `starts` the wish for a new session.
+    /// Adds the cookies, and with `starts` the request for a new session.
     pub(super) fn write(&self, headers: &mut HeaderMap, starts: bool) {
         self.cookies.write(headers);
         if starts {
@@ -127,7 +128,7 @@ impl Place<'_> {
         }
     }
 
-    /// Takes over what an answer sets. `started` tells that the request asked for a session.
+    /// Takes over the cookies of an answer. `started`: the request asked for a session.
     pub(super) fn take_cookies(&mut self, headers: &HeaderMap, started: bool, is_success: bool) {
         for value in headers.get_all(SET_COOKIE) {
             let Ok(text) = value.to_str() else { continue };
@@ -135,20 +136,20 @@ impl Place<'_> {
             if self.managed.is_some() {
                 self.cookies.set(pair, attributes);
             } else if !is_session_cookie(pair) {
-                // Sending a session cookie back would make a session managed.
+                // A session cookie that we send back would make the session a managed one.
                 lock(&self.sessions.shared).set(pair, attributes);
             }
         }
         match &self.sessions.managed {
             Some(managed) if started && is_success && self.cookies.session.is_none() => {
-                tracing::warn!("the service starts no managed sessions; going on without them");
-                managed.is_unknown.store(true, Ordering::Relaxed);
+                tracing::warn!("the service starts no managed sessions; continuing without them");
+                managed.is_unsupported.store(true, Ordering::Relaxed);
             }
             _ => {}
         }
     }
 
-    /// Forgets the session, which the service does not know any more.
+    /// Forgets the session, which is gone at the service.
     pub(super) fn forget(&mut self) {
         self.cookies.session = None;
     }
@@ -158,16 +159,16 @@ impl Place<'_> {
         self.give_back(false);
     }
 
-    fn give_back(&mut self, was_cut_off: bool) {
+    fn give_back(&mut self, was_abandoned: bool) {
         let mut cookies = std::mem::take(&mut self.cookies);
         if let (Some(managed), Some(permit)) = (&self.sessions.managed, self.managed.take()) {
-            if was_cut_off && cookies.session.is_some() {
-                let mut cut_off = lock(&managed.cut_off);
-                // The platform ends the older ones itself, by their idle life.
-                if cut_off.len() == MAX_CUT_OFF {
-                    cut_off.remove(0);
+            if was_abandoned && cookies.session.is_some() {
+                let mut abandoned = lock(&managed.abandoned);
+                // The platform ends the oldest by itself, after their idle time.
+                if abandoned.len() == MAX_ABANDONED {
+                    abandoned.remove(0);
                 }
-                cut_off.push(cookies.clone());
+                abandoned.push(cookies.clone());
                 cookies.session = None;
             }
             lock(&managed.free).push(cookies);
@@ -189,16 +190,16 @@ impl Drop for Place<'_> {
 struct Cookies {
     /// `ibsession=…`
     session: Option<String>,
-    /// `NAME=VALUE`, of load balancers and their like.
+    /// `NAME=VALUE`, mostly of load balancers.
     other: Vec<String>,
 }
 
 impl Cookies {
-    /// Takes `NAME=VALUE`; an empty value, or an age of nothing, takes the cookie away.
+    /// Sets the cookie `NAME=VALUE`. An empty value, or an expired one, deletes it.
     fn set(&mut self, pair: &str, attributes: &str) {
         let pair = pair.trim();
         let Some((name, value)) = pair.split_once('=') else { return };
-        let is_gone = value.is_empty() || attributes.split(';').any(takes_away);
+        let is_gone = value.is_empty() || attributes.split(';').any(is_expired);
         if is_session_cookie(pair) {
             self.session = (!is_gone).then(|| pair.to_owned());
             return;
@@ -223,8 +224,8 @@ impl Cookies {
     }
 }
 
-/// Whether an attribute of a cookie says that it is over (RFC 6265 sections 5.2.1 and 5.2.2).
-fn takes_away(attribute: &str) -> bool {
+/// Whether an attribute says that the cookie has expired (RFC 6265 sections 5.2.1 and 5.2.2).
+fn is_expired(attribute: &str) -> bool {
     let Some((name, value)) = attribute.split_once('=') else { return false };
     let value = value.trim();
     match name.trim().to_ascii_lowercase().as_str() {
@@ -238,7 +239,7 @@ fn is_session_cookie(pair: &str) -> bool {
     pair.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(SESSION_COOKIE))
 }
 
-/// Every update of what these guard leaves it whole.
+/// Every update is complete, so the value behind a poisoned lock is sound.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_managed_session_is_kept_until_it_is_forgotten_or_cut_off() {
+    async fn a_managed_session_is_kept_until_it_is_forgotten_or_abandoned() {
         let sessions = Sessions::new(Some(1), None);
         let mut place = sessions.enter().await;
         assert!(place.needs_start());
@@ -287,7 +288,7 @@ mod tests {
         assert_eq!((sent(&place), place.needs_start()), ("IBSession=abc".to_owned(), false));
         drop(place);
         assert!(sessions.enter().await.needs_start());
-        assert_eq!(sessions.take_open().len(), 1, "the session that was cut off is not ended");
+        assert_eq!(sessions.take_open().len(), 1, "the abandoned session is not ended");
         let mut place = sessions.enter().await;
         place.take_cookies(&answer(&["ibsession=def"]), true, true);
         place.forget();

@@ -1,14 +1,16 @@
 //! What the client gets of an answer of the server.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::{Answer, rule_e};
+use super::{Answer, HiddenFailure};
 use crate::jsonrpc::to_json;
+use crate::upstream::authored::{CallToolResult, Part, ReadResourceResult, TextContent};
 use crate::upstream::json::compact;
+use crate::upstream::local;
 
 /// What stands for an empty answer, in the words of the current server.
 const NO_CONTENT: &str = r#"{"status":"no_content","code":204}"#;
@@ -25,7 +27,7 @@ pub(in crate::upstream::amocrm) struct ToolAnswer {
     pub(in crate::upstream::amocrm) is_error: bool,
     /// What was refused may have been carried out in part: the call must not be made again.
     pub(in crate::upstream::amocrm) is_partial: bool,
-    /// The status within a failure that came as a success ([`rule_e`]): 429 for one call too many.
+    /// The status in a [`HiddenFailure`].
     pub(in crate::upstream::amocrm) inner_status: Option<u16>,
     /// The status of the (last) HTTP answer.
     pub(in crate::upstream::amocrm) http_status: u16,
@@ -35,8 +37,11 @@ impl ToolAnswer {
     pub(super) fn of(answer: &Answer) -> Self {
         let is_success = answer.is_success();
         let text = text(answer, is_success);
-        let hidden =
-            if is_success { std::str::from_utf8(&text).ok().and_then(rule_e::find) } else { None };
+        let hidden = if is_success {
+            std::str::from_utf8(&text).ok().and_then(HiddenFailure::find)
+        } else {
+            None
+        };
         Self {
             is_object: text.starts_with(b"{"),
             is_error: !is_success || hidden.is_some(),
@@ -47,8 +52,8 @@ impl ToolAnswer {
         }
     }
 
-    /// An answer of our own, put together from several.
-    pub(super) fn made(value: &Value) -> Self {
+    /// An answer that we put together from several.
+    pub(super) fn of_value(value: &Value) -> Self {
         Self {
             text: value.to_string().into(),
             is_object: value.is_object(),
@@ -69,43 +74,44 @@ impl ToolAnswer {
                 format!("the server answered {}", inner.unwrap_or(self.http_status.into()))
             }
         };
-        let error = to_json(&format!("{what}: {why}"));
-        let answer = String::from_utf8_lossy(&self.text);
-        self.text = format!("{{\"error\":{error},\"answer\":{answer}}}").into();
+        let answer = raw(&self.text);
+        self.text = to_json(&Explained { error: format!("{what}: {why}"), answer }).into();
         self.is_object = true;
     }
 
     /// The result of `tools/call`. Only revisions since 2025-06-18 know `structuredContent`.
     pub(in crate::upstream::amocrm) fn to_result(&self, structured: bool) -> Bytes {
-        let text = String::from_utf8_lossy(&self.text);
-        let mut result =
-            format!("{{\"content\":[{{\"type\":\"text\",\"text\":{}}}]", quoted(&text));
-        if structured && self.is_object {
-            result.push_str(",\"structuredContent\":");
-            result.push_str(&text);
-        }
-        if self.is_error {
-            result.push_str(",\"isError\":true");
-        }
-        result.push('}');
-        result.into()
+        let result = CallToolResult {
+            content: [TextContent { text: self.as_text() }],
+            structured_content: raw(&self.text).filter(|_| structured && self.is_object),
+            is_error: self.is_error.then_some(true),
+        };
+        to_json(&result).into()
     }
 
     /// The result of `resources/read` for `uri`.
     pub(in crate::upstream::amocrm) fn to_contents(&self, uri: &str) -> Bytes {
-        let uri = to_json(&uri);
-        let text = String::from_utf8_lossy(&self.text);
-        let text = quoted(&text);
-        format!(
-            "{{\"contents\":[{{\"uri\":{uri},\"mimeType\":\"application/json\",\"text\":{text}}}]}}"
-        )
-        .into()
+        to_json(&ReadResourceResult::json(uri, self.as_text())).into()
+    }
+
+    /// The answer as a JSON string; an answer that is a string already stays as it is.
+    fn as_text(&self) -> Part<'_, &str> {
+        match raw(&self.text) {
+            Some(string) if string.get().starts_with('"') => Part::Theirs(string),
+            _ => Part::Ours(local::text(&self.text)),
+        }
     }
 }
 
-/// `json` as a JSON string; what is one already stays as it is.
-fn quoted(json: &str) -> Cow<'_, str> {
-    if json.starts_with('"') { json.into() } else { to_json(&json).into() }
+/// An error of ours in front of the server's answer.
+#[derive(Serialize)]
+struct Explained<'a> {
+    error: String,
+    answer: Option<&'a RawValue>,
+}
+
+fn raw(json: &Bytes) -> Option<&RawValue> {
+    serde_json::from_slice(json).ok()
 }
 
 /// The body of `answer` as one line of JSON.

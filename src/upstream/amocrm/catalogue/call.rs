@@ -1,13 +1,15 @@
 //! Running one call: the request of the tool, or the steps that stand in for it.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::{Map, Value};
 
 use super::answer::ToolAnswer;
+use super::progress::{Progress, Step};
 use super::template::{Request, Scope};
 use super::{Answer, Catalogue, Defaults, Rest, Tool, schema};
-use crate::failure::{Cause, Class, Failure};
+use crate::failure::{Class, Failure};
 
 /// Why a call has no answer.
 #[derive(Debug)]
@@ -16,18 +18,13 @@ pub(in crate::upstream::amocrm) enum CallError {
     Unknown,
     /// What is wrong with the arguments: a sentence without its period. Nothing was sent.
     InvalidArgument(String),
-    /// A request has failed.
-    Failed {
-        /// Classed for the call as a whole: what may be sent again may be called again.
-        failure: Failure,
-        /// What earlier requests of the call have done, and what the failed one was to do.
-        created: Option<String>,
-    },
+    /// A request failed. The class is that of the whole call: [`Class::Rejected`] allows a retry.
+    Failed(Failure),
 }
 
 impl From<Failure> for CallError {
     fn from(failure: Failure) -> Self {
-        Self::Failed { failure, created: None }
+        Self::Failed(failure)
     }
 }
 
@@ -99,8 +96,8 @@ impl Catalogue {
         Ok(ToolAnswer::of(&self.send(request, &Defaults::default(), rest).await?))
     }
 
-    /// Takes the steps of `tool`. The first that fails ends the call: a search that was refused
-    /// must not look like one that has found nothing.
+    /// Runs the steps of `tool`. The first failure ends the call: a search that was refused must
+    /// not look like a search without results.
     async fn run<'a>(
         &self,
         tool: &'a Tool,
@@ -108,58 +105,30 @@ impl Catalogue {
         defaults: &Defaults,
         rest: &dyn Rest,
     ) -> Result<ToolAnswer, CallError> {
-        let mut done: Vec<String> = Vec::new();
+        let mut progress = Progress::default();
         let mut last = None;
-        for step in &tool.steps {
-            if !scope.holds(&step["when"]) {
+        for template in &tool.steps {
+            if !scope.holds(&template["when"]) {
                 continue;
             }
-            let name = step["as"].as_str().unwrap_or_default();
-            let request = scope.request(step);
-            let is_read = request.is_read();
-            let entities = request.creates().map(str::to_owned);
-            let noun = entities.as_deref().map(singular);
-            let missed = |is_certain| match &noun {
-                Some(noun) if is_certain => format!("{noun} not created"),
-                Some(noun) => format!("{noun} perhaps created"),
-                None => format!("{name} failed"),
-            };
-            let mut answer = match self.send(request, defaults, rest).await {
+            let request = scope.request(template);
+            let step = Step::new(template["as"].as_str().unwrap_or_default(), &request);
+            let answer = match self.send(request, defaults, rest).await {
                 Ok(answer) => ToolAnswer::of(&answer),
-                Err(failure) => return Err(broken_off(failure, done, is_read, missed)),
+                Err(failure) => return Err(progress.failed(&step, failure).into()),
             };
             let value: Value = serde_json::from_slice(&answer.text).unwrap_or_default();
-            let id = entities.and_then(|entities| {
-                let embedded = format!("/_embedded/{entities}/0/id");
-                // Leads with contacts in them are answered with a plain list.
-                value.pointer(&embedded).or_else(|| value.pointer("/0/id")).cloned()
-            });
-            // A creation without an id, or a page in place of JSON: nothing can be built on it.
-            let is_unclear =
-                !answer.is_error && (value.is_string() || noun.is_some() && id.is_none());
-            if answer.is_error || is_unclear {
-                answer.is_error = true;
-                answer.is_partial = !done.is_empty() || is_unclear && !is_read;
-                if answer.is_partial {
-                    done.push(missed(!is_unclear));
-                    answer.explain(&done.join(", "), &value);
-                }
-                return Ok(answer);
+            match progress.record(&step, answer, &value) {
+                ControlFlow::Continue(answer) => last = Some((step.name, answer)),
+                ControlFlow::Break(answer) => return Ok(answer),
             }
-            match (noun, id) {
-                (Some(noun), Some(id)) => done.push(format!("{noun} {id} created")),
-                _ if is_read => {}
-                _ => done.push(format!("{name} done")),
-            }
-            scope.answers.push((name, value));
-            last = Some((name, answer));
+            scope.answers.push((step.name, value));
         }
-        let whole =
-            tool.result.get("$ref").and_then(Value::as_str).and_then(|one| one.strip_suffix('#'));
+        let whole = tool.result["$ref"].as_str().and_then(|reference| reference.strip_suffix('#'));
         match last {
-            // The answer itself rather than a copy of it in other words.
+            // The server's own bytes, where the result is the whole of the last answer.
             Some((name, answer)) if tool.result.is_null() || whole == Some(name) => Ok(answer),
-            _ => Ok(ToolAnswer::made(&scope.render(&tool.result).unwrap_or_default())),
+            _ => Ok(ToolAnswer::of_value(&scope.render(&tool.result).unwrap_or_default())),
         }
     }
 
@@ -217,33 +186,6 @@ fn fill_leads(body: Option<&mut Value>, defaults: &Defaults) {
     }
 }
 
-/// The failure of a step as that of the whole call.
-fn broken_off(
-    mut failure: Failure,
-    mut done: Vec<String>,
-    is_read: bool,
-    missed: impl Fn(bool) -> String,
-) -> CallError {
-    let is_certain = is_read
-        || match failure.class {
-            Class::Ambiguous => false,
-            Class::Final => !matches!(failure.cause, Cause::Unusable | Cause::TooLarge),
-            _ => true,
-        };
-    if done.is_empty() {
-        if is_read && failure.class == Class::Ambiguous {
-            // Nothing but reading has happened, so the call may be made again.
-            failure.class = Class::Rejected;
-        }
-        return failure.into();
-    }
-    if failure.class != Class::Ambiguous {
-        failure.class = Class::Final;
-    }
-    done.push(missed(is_certain));
-    CallError::Failed { failure, created: Some(done.join(", ")) }
-}
-
 /// Turns a list of one entity, which current servers take, into the entity itself, which old ones
 /// want; of an `update` the id goes beside it. Tells whether there was such a list.
 fn to_one_object(request: &mut Request) -> bool {
@@ -281,12 +223,4 @@ fn names_data(answer: &Answer) -> bool {
 fn is_unknown_route(answer: &Answer) -> bool {
     let body = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     answer.status == 405 || answer.status == 404 && body()["detail"] == "Not Found"
-}
-
-/// `contact` of `contacts`, `company` of `companies`.
-fn singular(entities: &str) -> String {
-    match entities.strip_suffix("ies") {
-        Some(stem) => format!("{stem}y"),
-        None => entities.strip_suffix('s').unwrap_or(entities).to_owned(),
-    }
 }

@@ -7,8 +7,9 @@
 
 mod answer;
 mod call;
+mod hidden_failure;
 mod load;
-pub(super) mod rule_e;
+mod progress;
 mod schema;
 mod template;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::upstream::Pending;
 pub(super) use crate::upstream::settings::LeadDefaults as Defaults;
 pub(super) use answer::ToolAnswer;
 pub(super) use call::CallError;
+pub(super) use hidden_failure::HiddenFailure;
 
 /// How a REST request reaches the server.
 pub(super) trait Rest: Sync {

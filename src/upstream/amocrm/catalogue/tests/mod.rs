@@ -122,7 +122,7 @@ fn wrong_arguments_are_named_and_nothing_is_sent() {
 }
 
 #[test]
-fn absent_routes_are_gone_round_from_then_on() {
+fn the_steps_replace_an_absent_route_from_then_on() {
     for case in table(include_str!("fallbacks.json")) {
         let catalogue = catalogue();
         let script = Script::of(&case["exchanges"]);
@@ -161,9 +161,9 @@ fn broken_off(title: &str, broken: usize, class: &str) -> (Class, Option<String>
     exchanges[broken]["failure"] = class.into();
     let script = Script::of(&case["exchanges"]);
     match call(&catalogue(), case, &script) {
-        Err(CallError::Failed { failure, created }) => {
+        Err(CallError::Failed(failure)) => {
             script.ends();
-            (failure.class, created)
+            (failure.class, failure.what.strip_suffix(": broke off").map(str::to_owned))
         }
         other => panic!("{other:?}"),
     }

@@ -5,29 +5,36 @@
 
 use crate::upstream::json::Object;
 
-/// What [`find`] has found.
+/// A failure in the body of a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::upstream::amocrm) struct HiddenFailure {
-    /// The status that amoCRM gave, where the text names one: 429 for one call too many.
-    pub(in crate::upstream::amocrm) status: Option<u16>,
+    /// The status that amoCRM gave, where the text names one.
+    pub(super) status: Option<u16>,
 }
 
-/// Tells whether `text`, the JSON of a result, is a failure: an object with a numeric `status` or
-/// `code` of 400 or more, or with an `error` that is a string. What has an `id` or `_embedded` is
-/// an entity or a list of them, whatever else it has.
-pub(in crate::upstream::amocrm) fn find(text: &str) -> Option<HiddenFailure> {
-    let object = Object::read(text)?;
-    if object.get("_embedded").is_some() || object.get("id").is_some() {
-        return None;
+impl HiddenFailure {
+    /// Finds the failure in `text`, the JSON of a result: an object with a numeric `status` or
+    /// `code` of 400 or more, or with an `error` that is a string. An object with an `id` or
+    /// `_embedded` is an entity or a list of them, whatever else it has.
+    pub(in crate::upstream::amocrm) fn find(text: &str) -> Option<Self> {
+        let object = Object::read(text)?;
+        if object.get("_embedded").is_some() || object.get("id").is_some() {
+            return None;
+        }
+        // A number may be written as a float, `4.29e2`, but not as a string.
+        let number = |name| object.get(name)?.parse().ok().filter(|number: &f64| *number >= 400.0);
+        let status = number("status").or_else(|| number("code"));
+        let has_error = || object.get("error").is_some_and(|value| value.starts_with('"'));
+        // A float that does not fit saturates; no service sends one.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        (status.is_some() || has_error())
+            .then(|| Self { status: status.map(|number| number as u16) })
     }
-    // A string in quotes is no number, and `4.29e2` is one.
-    let number = |name| object.get(name)?.parse().ok().filter(|number: &f64| *number >= 400.0);
-    let status = number("status").or_else(|| number("code"));
-    let has_error = || object.get("error").is_some_and(|value| value.starts_with('"'));
-    // A float that does not fit becomes the greatest status; no service sends one.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (status.is_some() || has_error())
-        .then(|| HiddenFailure { status: status.map(|number| number as u16) })
+
+    /// Whether amoCRM refused the call for its frequency.
+    pub(in crate::upstream::amocrm) fn is_rate_limit(self) -> bool {
+        self.status == Some(429)
+    }
 }
 
 #[cfg(test)]
@@ -45,7 +52,7 @@ mod tests {
             (r#"{"error":"Unknown tool: nope"}"#, None),
         ];
         for (text, status) in failures {
-            assert_eq!(find(text), Some(HiddenFailure { status }), "{text}");
+            assert_eq!(HiddenFailure::find(text), Some(HiddenFailure { status }), "{text}");
         }
         let answers = [
             r#"{"status":399}"#,
@@ -64,7 +71,7 @@ mod tests {
             "",
         ];
         for text in answers {
-            assert_eq!(find(text), None, "{text}");
+            assert_eq!(HiddenFailure::find(text), None, "{text}");
         }
     }
 }
