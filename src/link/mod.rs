@@ -19,7 +19,7 @@ use self::memory::Memory;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::mcp::{
-    Empty, Implementation, InitializeParams, InitializeResult, ListCapability, Revision,
+    Empty, Implementation, InitializeParams, InitializeResult, ListCapability, Part, Revision,
     ServerCapabilities, asked_revision, method,
 };
 use crate::retry::{Delivery, Opening as Attempts, Policy, reopening_pause};
@@ -403,10 +403,13 @@ fn own_initialize(id: RequestId) -> Request {
 /// whatever the upstream turns out to offer: each list is asked for again once it is there.
 fn answer_without_upstream(initialize: &Message) -> Response {
     let list = || Some(ListCapability { list_changed: true });
+    let capabilities =
+        ServerCapabilities { tools: list(), resources: list(), prompts: list() };
     let result = InitializeResult {
-        protocol_version: asked_revision(initialize).unwrap_or(Revision::LATEST),
-        capabilities: ServerCapabilities { tools: list(), resources: list(), prompts: list() },
-        server_info: Implementation::OURS,
+        protocol_version: asked_revision(initialize).unwrap_or(Revision::LATEST).as_str(),
+        capabilities: Part::Ours(capabilities),
+        server_info: Part::Ours(Implementation::OURS),
+        instructions: None,
     };
     Response::with_result(to_json(&result).into())
 }

@@ -6,7 +6,8 @@ mod results;
 mod revision;
 
 pub(crate) use self::results::{
-    CallParams, CancelledParams, Empty, Implementation, InitializeParams, InitializeResult,
-    ListCapability, ResourceParams, ServerCapabilities,
+    CallParams, CallToolResult, CancelledParams, Empty, Implementation, InitializeParams,
+    InitializeResult, ListCapability, Part, ReadResourceResult, ResourceParams, ServerCapabilities,
+    TextContent,
 };
 pub(crate) use self::revision::{Revision, asked_revision};

@@ -16,13 +16,34 @@ pub(crate) struct InitializeParams<'a> {
     pub(crate) client_info: Implementation<'a>,
 }
 
+/// A value of ours, or one that the service wrote, as it wrote it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Part<'a, T> {
+    Ours(T),
+    Theirs(&'a RawValue),
+}
+
+impl<'a, T> Part<'a, T> {
+    /// The service's `text` where it is an object, else `ours`.
+    pub(crate) fn object_or(text: Option<&'a str>, ours: T) -> Self {
+        let object = text.filter(|text| text.starts_with('{'));
+        match object.and_then(|text| serde_json::from_str(text).ok()) {
+            Some(theirs) => Self::Theirs(theirs),
+            None => Self::Ours(ours),
+        }
+    }
+}
+
 /// The result of `initialize`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InitializeResult<'a> {
-    pub(crate) protocol_version: Revision,
-    pub(crate) capabilities: ServerCapabilities,
-    pub(crate) server_info: Implementation<'a>,
+    pub(crate) protocol_version: &'a str,
+    pub(crate) capabilities: Part<'a, ServerCapabilities>,
+    pub(crate) server_info: Part<'a, Implementation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instructions: Option<String>,
 }
 
 /// `{}`
@@ -34,11 +55,14 @@ pub(crate) struct Empty {}
 pub(crate) struct Implementation<'a> {
     pub(crate) name: &'a str,
     pub(crate) version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<&'a str>,
 }
 
 impl Implementation<'static> {
     /// This program.
-    pub(crate) const OURS: Self = Self { name: "mcpline", version: env!("CARGO_PKG_VERSION") };
+    pub(crate) const OURS: Self =
+        Self { name: "mcpline", version: env!("CARGO_PKG_VERSION"), description: None };
 }
 
 /// The capabilities of a server that decide which changes a client may be told of.
@@ -52,11 +76,20 @@ pub(crate) struct ServerCapabilities {
     pub(crate) prompts: Option<ListCapability>,
 }
 
+impl ServerCapabilities {
+    /// The capabilities of these names, without notifications.
+    pub(crate) fn of(names: &[&str]) -> Self {
+        let one = |name| names.contains(&name).then(ListCapability::default);
+        Self { tools: one("tools"), resources: one("resources"), prompts: one("prompts") }
+    }
+}
+
 /// The capability to list something.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListCapability {
-    #[serde(default)]
+    /// Whether the client is told when the list has changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) list_changed: bool,
 }
 
@@ -90,4 +123,44 @@ impl CallParams<'_> {
     pub(crate) fn arguments(&self) -> &str {
         self.arguments.map(RawValue::get).filter(|text| *text != "null").unwrap_or("{}")
     }
+}
+
+/// The result of `tools/call`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CallToolResult<'a> {
+    pub(crate) content: [TextContent<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) structured_content: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) is_error: Option<bool>,
+}
+
+/// One text of a result.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "text")]
+pub(crate) struct TextContent<'a> {
+    pub(crate) text: Part<'a, &'a str>,
+}
+
+/// The result of `resources/read`.
+#[derive(Serialize)]
+pub(crate) struct ReadResourceResult<'a> {
+    pub(crate) contents: [TextResourceContents<'a>; 1],
+}
+
+impl<'a> ReadResourceResult<'a> {
+    /// JSON as the contents of `uri`.
+    pub(crate) fn json(uri: &'a str, text: Part<'a, &'a str>) -> Self {
+        Self { contents: [TextResourceContents { uri, mime_type: "application/json", text }] }
+    }
+}
+
+/// The text of one resource.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TextResourceContents<'a> {
+    uri: &'a str,
+    mime_type: &'a str,
+    text: Part<'a, &'a str>,
 }

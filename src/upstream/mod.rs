@@ -5,7 +5,6 @@
 //! nothing of stdin, of retrying, or of when a session is opened again: that is [`crate::link`]'s.
 
 mod amocrm;
-mod authored;
 mod auto;
 mod bitrix;
 mod client;

@@ -17,7 +17,7 @@ use super::{SERVER_NAME, results};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
-use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, INVALID_PARAMS, Named, RESOURCE_NOT_FOUND, asked_revision};
 use crate::upstream::settings::{KindSettings, LeadDefaults};

@@ -13,7 +13,7 @@ use crate::upstream::Client;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::upstream;
-use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision};
 
