@@ -18,7 +18,6 @@
 //! into a tree on their way through; `jsonrpc` looks at envelopes only.
 
 mod cli;
-mod client;
 mod config;
 pub mod conversation;
 mod demo;
@@ -29,9 +28,9 @@ pub mod jsonrpc;
 pub mod line;
 mod link;
 mod logging;
+mod mcp;
 mod redact;
-mod repeat;
-mod retry;
+pub mod retry;
 mod signals;
 pub mod stdio;
 mod upstream;

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::client::Client;
 use crate::config::{Config, Target};
 use crate::conversation::Conversation;
 use crate::demo::{Demo, Sample};
 use crate::http::Http;
 use crate::link::Link;
+use crate::upstream::Client;
 use crate::upstream::Kind;
 use crate::{demo, logging, redact, signals, stdio, upstream};
 

@@ -1,17 +1,14 @@
 //! Ten thousand lines and one upstream that restarts: when do they come back?
 //!
-//! A simulation, event by event, without processes. The delays are drawn by the product's own code
-//! (`src/retry.rs`); around it stands, in as few lines as possible, what `link.rs`, `request.rs` and
-//! the kinds do with them. Beside it the same fleet with delays that double without jitter. The
+//! A simulation, event by event, without processes. Every delay and budget comes from the product's
+//! own code (`src/retry.rs`); around it stands, in as few lines as possible, what the link, a request
+//! and the listening stream do with them. Beside it the same fleet with delays that double without jitter. The
 //! same seed gives the same figures.
 //!
 //! `scripts/fleet` starts this and writes `docs/fleet.svg`.
 
 mod chart;
 mod delays;
-#[path = "../../src/retry.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports, reason = "only its delays matter here")]
-mod retry;
 mod scenario;
 mod simulation;
 
@@ -20,9 +17,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-// What `retry.rs` finds in the crate that it belongs to.
-use mcpline::failure;
-
 use delays::Manner;
 use scenario::{SCENARIOS, Scenario};
 use simulation::Outcome;

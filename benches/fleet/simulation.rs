@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use crate::delays::{Delays, Manner};
+use mcpline::failure::{Cause, Class, Failure};
+
+use crate::delays::{Carrying, Listening, Manner, Opening};
 use crate::scenario::{RETRY_AFTER, Reception, Scenario, Transport};
 
 /// Microseconds since the streams broke.
@@ -20,14 +22,6 @@ const END: Time = 120 * SECOND;
 
 /// How often a person's client makes a call, on average.
 const CALL_EVERY: f64 = 120.0;
-
-// The following are the product's, as they stand in `streamable.rs`, `link.rs` and `cli.rs`.
-const DEFAULT_RETRY: Duration = Duration::from_secs(1);
-const MIN_RETRY: Duration = Duration::from_millis(100);
-const MAX_LISTEN_WAIT: Duration = Duration::from_mins(1);
-const LISTEN_SPREAD: Duration = Duration::from_secs(4);
-const REOPEN_SPREAD: Duration = Duration::from_secs(4);
-const RETRY_FOR: Time = 50 * SECOND;
 
 /// What came of a run.
 pub(crate) struct Outcome {
@@ -91,17 +85,18 @@ struct Line {
     turn: u32,
     stage: Stage,
     /// Delays of the call that is under way, if any.
-    carrying: Option<Delays>,
+    carrying: Option<Carrying>,
     /// A call waits for the session.
     has_waiter: bool,
 }
 
 enum Stage {
     /// The stream is gone, and nobody knows of the session.
-    Listening(Delays),
+    Listening(Listening),
     Opening {
-        delays: Delays,
-        asked: Duration,
+        delays: Opening,
+        /// Whether a call that begins to wait cuts the delay short.
+        yields: bool,
     },
     Back,
 }
@@ -149,9 +144,8 @@ impl Simulation<'_> {
             Line { latency, turn: 0, stage: Stage::Back, carrying: None, has_waiter: false };
         match self.scenario.transport {
             Transport::Streamable => {
-                let mut delays = Delays::up_to(self.manner, MAX_LISTEN_WAIT);
-                let pause = Delays::unhurried(self.manner, LISTEN_SPREAD);
-                let delay = delays.next(Duration::ZERO).max(DEFAULT_RETRY + pause);
+                let mut delays = Listening::new(self.manner);
+                let delay = delays.after_end();
                 line.stage = Stage::Listening(delays);
                 self.lines.push(line);
                 self.send(2 * latency + micros(delay), index, Event::Stream);
@@ -203,7 +197,7 @@ impl Simulation<'_> {
         if now < self.back_at { self.scenario.until_then } else { Reception::Served }
     }
 
-    /// `listen` of `streamable.rs`: the standalone stream is asked for.
+    /// The listening stream is asked for.
     fn reopen(&mut self, now: Time, index: usize) {
         self.count(now);
         let reception = self.reception(now);
@@ -213,11 +207,7 @@ impl Simulation<'_> {
             Reception::Served if self.scenario.keeps_sessions => self.back(now + latency, index),
             Reception::Served => self.open_unhurried(now + latency, index),
             Reception::Refused | Reception::Later(_) => {
-                let asked = match reception {
-                    Reception::Later(time) => time,
-                    _ => Duration::ZERO,
-                };
-                let delay = delays.next(asked).max(MIN_RETRY);
+                let delay = delays.after_refusal(&refusal(reception));
                 self.send(now + 2 * latency + micros(delay), index, Event::Stream);
             }
         }
@@ -227,14 +217,14 @@ impl Simulation<'_> {
     fn open(&mut self, now: Time, index: usize) {
         let line = &mut self.lines[index];
         line.turn += 1;
-        line.stage = Stage::Opening { delays: Delays::new(self.manner), asked: Duration::ZERO };
+        line.stage = Stage::Opening { delays: Opening::new(self.manner), yields: true };
         let at = now + line.latency;
         self.send(at, index, Event::Open);
     }
 
     /// The end of `Link::opened`: a session is lost that nobody has asked for.
     fn open_unhurried(&mut self, now: Time, index: usize) {
-        let pause = Delays::unhurried(self.manner, REOPEN_SPREAD);
+        let pause = self.manner.reopening_pause();
         self.open(now + micros(pause), index);
     }
 
@@ -252,21 +242,18 @@ impl Simulation<'_> {
             }
         }
         let line = &mut self.lines[index];
-        let (latency, Stage::Opening { delays, asked }) = (line.latency, &mut line.stage) else {
+        let (latency, Stage::Opening { delays, yields }) = (line.latency, &mut line.stage) else {
             return;
         };
-        *asked = match reception {
-            Reception::Served => {
-                // `notifications/initialized`; then the standalone stream, or, where the stream
-                // comes first, `initialize` itself.
-                self.count(now + 2 * latency);
-                self.count(now + 2 * latency);
-                return self.back(now + latency, index);
-            }
-            Reception::Later(time) => time,
-            Reception::Refused => Duration::ZERO,
-        };
-        let delay = delays.next(*asked);
+        if reception == Reception::Served {
+            // `notifications/initialized`; then the listening stream, or, where the stream comes
+            // first, `initialize` itself.
+            self.count(now + 2 * latency);
+            self.count(now + 2 * latency);
+            return self.back(now + latency, index);
+        }
+        let (delay, may_be_cut_short) = delays.after(&refusal(reception));
+        *yields = may_be_cut_short;
         self.send(now + 2 * latency + micros(delay), index, Event::Open);
     }
 
@@ -289,7 +276,7 @@ impl Simulation<'_> {
             Stage::Back => self.count(at),
             // The session looks good until the upstream says otherwise.
             Stage::Listening(_) if line.carrying.is_none() => {
-                line.carrying = Some(Delays::new(self.manner));
+                line.carrying = Some(Carrying::new(self.manner));
                 self.send(at, index, Event::Carry(now));
             }
             Stage::Listening(_) => {}
@@ -302,13 +289,9 @@ impl Simulation<'_> {
     fn wake(&mut self, now: Time, index: usize) {
         let line = &mut self.lines[index];
         line.has_waiter = true;
-        let Stage::Opening { delays, asked } = &mut line.stage else { return };
-        if !asked.is_zero() {
-            return;
-        }
+        let Stage::Opening { delays, yields: true } = &mut line.stage else { return };
         line.turn += 1;
-        *delays = Delays::new(self.manner);
-        let at = now + micros(delays.next(Duration::ZERO)) + line.latency;
+        let at = now + micros(delays.hurry()) + line.latency;
         self.send(at, index, Event::Open);
     }
 
@@ -322,21 +305,31 @@ impl Simulation<'_> {
             return self.call(now, index);
         }
         self.count(now);
-        let asked = match reception {
+        match reception {
             Reception::Served if self.scenario.keeps_sessions => return,
             Reception::Served => {
                 self.lines[index].has_waiter = true;
                 return self.open(now + latency, index);
             }
-            Reception::Later(time) => time,
-            Reception::Refused => Duration::ZERO,
-        };
-        let at = now + 2 * latency + micros(delays.next(asked));
-        if at < begun + RETRY_FOR {
+            Reception::Refused | Reception::Later(_) => {}
+        }
+        let heard = now + latency;
+        let elapsed = Duration::from_micros(heard - begun);
+        if let Some(delay) = delays.after(&refusal(reception), elapsed) {
             self.lines[index].carrying = Some(delays);
-            self.send(at, index, Event::Carry(begun));
+            self.send(heard + micros(delay) + latency, index, Event::Carry(begun));
         }
     }
+}
+
+/// The failure that a line sees.
+fn refusal(reception: Reception) -> Failure {
+    let mut failure = Failure::new(Class::NotSent, Cause::Unreachable, "");
+    if let Reception::Later(time) = reception {
+        failure = Failure::new(Class::Rejected, Cause::Refused, "");
+        failure.retry_after = Some(time);
+    }
+    failure
 }
 
 fn micros(time: Duration) -> Time {

@@ -1,54 +1,41 @@
 //! The conversation with the client: who may go when, who waits, who has been cancelled, and how
 //! it ends.
 //!
-//! One loop owns all of this state. It takes what the client sends, starts a task for each request
+//! One loop owns all of this state. It takes one [`Event`] at a time, starts a task for each request
 //! and hears when one has finished; tasks answer by the [`reply::PendingReply`] that they own. The
 //! loop itself never waits for the upstream or for the client to read.
 //!
 //! Order: `initialize` and `notifications/initialized` are barriers that nothing later overtakes.
 //! Otherwise requests start in order, at most `max_in_flight` at once; notifications, responses
 //! and cancellations never wait for a request, because a request may be waiting for them.
+//!
+//! `intake` takes what the client sends, `cancel` takes requests back, `request` is a request's
+//! task, `reply` the debt that it owes.
 
 mod backlog;
+mod cancel;
+mod intake;
 mod reply;
 mod request;
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use tokio::sync::oneshot;
 use tokio::task::{self, AbortHandle, JoinSet};
-use tokio::time::Sleep;
 use tracing::Instrument;
 
 use self::backlog::Backlog;
-use self::reply::{Batch, Ending, PendingReply, Replies};
+use self::reply::{Ending, Fate, PendingReply, Replies};
 use self::request::Context;
-use crate::client::{Client, refusal};
-use crate::failure::{Cause, Class, Failure};
-use crate::jsonrpc::{
-    self, ErrorObject, Kind, METHOD_NOT_FOUND, Message, Parsed, Rejection, RequestId,
-};
+use crate::jsonrpc::{ErrorObject, Line, METHOD_NOT_FOUND, Message, RequestId};
 use crate::link::Link;
+use crate::mcp::method;
 use crate::redact::Secrets;
-use crate::repeat::Repeatable;
 use crate::retry::Policy;
-use crate::stdio::{Input, Stdin, Writer};
-use crate::upstream::Request;
-
-/// Requests that may wait for their turn; one more is refused at once.
-const MAX_WAITING: usize = 16 * 1024;
-
-/// Places beside those of other requests for `ping`.
-const PLACES_FOR_PINGS: usize = 4;
-
-/// Notifications that may wait to be passed on; one more is dropped.
-const MAX_NOTICES: usize = 1024;
+use crate::stdio::{Input, Outlet, Stdin, Writer};
+use crate::upstream::{Client, Pending, Request, Sink};
 
 /// Time for the upstream to hear that the session is over, after the end of input.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -80,6 +67,13 @@ pub struct Settings {
     pub policy: Policy,
 }
 
+/// What the upstream sends unasked goes to stdout between the replies.
+impl Sink for Outlet {
+    fn put(&self, message: Message) -> Pending<'_, ()> {
+        Box::pin(self.write(Line::from(message.into_line())))
+    }
+}
+
 /// A conversation that has not begun.
 pub struct Conversation {
     context: Arc<Context>,
@@ -87,12 +81,15 @@ pub struct Conversation {
     replies: Arc<Replies>,
     tasks: JoinSet<()>,
     in_flight: HashMap<task::Id, InFlight>,
+    /// How many of those stand until they are cancelled. They take no place, and the end of input
+    /// does not wait for them.
+    standing: usize,
     /// The task that nothing may overtake.
     barrier: Option<task::Id>,
     /// What arrived behind a barrier.
     held: Backlog<Held>,
     /// Requests beyond `max_in_flight`.
-    waiting: Backlog<Waiting>,
+    queue: Backlog<Queued>,
     /// Notifications that wait for the one before them, which `notice` is passing on.
     notices: VecDeque<Message>,
     notice: Option<task::Id>,
@@ -104,27 +101,45 @@ pub struct Conversation {
 struct InFlight {
     id: RequestId,
     wire_id: RequestId,
-    cancelled: Arc<AtomicBool>,
-    was_sent: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     is_initialize: bool,
+    stands: bool,
     task: AbortHandle,
 }
 
 /// A request that has not been started.
-struct Waiting {
+struct Queued {
     message: Message,
     reply: PendingReply,
 }
 
 enum Held {
-    Request(Waiting),
+    Request(Queued),
     Notification(Message),
 }
 
+/// What the loop hears of.
+enum Event {
+    /// The client has sent something.
+    Inputs(Vec<Input>),
+    /// The client will send nothing more.
+    EndOfInput,
+    /// A task has ended.
+    Finished(task::Id),
+    /// The client has read what held the input up.
+    Relieved,
+    /// The conversation is over.
+    End(End),
+}
+
 /// What ends a conversation.
+#[derive(Debug, Clone, Copy)]
 enum End {
+    /// The input has ended, and all is answered or the time for that is up.
     Input,
+    /// The process is told to stop.
     Stop,
+    /// Nobody reads the replies any more.
     ClientGone,
 }
 
@@ -133,14 +148,15 @@ impl Conversation {
     pub fn new(settings: Settings, link: Arc<Link>, client: Client, writer: &Writer) -> Self {
         let replies = Replies::new(writer.outlet(), settings.url.clone(), settings.secrets.clone());
         Self {
-            context: Arc::new(Context { link, settings, repeatable: Repeatable::default() }),
+            context: Arc::new(Context { link, settings }),
             client,
             replies,
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
+            standing: 0,
             barrier: None,
             held: Backlog::default(),
-            waiting: Backlog::default(),
+            queue: Backlog::default(),
             notices: VecDeque::new(),
             notice: None,
             has_handshake: false,
@@ -154,40 +170,35 @@ impl Conversation {
         mut self,
         mut input: Stdin,
         writer: Writer,
-        stop: impl Future<Output = ()>,
-        client_gone: impl Future<Output = ()>,
+        stop: impl Future<Output = ()> + Send + 'static,
+        client_gone: impl Future<Output = ()> + Send + 'static,
     ) {
-        // Made once: the loop turns twice for each request.
-        let mut cut_short = std::pin::pin!(async {
-            tokio::select! {
-                () = stop => End::Stop,
-                () = client_gone => End::ClientGone,
-                () = writer.gone().cancelled() => End::ClientGone,
-            }
-        });
-        let announcer = tokio::spawn(announce_gaps(self.client.clone(), self.context.clone()));
+        let (mut cut_short, watch) = watch_for_end(&writer, stop, client_gone);
+        let announcer = tokio::spawn(announce_gaps(self.client.clone(), self.context.link.clone()));
         let outlet = writer.outlet();
         let mut drain = std::pin::pin!(None);
         let end = loop {
             if drain.is_some() && self.is_idle() {
                 break End::Input;
             }
-            tokio::select! {
-                inputs = input.next(), if drain.is_none() && !outlet.is_overfull() => match inputs {
-                    Some(inputs) => self.take_all(inputs),
-                    None => {
-                        tracing::debug!(in_flight = self.in_flight.len(), "end of input");
-                        drain.set(Some(tokio::time::sleep(self.context.settings.drain)));
-                        self.refuse_questions();
-                    }
-                },
+            // In this order: what ends the conversation must not wait behind a flood of input.
+            let event = tokio::select! {
+                biased;
+                end = &mut cut_short => Event::End(end.unwrap_or(End::Stop)),
                 Some(done) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
-                    let id = done.map_or_else(|error| error.id(), |(id, ())| id);
-                    self.finished(id);
+                    Event::Finished(done.map_or_else(|error| error.id(), |(id, ())| id))
                 }
-                () = outlet.relieved(), if outlet.is_overfull() => {}
-                Some(()) = elapsed(drain.as_mut()), if drain.is_some() => break End::Input,
-                end = &mut cut_short => break end,
+                () = outlet.relieved(), if outlet.is_overfull() => Event::Relieved,
+                inputs = input.next(), if drain.is_none() && !outlet.is_overfull() => {
+                    inputs.map_or(Event::EndOfInput, Event::Inputs)
+                }
+                Some(()) = elapsed(drain.as_mut()), if drain.is_some() => Event::End(End::Input),
+            };
+            if matches!(event, Event::EndOfInput) {
+                drain.set(Some(tokio::time::sleep(self.context.settings.drain)));
+            }
+            if let Some(end) = self.handle(event) {
+                break end;
             }
         };
         announcer.abort();
@@ -199,10 +210,31 @@ impl Conversation {
             },
             end => self.end(end, &writer).await,
         }
+        watch.abort();
+    }
+
+    /// Acts on `event`; returns what ends the conversation, if it does.
+    fn handle(&mut self, event: Event) -> Option<End> {
+        match event {
+            Event::Inputs(inputs) => self.take_all(inputs),
+            Event::EndOfInput => {
+                tracing::debug!(in_flight = self.in_flight.len(), "end of input");
+                self.refuse_questions();
+            }
+            Event::Finished(id) => self.finished(id),
+            Event::Relieved => {}
+            Event::End(end) => return Some(end),
+        }
+        None
     }
 
     fn is_idle(&self) -> bool {
-        self.tasks.is_empty() && self.held.is_empty() && self.waiting.is_empty()
+        self.tasks.len() == self.standing && self.held.is_empty() && self.queue.is_empty()
+    }
+
+    /// How many requests take a place among `max_in_flight`.
+    fn places_taken(&self) -> usize {
+        self.in_flight.len() - self.standing
     }
 
     /// Gives up what is left, and leaves nothing behind at the upstream.
@@ -212,7 +244,7 @@ impl Conversation {
             End::Stop => (Ending::Stopped, STOP_PATIENCE, STOP_PATIENCE),
             End::ClientGone => (Ending::Stopped, Duration::ZERO, STOP_PATIENCE),
         };
-        let unanswered = self.in_flight.len() + self.waiting.len() + self.held.len();
+        let unanswered = self.in_flight.len() + self.queue.len() + self.held.len();
         if unanswered > 0 {
             tracing::warn!(unanswered, "ending with requests in flight");
         }
@@ -224,181 +256,36 @@ impl Conversation {
         tokio::join!(writer.flush(flush), link.close(close));
     }
 
-    fn take_all(&mut self, inputs: Vec<Input>) {
-        for input in inputs {
-            match input {
-                Input::Line(line) => self.take_line(&line),
-                Input::Oversized { head, tail, length } => {
-                    self.take_oversized(jsonrpc::peek_oversized(&head, &tail), length);
-                }
-            }
-        }
-    }
-
-    /// Takes what is known of a message that was too long to keep.
-    fn take_oversized(&mut self, kind: Option<Kind>, length: u64) {
-        let limit = self.context.settings.max_message;
-        let what = format!(
-            "the line has {length} bytes, more than the {limit} of `--max-message`, and was not \
-             sent"
-        );
-        tracing::warn!("{what}");
-        let id = match kind {
-            // A notification is never answered.
-            Some(Kind::Notification) => return,
-            // The upstream waits for it.
-            Some(Kind::Response(id)) => {
-                if let Some(asker) = self.client.answered(&id) {
-                    let refusal = refusal(&id, "the client's answer was too long to pass on");
-                    self.tasks.spawn(request::answer_upstream(asker, refusal));
-                }
-                return;
-            }
-            Some(Kind::Request(id)) => Some(id),
-            None => None,
-        };
-        let failure = Failure::new(Class::NotSent, Cause::TooLarge, what)
-            .hint("Send less at once, or raise `--max-message`.");
-        self.replies.reject(&self.replies.unsent(&failure), id.as_ref());
-    }
-
-    fn take_line(&mut self, line: &Bytes) {
-        match jsonrpc::from_client(line) {
-            Ok(Parsed::One(message)) => self.take(message, None),
-            Ok(Parsed::Batch(members)) => self.take_batch(members),
-            Err(Rejection { id, error, is_answered }) => {
-                tracing::warn!("a line from the client is refused: {}", error.message);
-                if is_answered {
-                    self.replies.reject(&error, id.as_ref());
-                }
-            }
-        }
-    }
-
-    fn take_batch(&mut self, members: Vec<Result<Message, Rejection>>) {
-        let owed = |member: &&Result<Message, Rejection>| match member {
-            Ok(message) => matches!(message.kind(), Kind::Request(_)),
-            Err(rejection) => rejection.is_answered,
-        };
-        let batch = Batch::new(members.iter().filter(owed).count());
-        for member in members {
-            match member {
-                Ok(message) => self.take(message, Some(&batch)),
-                Err(Rejection { id, error, is_answered: true }) => {
-                    batch.reject(&error, id.as_ref(), &self.replies);
-                }
-                Err(_) => tracing::warn!("a response without an id is ignored"),
-            }
-        }
-    }
-
-    /// Takes one message of the client.
-    fn take(&mut self, message: Message, batch: Option<&Arc<Batch>>) {
-        match message.kind() {
-            Kind::Request(id) => {
-                let reply = PendingReply::new(
-                    id.clone(),
-                    message.method(),
-                    self.replies.clone(),
-                    batch.cloned(),
-                );
-                self.take_request(Waiting { message, reply });
-            }
-            Kind::Response(id) => match self.client.answered(id) {
-                Some(asker) => {
-                    self.tasks.spawn(request::answer_upstream(asker, message));
-                }
-                None => tracing::debug!(%id, "an answer that nobody waits for is dropped"),
-            },
-            Kind::Notification if message.method() == "notifications/cancelled" => {
-                self.cancel(&message);
-            }
-            Kind::Notification if self.barrier.is_some() => {
-                self.hold_notification(message);
-            }
-            Kind::Notification => self.take_notification(message),
-        }
-    }
-
-    fn take_request(&mut self, waiting: Waiting) {
-        let size = waiting.message.text().len();
-        if self.is_full(size) {
-            let what = format!(
-                "too many requests at once: {} with {} bytes are waiting already, so this one was \
-                 not sent",
-                self.held.len() + self.waiting.len(),
-                self.held.bytes() + self.waiting.bytes(),
-            );
-            let failure = Failure::new(Class::NotSent, Cause::Busy, what)
-                .hint("Send it again when some have been answered.");
-            let error = self.replies.unsent(&failure);
-            waiting.reply.fail_now(&error);
-        } else if self.barrier.is_some() {
-            self.held.push(size, Held::Request(waiting));
-        } else if waiting.message.method() == "initialize" {
-            self.start_initialize(waiting);
-        } else if self.in_flight.len() < self.places_for(&waiting.message) {
-            self.start(waiting);
-        } else {
-            self.waiting.push(size, waiting);
-        }
-    }
-
-    /// Requests in flight beyond which `message` waits. A client that pings to see whether we live
-    /// must not have to wait for the end of a long report.
-    fn places_for(&self, message: &Message) -> usize {
-        let places = self.context.settings.max_in_flight;
-        if message.method() == "ping" { places + PLACES_FOR_PINGS } else { places }
-    }
-
-    /// Whether a message of `size` bytes finds no room among those that wait. One always does,
-    /// and together they may hold as much memory as a single message may.
-    fn is_full(&self, size: usize) -> bool {
-        let count = self.held.len() + self.waiting.len();
-        let bytes = self.held.bytes() + self.waiting.bytes();
-        count >= MAX_WAITING || count > 0 && bytes + size > self.context.settings.max_message
-    }
-
-    fn hold_notification(&mut self, message: Message) {
-        let size = message.text().len();
-        if self.is_full(size) {
-            tracing::warn!(method = message.method(), "too much is waiting; dropped");
-        } else {
-            self.held.push(size, Held::Notification(message));
-        }
-    }
-
-    fn start_initialize(&mut self, waiting: Waiting) {
+    fn start_initialize(&mut self, queued: Queued) {
         self.has_handshake = true;
         let context = self.context.clone();
-        self.barrier = Some(self.spawn(waiting, true, |request, reply, _| {
-            request::initialize(context, request, reply)
-        }));
+        self.barrier =
+            Some(self.spawn(queued, true, |request, reply| {
+                request::initialize(context, request, reply)
+            }));
     }
 
-    fn start(&mut self, waiting: Waiting) {
+    fn start(&mut self, queued: Queued) {
         if !self.has_handshake {
-            if waiting.message.method() == "server/discover" {
+            if queued.message.method() == method::DISCOVER {
                 // Clients of the modern era fall back to `initialize` on this.
                 let why = "Method not found: server/discover; use initialize";
-                return waiting.reply.fail_now(&ErrorObject::new(METHOD_NOT_FOUND, why));
+                return queued.reply.fail_now(&ErrorObject::new(METHOD_NOT_FOUND, why));
             }
             self.has_handshake = true;
             let id = self.own_id();
             self.context.link.ensure_handshake(id);
         }
         let context = self.context.clone();
-        self.spawn(waiting, false, |request, reply, was_sent| {
-            request::answer(context, request, reply, was_sent)
-        });
+        self.spawn(queued, false, |request, reply| request::answer(context, request, reply));
     }
 
     /// Starts the task for a request and enters it as in flight.
     fn spawn<F>(
         &mut self,
-        Waiting { message, reply }: Waiting,
+        Queued { message, reply }: Queued,
         is_initialize: bool,
-        task: impl FnOnce(Request, PendingReply, Arc<AtomicBool>) -> F,
+        task: impl FnOnce(Request, PendingReply) -> F,
     ) -> task::Id
     where
         F: Future<Output = ()> + Send + 'static,
@@ -410,14 +297,14 @@ impl Conversation {
             others.any(|other| other.wire_id == id && !other.task.is_finished())
         };
         let wire_id = if id.is_portable() && !is_taken() { id.clone() } else { self.own_id() };
-        let cancelled = reply.cancelled();
-        let was_sent = reply.was_sent();
+        let fate = reply.fate().clone();
+        let stands = method::stands(message.method());
+        self.standing += usize::from(stands);
         let span = tracing::info_span!("request", %id, method = message.method());
-        let request = Request::new(message, wire_id.clone());
-        let task = self.tasks.spawn(task(request, reply, was_sent.clone()).instrument(span));
+        let task = task(Request::new(message, wire_id.clone()), reply);
+        let task = self.tasks.spawn(task.instrument(span));
         let key = task.id();
-        let entry = InFlight { id, wire_id, cancelled, was_sent, is_initialize, task };
-        self.in_flight.insert(key, entry);
+        self.in_flight.insert(key, InFlight { id, wire_id, fate, is_initialize, stands, task });
         key
     }
 
@@ -426,105 +313,11 @@ impl Conversation {
         RequestId::of_ours(self.ids_given)
     }
 
-    fn take_notification(&mut self, message: Message) {
-        if !self.has_handshake {
-            // There is nobody to tell before there is a session, and this does not begin one.
-            tracing::debug!(method = message.method(), "notification before initialize dropped");
-        } else if message.method() == "notifications/initialized" {
-            let context = self.context.clone();
-            let task = self.tasks.spawn(async move { context.link.initialized(message).await });
-            self.barrier = Some(task.id());
-        } else if self.notices.len() < MAX_NOTICES {
-            self.notices.push_back(message);
-            self.pass_on_next_notice();
-        } else {
-            tracing::warn!(method = message.method(), "too many notifications waiting; dropped");
-        }
-    }
-
-    fn pass_on_next_notice(&mut self) {
-        if self.notice.is_none()
-            && let Some(message) = self.notices.pop_front()
-        {
-            let task = self.tasks.spawn(request::pass_on(self.context.clone(), message));
-            self.notice = Some(task.id());
-        }
-    }
-
-    /// Acts on `notifications/cancelled` (Cancellation, "Behavior Requirements"): the request gets
-    /// no reply from here on, and the upstream is told if it may know of the request.
-    fn cancel(&mut self, message: &Message) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct CancelledParams<'a> {
-            #[serde(borrow)]
-            request_id: &'a RawValue,
-            #[serde(borrow)]
-            reason: Option<&'a RawValue>,
-        }
-        let Some(CancelledParams { request_id, reason }) = message.read_params() else {
-            return;
-        };
-        let id = RequestId::from_json(Bytes::copy_from_slice(request_id.get().as_bytes()));
-        let Some(id) = id else { return };
-        if self.forget_unsent(&id) {
-            return;
-        }
-        let Some(entry) = self
-            .in_flight
-            .values()
-            .find(|entry| entry.id.matches(&id) && !entry.cancelled.load(Ordering::Relaxed))
-        else {
-            tracing::debug!(%id, "cancellation of an unknown request ignored");
-            return;
-        };
-        if entry.is_initialize {
-            tracing::debug!("initialize cannot be cancelled");
-            return;
-        }
-        tracing::debug!(%id, "cancelled by the client");
-        entry.cancelled.store(true, Ordering::Relaxed);
-        let live = self.context.link.current().filter(|_| entry.was_sent.load(Ordering::Relaxed));
-        let Some(live) = live else {
-            entry.task.abort();
-            return;
-        };
-        let forwarded = if entry.wire_id == id {
-            message.clone()
-        } else {
-            let reason = reason.map_or_else(String::new, |text| format!(r#","reason":{text}"#));
-            let params = format!(r#"{{"requestId":{}{reason}}}"#, entry.wire_id);
-            Message::notification("notifications/cancelled", &params)
-        };
-        let task = entry.task.clone();
-        self.tasks.spawn(async move {
-            request::send_cancelled(&live, &forwarded).await;
-            task.abort();
-        });
-    }
-
-    /// Forgets a request that has not been sent, without a reply. Returns whether there was one.
-    fn forget_unsent(&mut self, id: &RequestId) -> bool {
-        let is_meant = |waiting: &Waiting| waiting.reply.id().matches(id);
-        let forgotten = self.waiting.remove(is_meant).or_else(|| {
-            let is_held = |held: &Held| matches!(held, Held::Request(waiting) if is_meant(waiting));
-            match self.held.remove(is_held) {
-                Some(Held::Request(waiting)) => Some(waiting),
-                _ => None,
-            }
-        });
-        match forgotten {
-            Some(waiting) => {
-                waiting.reply.cancelled().store(true, Ordering::Relaxed);
-                true
-            }
-            None => false,
-        }
-    }
-
     /// Notes that a task has ended, and starts what waited for that.
     fn finished(&mut self, id: task::Id) {
-        self.in_flight.remove(&id);
+        if self.in_flight.remove(&id).is_some_and(|ended| ended.stands) {
+            self.standing -= 1;
+        }
         if self.notice == Some(id) {
             self.notice = None;
             self.pass_on_next_notice();
@@ -535,20 +328,20 @@ impl Conversation {
                 && let Some(held) = self.held.pop()
             {
                 match held {
-                    Held::Request(waiting) => self.take_request(waiting),
+                    Held::Request(queued) => self.take_request(queued),
                     Held::Notification(message) => self.take_notification(message),
                 }
             }
         }
         while self.barrier.is_none()
-            && self.in_flight.len() < self.context.settings.max_in_flight
-            && let Some(waiting) = self.waiting.pop()
+            && self.places_taken() < self.context.settings.max_in_flight
+            && let Some(queued) = self.queue.pop()
         {
-            self.start(waiting);
+            self.start(queued);
         }
     }
 
-    /// Answers the upstream's questions in the place of a client that cannot any more.
+    /// Refuses the upstream's questions to a client that cannot answer any more.
     fn refuse_questions(&mut self) {
         for (refusal, asker) in self.client.close_input() {
             self.tasks.spawn(request::answer_upstream(asker, refusal));
@@ -556,16 +349,37 @@ impl Conversation {
     }
 }
 
+/// Waits in a task of its own for what ends the conversation early, so that the loop, which turns
+/// several times for each request, polls one thing only.
+fn watch_for_end(
+    writer: &Writer,
+    stop: impl Future<Output = ()> + Send + 'static,
+    client_gone: impl Future<Output = ()> + Send + 'static,
+) -> (oneshot::Receiver<End>, AbortHandle) {
+    let (tell, told) = oneshot::channel();
+    let gone = writer.gone().clone();
+    let watch = tokio::spawn(async move {
+        let end = tokio::select! {
+            () = stop => End::Stop,
+            () = client_gone => End::ClientGone,
+            () = gone.cancelled() => End::ClientGone,
+        };
+        // The conversation may have ended meanwhile.
+        let _ = tell.send(end);
+    });
+    (told, watch.abort_handle())
+}
+
 /// Waits for the timer, if there is one.
-async fn elapsed(timer: Pin<&mut Option<Sleep>>) -> Option<()> {
+async fn elapsed(timer: std::pin::Pin<&mut Option<tokio::time::Sleep>>) -> Option<()> {
     timer.as_pin_mut()?.await;
     Some(())
 }
 
 /// Tells the client what may have changed each time that notifications may have been lost.
-async fn announce_gaps(client: Client, context: Arc<Context>) {
+async fn announce_gaps(client: Client, link: Arc<Link>) {
     loop {
         client.gap().await;
-        context.link.announce_changes().await;
+        link.announce_changes().await;
     }
 }

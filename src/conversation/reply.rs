@@ -12,18 +12,46 @@ use bytes::Bytes;
 
 use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Line, RequestId};
+use crate::mcp::method::is_safe;
 use crate::redact::Secrets;
-use crate::repeat::is_safe;
 use crate::stdio::Outlet;
 
 /// Longer lines are refused by some clients (the TypeScript SDK stops at 10 MB).
 const LONG_LINE: usize = 8 * 1024 * 1024;
 
+/// What has become of a request so far: known to its reply, its task, and the table of what is in
+/// flight.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
+    cancelled: AtomicBool,
+    sent: AtomicBool,
+}
+
+impl Fate {
+    /// Notes that the client has cancelled the request: it gets no reply.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the upstream may know of the request.
+    pub(super) fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
 /// Why requests that are still unanswered are given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Ending {
-    /// They are not; whoever drops one has a bug.
+    /// They are not: a reply that is dropped now is a bug.
     None,
     /// A signal, or a client that is gone.
     Stopped,
@@ -37,7 +65,7 @@ pub(super) struct Replies {
     url: String,
     secrets: Arc<Secrets>,
     ending: AtomicU8,
-    /// Once is enough: who can read such lines need not hear of each.
+    /// Warn once per process.
     warned_of_length: AtomicBool,
 }
 
@@ -73,8 +101,7 @@ pub(super) struct PendingReply {
     id: RequestId,
     replies: Arc<Replies>,
     batch: Option<Arc<Batch>>,
-    cancelled: Arc<AtomicBool>,
-    was_sent: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     is_unsafe_to_repeat: bool,
     since: Instant,
     is_owed: bool,
@@ -92,17 +119,16 @@ impl PendingReply {
             id,
             replies,
             batch,
-            cancelled: Arc::default(),
-            was_sent: Arc::default(),
+            fate: Arc::default(),
             is_unsafe_to_repeat: !is_safe(method),
             since: Instant::now(),
             is_owed: true,
         }
     }
 
-    /// Set once the upstream may know of the request.
-    pub(super) fn was_sent(&self) -> Arc<AtomicBool> {
-        self.was_sent.clone()
+    /// What has become of the request so far.
+    pub(super) fn fate(&self) -> &Arc<Fate> {
+        &self.fate
     }
 
     /// The error for a request that is given up.
@@ -122,7 +148,7 @@ impl PendingReply {
                 );
             }
         };
-        let was_sent = self.was_sent.load(Ordering::Relaxed);
+        let was_sent = self.fate.was_sent();
         let class = if was_sent { Class::Ambiguous } else { Class::NotSent };
         let failure = Failure::new(class, Cause::Stopping, why);
         let count = u32::from(was_sent);
@@ -137,11 +163,6 @@ impl PendingReply {
         &self.id
     }
 
-    /// Set to keep the reply silent: the client has cancelled its request.
-    pub(super) fn cancelled(&self) -> Arc<AtomicBool> {
-        self.cancelled.clone()
-    }
-
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
     pub(super) async fn send(mut self, line: Line) {
         if line.len() > LONG_LINE && !self.replies.warned_of_length.swap(true, Ordering::Relaxed) {
@@ -150,10 +171,10 @@ impl PendingReply {
         match &self.batch {
             Some(batch) => {
                 self.is_owed = false;
-                let line = (!self.is_cancelled()).then(|| line.to_bytes());
+                let line = (!self.fate.is_cancelled()).then(|| line.to_bytes());
                 batch.settle(line, &self.replies.outlet);
             }
-            None if self.is_cancelled() => self.is_owed = false,
+            None if self.fate.is_cancelled() => self.is_owed = false,
             None => {
                 self.replies.outlet.write(line).await;
                 self.is_owed = false;
@@ -174,16 +195,12 @@ impl PendingReply {
 
     fn settle_now(&mut self, error: &ErrorObject) {
         self.is_owed = false;
-        let line = (!self.is_cancelled()).then(|| error.to_line(Some(&self.id)));
+        let line = (!self.fate.is_cancelled()).then(|| error.to_line(Some(&self.id)));
         match (&self.batch, line) {
             (Some(batch), line) => batch.settle(line, &self.replies.outlet),
             (None, Some(line)) => self.replies.outlet.write_now(line.into()),
             (None, None) => {}
         }
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
     }
 }
 

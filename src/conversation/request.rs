@@ -1,9 +1,9 @@
 //! One request on its way: waiting for a session, sending, trying again, answering.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::Settings;
@@ -11,15 +11,9 @@ use super::reply::PendingReply;
 use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
-use crate::repeat::Repeatable;
-use crate::retry::Backoff;
+use crate::mcp::{CancelledParams, method};
+use crate::retry::{Delivery, Retry};
 use crate::upstream::{Request, Session};
-
-/// New sessions that one message may cause before its loss is taken for a refusal.
-const MAX_RECOVERIES: u32 = 2;
-
-/// Attempts for one message, however long `--retry-for` is.
-const MAX_ATTEMPTS: u32 = 100;
 
 /// Bound on telling the upstream that a request is not wanted any more.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -27,36 +21,20 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 /// Bound on one attempt to pass a notification on, for which later ones wait.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Attempts to bring a client's answer to an upstream that cannot be reached.
-const ANSWER_ATTEMPTS: u32 = 5;
-
 /// What every task that speaks to the upstream needs.
 pub(super) struct Context {
     pub(super) link: Arc<Link>,
     pub(super) settings: Settings,
-    pub(super) repeatable: Repeatable,
-}
-
-impl Context {
-    /// Whether `message` may be sent again although the upstream may have acted on it.
-    fn may_repeat(&self, message: &Message) -> bool {
-        self.repeatable.allows(message) || self.link.knows_repeatable(message)
-    }
 }
 
 /// Brings `request` to the upstream and its answer, or the reason why there is none, to the
-/// client. `was_sent` is set once the upstream may know of it.
-pub(super) async fn answer(
-    context: Arc<Context>,
-    request: Request,
-    reply: PendingReply,
-    was_sent: Arc<AtomicBool>,
-) {
+/// client.
+pub(super) async fn answer(context: Arc<Context>, request: Request, reply: PendingReply) {
     let started = Instant::now();
     tracing::debug!(wire_id = %request.wire_id, "request");
     let mut carrier = Carrier::new(&context, &request.message, started);
     let exchange = carrier.carry(|live| {
-        was_sent.store(true, Ordering::Relaxed);
+        reply.fate().mark_sent();
         let request = &request;
         async move { live.session.exchange(request).await }
     });
@@ -67,7 +45,7 @@ pub(super) async fn answer(
         },
         None => exchange.await,
     };
-    let attempts = carrier.attempts;
+    let attempts = carrier.retry.attempts();
     finish(&context, &request, reply, outcome, attempts, started).await;
 }
 
@@ -91,8 +69,7 @@ async fn finish(
     let failure = match outcome {
         Ok(response) => {
             if response.result().is_some() {
-                context.link.remember(request);
-                context.repeatable.note(&request.message, &response);
+                context.link.learn(request, &response);
             }
             let is_error = response.error().is_some();
             tracing::debug!(?elapsed, is_error, "answered");
@@ -117,7 +94,7 @@ async fn finish(
         url: &context.settings.url,
         count: attempts,
         elapsed,
-        is_unsafe_to_repeat: !context.may_repeat(&request.message),
+        is_unsafe_to_repeat: !context.link.allows_repeat(&request.message),
         secrets: &context.settings.secrets,
     };
     reply.fail(&failure.to_error(&attempts)).await;
@@ -145,31 +122,30 @@ pub(super) async fn pass_on(context: Arc<Context>, message: Message) {
 /// Brings a response to the session that asked for it, and to no other: in another session the
 /// same id may belong to another question.
 pub(super) async fn answer_upstream(session: Arc<dyn Session>, response: Message) {
-    let mut backoff = Backoff::default();
-    for _ in 0..ANSWER_ATTEMPTS {
-        match session.send(&response).await {
-            Ok(()) => return,
-            Err(failure) => {
-                tracing::warn!("an answer was not taken: {}", failure.summary());
-                if !matches!(failure.class, Class::NotSent | Class::Rejected) {
-                    return;
-                }
-            }
-        }
-        tokio::time::sleep(backoff.next_delay()).await;
+    let mut delivery = Delivery::default();
+    while let Err(failure) = session.send(&response).await {
+        tracing::warn!("an answer was not taken: {}", failure.summary());
+        let Some(delay) = delivery.of_answer_after(&failure) else { return };
+        tokio::time::sleep(delay).await;
     }
 }
 
 /// Tells the upstream in the background that nobody waits for the request any more.
 fn tell_cancelled(link: &Link, wire_id: &RequestId, reason: &str) {
     if let Some(live) = link.current() {
-        let params = format!(r#"{{"requestId":{wire_id},"reason":{}}}"#, to_json(&reason));
-        let message = Message::notification("notifications/cancelled", &params);
-        tokio::spawn(async move { send_cancelled(&live, &message).await });
+        let reason = serde_json::value::to_raw_value(reason).ok();
+        let message = cancellation(wire_id, reason.as_deref());
+        link.spawn(async move { send_cancelled(&live, &message).await });
     }
 }
 
-/// Sends `notifications/cancelled`, which is worth only so much time.
+/// The notification that cancels the request that travels with `wire_id`.
+pub(super) fn cancellation(wire_id: &RequestId, reason: Option<&RawValue>) -> Message {
+    let params = wire_id.as_raw().map(|request_id| CancelledParams { request_id, reason });
+    Message::notification(method::CANCELLED, &to_json(&params))
+}
+
+/// Sends `notifications/cancelled`, within [`CANCEL_PATIENCE`].
 pub(super) async fn send_cancelled(live: &Live, message: &Message) {
     match tokio::time::timeout(CANCEL_PATIENCE, live.session.send(message)).await {
         Ok(Ok(())) => {}
@@ -182,26 +158,16 @@ pub(super) async fn send_cancelled(live: &Live, message: &Message) {
 struct Carrier<'a> {
     context: &'a Context,
     message: &'a Message,
-    /// After this moment nothing is tried again.
-    deadline: Instant,
-    attempts: u32,
-    recoveries: u32,
-    backoff: Backoff,
+    started: Instant,
+    retry: Retry,
     /// What the latest attempt failed with, while the next one has not begun.
     failed_with: Option<Failure>,
 }
 
 impl<'a> Carrier<'a> {
     fn new(context: &'a Context, message: &'a Message, started: Instant) -> Self {
-        Self {
-            context,
-            message,
-            deadline: started + context.settings.policy.retry_for,
-            attempts: 0,
-            recoveries: 0,
-            backoff: Backoff::default(),
-            failed_with: None,
-        }
+        let retry = Retry::new(context.settings.policy);
+        Self { context, message, started, retry, failed_with: None }
     }
 
     /// Does `attempt` in the current session until it succeeds, or must not be repeated, or the
@@ -211,12 +177,16 @@ impl<'a> Carrier<'a> {
         A: Future<Output = Result<T, Failure>>,
     {
         loop {
-            let live = self.session().await?;
-            self.attempts += 1;
+            let live = match self.context.link.current() {
+                Some(live) => live,
+                // Seldom, and large: not a part of every request's future.
+                None => Box::pin(self.session()).await?,
+            };
+            self.retry.count(1);
             self.failed_with = None;
             match attempt(live.clone()).await {
                 Ok(done) => return Ok(done),
-                Err(failure) => self.prepare_retry(failure, &live).await?,
+                Err(failure) => Box::pin(self.prepare_retry(failure, &live)).await?,
             }
         }
     }
@@ -227,7 +197,7 @@ impl<'a> Carrier<'a> {
         let mut what = format!("{url} did not answer within {} s", limit.as_secs_f64());
         let class = match &self.failed_with {
             // Cut off in the middle of an attempt.
-            None if self.attempts > 0 => Class::Ambiguous,
+            None if self.retry.attempts() > 0 => Class::Ambiguous,
             None => Class::NotSent,
             Some(failure) => {
                 what.push_str(&format!("; before that, {}", failure.what));
@@ -238,51 +208,39 @@ impl<'a> Carrier<'a> {
             .hint("Raise `--max-time` if calls may take longer.")
     }
 
+    /// Waits for a session.
     async fn session(&mut self) -> Result<Arc<Live>, Failure> {
-        if let Some(live) = self.context.link.current() {
-            return Ok(live);
-        }
-        let waiting = tokio::time::timeout_at(self.deadline, self.context.link.live());
+        let deadline = self.started + self.context.settings.policy.retry_for;
+        let waiting = tokio::time::timeout_at(deadline, self.context.link.live());
         let Ok(outcome) = waiting.await else {
             // The attempts to open a session were attempts to carry this message.
             if let Some(Tried { failure, attempts }) = self.context.link.tried() {
-                self.attempts += attempts;
+                self.retry.count(attempts);
                 return Err(failure);
             }
-            self.attempts += 1;
+            self.retry.count(1);
             let what = format!("{} has not opened a session yet", self.context.settings.url);
             return Err(Failure::new(Class::NotSent, Cause::TimedOut, what)
                 .hint("The server is starting or hangs: try again, or look at its log."));
         };
-        outcome.inspect_err(|_| self.attempts += 1)
+        outcome.inspect_err(|_| self.retry.count(1))
     }
 
     /// Returns when the message may be sent again.
     async fn prepare_retry(&mut self, failure: Failure, live: &Arc<Live>) -> Result<(), Failure> {
         if failure.class == Class::SessionLost {
             self.context.link.lost(live);
-            self.recoveries += 1;
-            if self.recoveries <= MAX_RECOVERIES && self.context.settings.policy.enabled {
-                self.failed_with = Some(failure);
-                return Ok(());
-            }
-            return Err(failure);
         }
-        let is_repeatable = self.context.may_repeat(self.message);
-        if self.attempts >= MAX_ATTEMPTS {
+        let is_repeatable = self.context.link.allows_repeat(self.message);
+        let Some(delay) = self.retry.after(&failure, is_repeatable, self.started.elapsed()) else {
             return Err(failure);
+        };
+        let failure = self.failed_with.insert(failure);
+        if !delay.is_zero() {
+            let seconds = delay.as_secs_f64();
+            tracing::info!("{}; trying again in {seconds:.1} s", failure.summary());
+            tokio::time::sleep(delay).await;
         }
-        if !self.context.settings.policy.allows(&failure, is_repeatable) {
-            return Err(failure);
-        }
-        let delay = self.backoff.next_delay_after(failure.wait_after(self.attempts));
-        if delay > self.deadline.saturating_duration_since(Instant::now()) {
-            return Err(failure);
-        }
-        let seconds = delay.as_secs_f64();
-        tracing::info!("{}; trying again in {seconds:.1} s", failure.summary());
-        self.failed_with = Some(failure);
-        tokio::time::sleep(delay).await;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 /// The largest integer that every JSON implementation can echo (2^53 − 1).
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -36,6 +37,11 @@ impl RequestId {
     /// The id as JSON text.
     pub fn as_json(&self) -> &Bytes {
         &self.0
+    }
+
+    /// The id as a JSON value; `None` for a text that only begins like an id.
+    pub(crate) fn as_raw(&self) -> Option<&RawValue> {
+        serde_json::from_slice(&self.0).ok()
     }
 
     /// Whether any upstream can be trusted to echo this id as it is written. Large integers lose

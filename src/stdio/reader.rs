@@ -20,7 +20,8 @@ pub struct Stdin(Source);
 enum Source {
     #[cfg(unix)]
     Direct(unix::Direct),
-    Thread(mpsc::Receiver<Vec<Input>>),
+    /// A thread, or memory.
+    Channel(mpsc::Receiver<Vec<Input>>),
 }
 
 impl Stdin {
@@ -33,7 +34,13 @@ impl Stdin {
         if let Some(direct) = unix::Direct::open(max_line) {
             return Ok(Self(Source::Direct(direct)));
         }
-        read_on_thread(max_line).map(|lines| Self(Source::Thread(lines)))
+        read_on_thread(max_line).map(|lines| Self(Source::Channel(lines)))
+    }
+
+    /// An input in memory: it reads what is sent, and ends when the sender is dropped.
+    pub fn memory() -> (mpsc::Sender<Vec<Input>>, Self) {
+        let (lines, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        (lines, Self(Source::Channel(receiver)))
     }
 
     /// The next lines; `None` at the end of input, or when reading fails, which is logged.
@@ -43,7 +50,7 @@ impl Stdin {
         match &mut self.0 {
             #[cfg(unix)]
             Source::Direct(direct) => direct.next().await,
-            Source::Thread(lines) => lines.recv().await,
+            Source::Channel(lines) => lines.recv().await,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -111,23 +112,33 @@ impl Writer {
     /// # Errors
     /// The thread cannot be started.
     pub fn open() -> io::Result<Self> {
+        let target = Target::Stdout { direct: stdout()?, thread: start_thread()? };
+        Ok(Self::start(target, io::stdout().is_terminal()))
+    }
+
+    /// A writer into memory: each line comes out of the receiver, without its line feed, as soon as
+    /// it is written. The client is gone when the receiver is dropped. Needs a Tokio runtime.
+    pub fn memory() -> (Self, mpsc::UnboundedReceiver<Bytes>) {
+        let (lines, receiver) = mpsc::unbounded_channel();
+        (Self::start(Target::Memory(lines), false), receiver)
+    }
+
+    fn start(target: Target, is_terminal: bool) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(MAX_WAITING));
-        let is_terminal = io::stdout().is_terminal();
         let outlet = Outlet { commands, room, unbounded: Arc::default(), is_terminal };
         let writer = Self { outlet, gone: CancellationToken::new() };
         let Outlet { room, unbounded, .. } = writer.outlet();
         let gone = writer.gone.clone();
-        let thread = start_thread()?;
         tokio::spawn(async move {
-            if let Err(error) = write(receiver, &room, &unbounded, &thread).await {
+            if let Err(error) = write(receiver, &room, &unbounded, target).await {
                 tracing::info!("standard output is closed: {error}");
                 gone.cancel();
-                // Whoever waits for room must not wait for ever.
+                // A task that waits for room must not wait for ever.
                 room.close();
             }
         });
-        Ok(writer)
+        writer
     }
 
     /// A way to write lines.
@@ -183,9 +194,8 @@ async fn write(
     mut commands: mpsc::UnboundedReceiver<Command>,
     room: &Semaphore,
     unbounded: &Unbounded,
-    thread: &mpsc::UnboundedSender<Job>,
+    mut target: Target,
 ) -> io::Result<()> {
-    let mut stdout = stdout()?;
     while let Some(first) = commands.recv().await {
         let mut gathered = Gathered::default();
         gathered.add(first);
@@ -196,14 +206,7 @@ async fn write(
             gathered.add(command);
         }
         let Gathered { lines, bytes, room: freed, unbounded: relieved, flushed } = gathered;
-        if takes_at_once(bytes) {
-            write_lines(&mut stdout, &lines)?;
-        } else {
-            let (done, written) = oneshot::channel();
-            // The thread lives as long as this task, unless it panics.
-            let _ = thread.send(Job { lines, done });
-            written.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
-        }
+        target.write(lines, bytes).await?;
         room.add_permits(freed);
         if relieved > 0 {
             unbounded.bytes.fetch_sub(relieved, Ordering::Relaxed);
@@ -215,6 +218,35 @@ async fn write(
         }
     }
     Ok(())
+}
+
+/// Where lines go.
+enum Target {
+    /// Directly when that will not block, else by a thread.
+    Stdout {
+        direct: Stdout,
+        thread: mpsc::UnboundedSender<Job>,
+    },
+    Memory(mpsc::UnboundedSender<Bytes>),
+}
+
+impl Target {
+    /// Writes `lines`, which have so many `bytes` together.
+    async fn write(&mut self, lines: Vec<Line>, bytes: usize) -> io::Result<()> {
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        match self {
+            Self::Stdout { direct, .. } if takes_at_once(bytes) => write_lines(direct, &lines),
+            Self::Stdout { thread, .. } => {
+                let (done, written) = oneshot::channel();
+                // The thread lives as long as this task, unless it panics.
+                let _ = thread.send(Job { lines, done });
+                written.await.unwrap_or_else(|_| Err(gone()))
+            }
+            Self::Memory(receiver) => {
+                lines.iter().try_for_each(|line| receiver.send(line.to_bytes()).map_err(|_| gone()))
+            }
+        }
+    }
 }
 
 /// Lines for the thread to write.
@@ -243,10 +275,16 @@ fn start_thread() -> io::Result<mpsc::UnboundedSender<Job>> {
 /// Stdout without the standard library's line buffer, which looks for line feeds in all that is
 /// written.
 #[cfg(unix)]
-fn stdout() -> io::Result<unix::Stdout> {
+fn stdout() -> io::Result<Stdout> {
     use std::os::fd::AsFd;
-    Ok(unix::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into()))
+    Ok(Stdout(io::stdout().as_fd().try_clone_to_owned()?.into()))
 }
+
+#[cfg(unix)]
+use unix::Stdout;
+
+#[cfg(not(unix))]
+use io::Stdout;
 
 #[cfg(unix)]
 mod unix {
@@ -278,7 +316,7 @@ mod unix {
 
 /// Stdout as the standard library has it: on a console it translates UTF-8.
 #[cfg(not(unix))]
-fn stdout() -> io::Result<io::Stdout> {
+fn stdout() -> io::Result<Stdout> {
     Ok(io::stdout())
 }
 
@@ -330,8 +368,6 @@ fn write_lines(stdout: &mut impl Write, lines: &[Line]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     #[test]

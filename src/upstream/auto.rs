@@ -14,8 +14,7 @@ use super::http_sse::HttpSse;
 use super::json::Object;
 use super::settings::KindSettings;
 use super::streamable::Streamable;
-use super::{Opened, Pending, Request, Upstream, local};
-use crate::client::Client;
+use super::{Client, Greeting, Opened, Pending, Request, Upstream, local};
 use crate::failure::Failure;
 use crate::http::{Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
@@ -244,10 +243,10 @@ fn may_be_http_sse(failure: &Failure) -> bool {
 impl Upstream for Auto {
     fn open<'a>(
         &'a self,
-        initialize: &'a Request,
+        greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(self.open(initialize, client))
+        Box::pin(self.open(greeting.initialize(), client))
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {

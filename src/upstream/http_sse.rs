@@ -11,16 +11,15 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Opened, Pending, Request, Session, Upstream, accepted, deliver, post_headers, refused,
-    stream_headers, unusable,
-};
-use crate::client::Client;
+use super::headers::{post_headers, stream_headers};
+use super::reading::{Asker, Inbox};
+use super::refusal::{accepted, refused, unusable};
+use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Endpoint, Events, Http, StreamBroke};
-use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, from_upstream};
+use crate::jsonrpc::{Message, RequestId, Response, Unusable};
+use crate::mcp::method;
 use crate::redact;
-use crate::repeat::is_safe;
 
 /// Bound on the wait for the `endpoint` event, which servers send at once.
 const ENDPOINT_PATIENCE: Duration = Duration::from_secs(15);
@@ -155,10 +154,10 @@ fn no_endpoint(url: &str, why: &str) -> Failure {
 impl Upstream for HttpSse {
     fn open<'a>(
         &'a self,
-        initialize: &'a Request,
+        greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(self.open(initialize, client))
+        Box::pin(self.open(greeting.initialize(), client))
     }
 }
 
@@ -217,22 +216,15 @@ impl HttpSseSession {
     }
 
     async fn take_event(&self, event: http::sse::Event) {
-        if event.name != "message" {
-            tracing::debug!(event = event.name, "event of an unknown type ignored");
-            return;
+        // What cannot be parsed has been logged.
+        let responses = self.inbox().sort_event(&event).await.unwrap_or_default();
+        for response in responses {
+            self.hand_over(response);
         }
-        let messages = from_upstream(&event.data).unwrap_or_else(|why| {
-            tracing::warn!("an event from the upstream is ignored: {}", why.0);
-            Vec::new()
-        });
-        for message in messages {
-            match message {
-                FromUpstream::Message(message) => {
-                    deliver(message, Arc::new(self.clone()), &self.client).await;
-                }
-                FromUpstream::Response(response) => self.hand_over(response),
-            }
-        }
+    }
+
+    fn inbox(&self) -> Inbox<'_> {
+        Inbox::new(&self.client, Some(self))
     }
 
     /// Gives `response` to whoever waits for it. A second copy finds nobody, and is dropped.
@@ -266,28 +258,15 @@ impl HttpSseSession {
         let _registration = Registration { session: self, id: &request.wire_id };
         match self.post(request.body.clone(), Some(request)).await {
             Ok(body) => {
-                // Most servers answer on the stream alone, some in the body, some in both.
-                for message in from_upstream(&body).unwrap_or_default() {
-                    match message {
-                        // The body belongs to this request whatever its id.
-                        FromUpstream::Response(response) if response.has_no_id() => {
-                            if response.error().is_some() {
-                                return Ok(response);
-                            }
-                        }
-                        // The copy on the stream, if any, finds nobody; and the stream may be gone.
-                        FromUpstream::Response(response) if request.is_answered_by(&response) => {
-                            return Ok(response);
-                        }
-                        FromUpstream::Response(response) => self.hand_over(response),
-                        FromUpstream::Message(_) => {}
-                    }
+                if let Some(response) = self.answer_in_body(&body, request).await {
+                    return Ok(response);
                 }
             }
             // The upstream may have got it: the stream will tell, or break too.
             // What does no harm when it is done twice is not worth the wait.
             Err(failure)
-                if failure.cause == Cause::Interrupted && !is_safe(request.message.method()) =>
+                if failure.cause == Cause::Interrupted
+                    && !method::is_safe(request.message.method()) =>
             {
                 tracing::debug!(id = %request.wire_id, "{}; waiting for the stream", failure.what);
             }
@@ -305,6 +284,33 @@ impl HttpSseSession {
                 }
             }
         }
+    }
+
+    /// The answer in the body of a POST: most servers answer on the stream alone, some in the body,
+    /// some in both. The copy on the stream then finds no waiter.
+    async fn answer_in_body(&self, body: &Bytes, request: &Request) -> Option<Response> {
+        let responses = match self.inbox().sort(body).await {
+            Ok(responses) => responses,
+            // Servers confirm a POST with words such as `Accepted`.
+            Err(Unusable(why)) => {
+                tracing::debug!("the body of the POST's answer is ignored: {why}");
+                return None;
+            }
+        };
+        let mut answer = None;
+        for response in responses {
+            // The body belongs to this request, so an error without an id is its own.
+            let is_meant = if response.has_no_id() {
+                response.error().is_some()
+            } else {
+                request.is_answered_by(&response)
+            };
+            match answer {
+                None if is_meant => answer = Some(response),
+                _ => self.hand_over(response),
+            }
+        }
+        answer
     }
 
     fn stream_gone(&self, class: Class) -> Failure {
@@ -351,6 +357,12 @@ impl Drop for Registration<'_> {
     }
 }
 
+impl Asker for HttpSseSession {
+    fn handle(&self) -> Arc<dyn Session> {
+        Arc::new(self.clone())
+    }
+}
+
 impl Session for HttpSseSession {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
         Box::pin(self.exchange(request))
@@ -360,16 +372,7 @@ impl Session for HttpSseSession {
         Box::pin(async { self.post(message.text().clone(), None).await.map(drop) })
     }
 
-    /// The session's only stream is open from the start.
-    fn listen(&self) {}
-
     fn ended(&self) -> &CancellationToken {
         &self.ended
-    }
-
-    fn close(&self) -> Pending<'_, ()> {
-        // Closing the stream is this transport's only way to end a session.
-        self.ended.cancel();
-        Box::pin(std::future::ready(()))
     }
 }

@@ -5,65 +5,46 @@
 //! nothing of stdin, of retrying, or of when a session is opened again: that is [`crate::link`]'s.
 
 mod amocrm;
-mod authored;
 mod auto;
 mod bitrix;
+mod client;
+mod headers;
 mod http_sse;
 mod json;
 mod local;
 mod onec;
+mod reading;
+mod refusal;
 mod repair;
+mod request;
 mod settings;
 mod streamable;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use clap::ValueEnum;
-use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::client::Client;
-use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Answer, Endpoint, Http, Refusal};
-use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
+use crate::failure::Failure;
+use crate::http::{Endpoint, Http};
+use crate::jsonrpc::{Message, Response};
 
 pub(crate) use self::amocrm::check_catalogue;
-pub(crate) use self::local::asked_revision;
+pub(crate) use self::client::refusal;
+pub(crate) use self::client::{Client, Sink};
 pub(crate) use self::onec::MAX_IN_FLIGHT as ONEC_MAX_IN_FLIGHT;
+pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
+
+use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
+use self::refusal::{
+    accepted, is_session_gone, mentions_session, own_error, says_nothing, unusable,
+};
 
 /// A future that a kind returns.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// The header fields of a session (Streamable HTTP, "Session Management" and "Protocol Version
-/// Header").
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-
-/// What servers write when they do not know a session, in small letters. The bare word is too
-/// common: a cash register has sessions too.
-const SESSION_UNKNOWN: [&str; 9] = [
-    "session id",
-    "session-id",
-    "sessionid",
-    "session not found",
-    "session expired",
-    "session has expired",
-    "unknown session",
-    "invalid session",
-    "not initialized",
-];
-
-/// Whether the body of a refusal says that the session is not known.
-fn names_session(body: &[u8]) -> bool {
-    let body = &body[..body.len().min(4096)];
-    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-    SESSION_UNKNOWN.iter().any(|phrase| text.contains(phrase))
-}
 
 /// How an upstream is reached (`--kind`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -136,13 +117,13 @@ fn endpoint_at(base: &Url, target: &str) -> Endpoint {
 
 /// A service that messages are forwarded to.
 pub trait Upstream: Send + Sync {
-    /// Opens a session with `initialize`.
+    /// Opens a session for a client that began with `greeting`.
     ///
     /// # Errors
     /// No session; [`Failure::answer`] holds the upstream's own error when it refused.
     fn open<'a>(
         &'a self,
-        initialize: &'a Request,
+        greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>>;
 
@@ -150,6 +131,28 @@ pub trait Upstream: Send + Sync {
     /// nothing that the upstream says of its tools tells so.
     fn is_repeatable(&self, _message: &Message) -> bool {
         false
+    }
+}
+
+/// What a session is opened for: how the client began.
+#[derive(Debug, Clone)]
+pub enum Greeting {
+    /// With this `initialize`.
+    Handshake(Request),
+    /// With a request and no handshake. An upstream that wants one gets this `initialize` of ours.
+    Stateless(Request),
+}
+
+impl Greeting {
+    /// The `initialize` for an upstream that wants a handshake.
+    pub fn initialize(&self) -> &Request {
+        let (Self::Handshake(initialize) | Self::Stateless(initialize)) = self;
+        initialize
+    }
+
+    /// Whether the client itself has made the handshake, and so waits for its answer.
+    pub fn is_of_client(&self) -> bool {
+        matches!(self, Self::Handshake(_))
     }
 }
 
@@ -167,9 +170,9 @@ pub trait Session: Send + Sync {
     /// delivered to the client before that.
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>>;
 
-    /// Sends a notification or a response; whatever the upstream answers is nobody's concern.
+    /// Sends a notification or a response; what the upstream answers is read and dropped.
     ///
-    /// A service without sessions has nothing to be told.
+    /// A service without sessions gets nothing.
     fn send<'a>(&'a self, _message: &'a Message) -> Pending<'a, Result<(), Failure>> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -192,175 +195,4 @@ pub trait Session: Send + Sync {
         self.ended().cancel();
         Box::pin(std::future::ready(()))
     }
-}
-
-/// A request on its way to an upstream.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The client's message.
-    pub message: Message,
-    /// The id that the upstream sees: the client's own where that can travel.
-    pub wire_id: RequestId,
-    /// The client's text with that id.
-    pub body: Bytes,
-}
-
-impl Request {
-    /// A request that travels with `wire_id`.
-    pub fn new(message: Message, wire_id: RequestId) -> Self {
-        let body = message.text_with_id(&wire_id);
-        Self { message, wire_id, body }
-    }
-
-    /// Whether `response` answers this request. An upstream that could not read the id writes
-    /// none, or `null`.
-    fn is_answered_by(&self, response: &Response) -> bool {
-        response.has_no_id() || response.id().is_some_and(|id| self.wire_id.is_echoed_by(&id))
-    }
-
-    /// Reads the body of `answer`, which is to answer this request, delivering what else it holds.
-    async fn answer_in(
-        &self,
-        answer: Answer,
-        session: &Arc<dyn Session>,
-        client: &Client,
-    ) -> Result<Response, Failure> {
-        let (url, status) = (answer.url().clone(), answer.status());
-        let content_type = answer.content_type().map(str::to_owned);
-        let body = answer.bytes().await?;
-        if body.trim_ascii().is_empty() {
-            return Err(unusable(format!("{url} answered with HTTP {status} and an empty body")));
-        }
-        let messages = from_upstream(&body).map_err(|Unusable(why)| {
-            let said = http::excerpt(&body, content_type.as_deref());
-            let kind = content_type.as_deref().unwrap_or("no content type");
-            unusable(format!("the answer of {url} ({kind}) cannot be used: {why}; it says: {said}"))
-        })?;
-        let (mut answer, mut other) = (None, None);
-        for message in messages {
-            match message {
-                FromUpstream::Message(message) => deliver(message, session.clone(), client).await,
-                FromUpstream::Response(response) => {
-                    if answer.is_none() && self.is_answered_by(&response) {
-                        answer = Some(response);
-                    } else {
-                        other = response.id();
-                    }
-                }
-            }
-        }
-        answer.ok_or_else(|| {
-            unusable(match other {
-                Some(id) => {
-                    format!("{url} answered another request ({id} in place of {})", self.wire_id)
-                }
-                None => format!("the answer of {url} holds no response"),
-            })
-        })
-    }
-}
-
-/// The result of `initialize`, or the upstream's own error as the failure.
-fn accepted<'a>(response: &'a Response, url: &str) -> Result<&'a Bytes, Failure> {
-    response.result().ok_or_else(|| {
-        let what = format!("{url} refused `initialize`");
-        let mut failure = Failure::new(Class::Final, Cause::Refused, what);
-        failure.answer = Some(Box::new(response.clone()));
-        failure
-    })
-}
-
-/// Success without a word, which answers nothing.
-fn says_nothing(url: &str) -> Failure {
-    unusable(format!("{url} answered with success and an empty body, which is no answer"))
-}
-
-/// An answer that is none.
-fn unusable(what: String) -> Failure {
-    Failure::new(Class::Final, Cause::Unusable, what)
-        .hint("Check that the URL is the MCP endpoint itself, and look at the server's log.")
-}
-
-/// Methods that no server sends to a client. Some servers tell everybody on their streams what
-/// others have asked.
-const CLIENTS_OWN: [&str; 11] = [
-    "initialize",
-    "tools/list",
-    "tools/call",
-    "resources/list",
-    "resources/read",
-    "resources/query",
-    "resources/subscribe",
-    "prompts/list",
-    "prompts/get",
-    "completion/complete",
-    "logging/setLevel",
-];
-
-/// The JSON-RPC error that `body` holds, unless it answers something else than `request`.
-fn own_error(body: &Bytes, request: Option<&Request>) -> Option<Response> {
-    let mut messages = from_upstream(body).ok()?;
-    let FromUpstream::Response(response) = messages.pop()? else { return None };
-    let is_the_answer = messages.is_empty()
-        && response.is_genuine_error()
-        && request.is_none_or(|request| request.is_answered_by(&response));
-    is_the_answer.then_some(response)
-}
-
-/// The failure for a refusal of `request`, if it was one, within a session or without.
-fn refused(refusal: &Refusal, request: Option<&Request>, has_session: bool) -> Failure {
-    let mut failure = refusal.failure();
-    let own_error = own_error(&refusal.body, request);
-    // An error with the request's own id comes from a server that knew what it was asked.
-    let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
-    if has_session && is_session_gone(refusal.status, &refusal.body, knew) {
-        failure.class = Class::SessionLost;
-    }
-    let says_it_better =
-        failure.class == Class::Final && refusal.status != StatusCode::UNAUTHORIZED;
-    if says_it_better || failure.class == Class::SessionLost {
-        failure.answer = own_error.map(Box::new);
-    }
-    failure
-}
-
-/// Whether an answer within a session means that the session is gone: 404 ("Session Management",
-/// item 3), or what servers in the field send instead: 410, or a 400 that names the session. A
-/// server that `knew` what it was asked has the session, unless it says otherwise.
-fn is_session_gone(status: StatusCode, body: &[u8], knew: bool) -> bool {
-    match status.as_u16() {
-        404 | 410 => !knew || names_session(body),
-        400 => names_session(body),
-        _ => false,
-    }
-}
-
-/// Delivers what the upstream sent of its own accord, and sends back the refusal of a question
-/// that nobody can answer any more.
-async fn deliver(message: Message, session: Arc<dyn Session>, client: &Client) {
-    if CLIENTS_OWN.contains(&message.method()) {
-        tracing::warn!(method = message.method(), "what only clients send came from the upstream");
-        return;
-    }
-    tracing::debug!(method = message.method(), "upstream sends");
-    if let Some(refusal) = client.deliver(message, session.clone()).await
-        && let Err(failure) = session.send(&refusal).await
-    {
-        tracing::debug!("refusing the upstream's request failed: {}", failure.summary());
-    }
-}
-
-/// The header fields of every POST (Streamable HTTP, "Sending Messages to the Server").
-fn post_headers() -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    headers
-}
-
-/// The header fields of every GET for an event stream.
-fn stream_headers() -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-    headers
 }

@@ -24,11 +24,11 @@ use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local::{self, Named};
 use super::settings::{Keep, KindSettings, With};
-use super::{Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
-use crate::client::Client;
+use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
 use crate::jsonrpc::Message;
+use crate::upstream::Client;
 
 /// What the server calls itself in `serverInfo`.
 pub(super) const SERVER_NAME: &str = "amocrm-mcp-server";
@@ -236,10 +236,10 @@ impl Amocrm {
 impl Upstream for Amocrm {
     fn open<'a>(
         &'a self,
-        initialize: &'a Request,
+        greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(self.open(initialize, client))
+        Box::pin(self.open(greeting.initialize(), client))
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {

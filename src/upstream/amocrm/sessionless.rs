@@ -7,15 +7,15 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::SERVER_NAME;
-use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response, to_json};
-use crate::upstream::authored::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::upstream::Client;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision, sole_response};
 use crate::upstream::{
-    Pending, Request, Session, names_session, own_error, post_headers, says_nothing,
+    Pending, Request, Session, mentions_session, own_error, post_headers, says_nothing,
 };
 
 /// The revision that the server speaks.
@@ -68,7 +68,7 @@ impl SessionlessSession {
             let mut failure = refusal.failure();
             // The route is gone or wants a session, so another generation runs there now. Nothing
             // was carried out.
-            if matches!(refusal.status.as_u16(), 404 | 405) || names_session(&refusal.body) {
+            if matches!(refusal.status.as_u16(), 404 | 405) || mentions_session(&refusal.body) {
                 failure.class = Class::SessionLost;
             }
             return Err(failure);

@@ -19,13 +19,13 @@ use self::rest::IndexSession;
 use super::local::{self, Named, asked_revision, mended, sole_response};
 use super::settings::{Keep, KindSettings, With};
 use super::{
-    Opened, Pending, Request, Session, Upstream, accepted, post_headers, repair, says_nothing,
-    streamable,
+    Greeting, Opened, Pending, Request, Session, Upstream, accepted, post_headers, repair,
+    says_nothing, streamable,
 };
-use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
+use crate::upstream::Client;
 
 /// What the server calls itself in `serverInfo`.
 pub(super) const SERVER_NAME: &str = "Bitrix24 MCP Server";
@@ -164,10 +164,10 @@ impl Server {
 impl Upstream for Bitrix {
     fn open<'a>(
         &'a self,
-        initialize: &'a Request,
+        greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(self.open(initialize, client))
+        Box::pin(self.open(greeting.initialize(), client))
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {

@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use serde::Serialize;
 
 use crate::jsonrpc::to_json;
-use crate::upstream::authored::{Empty, Part, ReadResourceResult};
+use crate::mcp::{Empty, Part, ReadResourceResult};
 use crate::upstream::json::{Object, compact};
 
 /// The scheme that we offer for names without one.

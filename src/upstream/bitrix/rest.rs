@@ -11,7 +11,7 @@ use super::{DEFAULT_REVISION, Server, empty_or_unknown, faults, json_headers, re
 use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response, to_json};
-use crate::upstream::authored::{
+use crate::mcp::{
     CallToolResult, Empty, Implementation, InitializeResult, Part, ServerCapabilities, TextContent,
 };
 use crate::upstream::json::{Object, compact, items};

@@ -28,10 +28,10 @@ use self::service::{Service, session_headers};
 use self::session::{Aliases, OneCSession, initialize_params, version_header};
 use super::local::{self, knows_no_method, mended_error};
 use super::settings::{Keep, KindSettings, With};
-use super::{Opened, Pending, Request, Upstream, accepted};
-use crate::client::Client;
+use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
 use crate::http::Http;
+use crate::upstream::Client;
 
 /// Calls in flight with automatic reuse of sessions: fewer than the usual pool of ten.
 pub(crate) const MAX_IN_FLIGHT: usize = 4;
@@ -88,11 +88,11 @@ impl OneC {
 impl Upstream for OneC {
     fn open<'a>(
         &'a self,
-        initialize: &'a Request,
+        greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
         Box::pin(async {
-            let opened = self.open(initialize, client).await;
+            let opened = self.open(greeting.initialize(), client).await;
             if opened.is_err() {
                 // A failed opening must not leave a session of the platform behind.
                 self.service.finish(&HeaderMap::new()).await;

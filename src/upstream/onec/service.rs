@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use super::address::Address;
 use super::faults;
 use super::sessions::{Place, Sessions};
-use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Http, Refusal};
 use crate::jsonrpc::{Message, RequestId, Response};
+use crate::upstream::Client;
 use crate::upstream::local::{self, sole_response};
 use crate::upstream::{PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, post_headers};
 

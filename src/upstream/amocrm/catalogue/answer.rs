@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, HiddenFailure};
 use crate::jsonrpc::to_json;
-use crate::upstream::authored::{CallToolResult, Part, ReadResourceResult, TextContent};
+use crate::mcp::{CallToolResult, Part, ReadResourceResult, TextContent};
 use crate::upstream::json::compact;
 use crate::upstream::local;
 

@@ -1,21 +1,29 @@
-//! The client as the upstream side sees it: somebody to deliver messages to.
+//! The client as the upstream side sees it: a sink for what the upstream sends unasked.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Kind, Line, Message, RequestId};
-use crate::stdio::Outlet;
-use crate::upstream::Session;
+use super::{Pending, Session};
+use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Kind, Message, RequestId};
+
+/// Takes requests and notifications for the client.
+pub trait Sink: Send + Sync {
+    /// Takes `message`, waiting while the client is behind: so a flood slows the upstream down
+    /// instead of filling memory.
+    fn put(&self, message: Message) -> Pending<'_, ()>;
+}
 
 /// Delivers what an upstream sends of its own accord; replies go another way, because each of
 /// them belongs to a request. Clones deliver to the same client.
 #[derive(Clone)]
-pub struct Client {
-    outlet: Outlet,
-    asked: Arc<Mutex<Asked>>,
-    gap: Arc<Notify>,
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    sink: Box<dyn Sink>,
+    asked: Mutex<Asked>,
+    gap: Notify,
 }
 
 /// Open requests of the upstream that are kept in mind: more than any client will be asked, and a
@@ -39,17 +47,17 @@ struct Question {
 }
 
 impl Client {
-    /// The client that reads what `outlet` writes.
-    pub fn new(outlet: Outlet) -> Self {
-        Self { outlet, asked: Arc::default(), gap: Arc::default() }
+    /// The client behind `sink`.
+    pub fn new(sink: impl Sink + 'static) -> Self {
+        Self(Arc::new(Shared { sink: Box::new(sink), asked: Mutex::default(), gap: Notify::new() }))
     }
 
     /// Delivers a request or notification that has come in `session`, waiting while the client is
-    /// behind: so a flood slows the upstream down instead of filling memory.
+    /// behind.
     ///
     /// Returns the refusal to send back when the message asks something of a client that has
     /// closed its input and so can never answer.
-    pub async fn deliver(&self, message: Message, session: Arc<dyn Session>) -> Option<Message> {
+    pub async fn deliver(&self, message: Message, session: &Arc<dyn Session>) -> Option<Message> {
         if let Kind::Request(id) = message.kind() {
             let mut asked = self.asked();
             if asked.input_closed {
@@ -58,7 +66,7 @@ impl Client {
             if asked.questions.len() == MAX_ASKED {
                 asked.questions.pop_front();
             }
-            asked.questions.push_back(Question { id: id.clone(), asked_by: session });
+            asked.questions.push_back(Question { id: id.clone(), asked_by: session.clone() });
         }
         self.notify(message).await;
         None
@@ -66,11 +74,11 @@ impl Client {
 
     /// Delivers a notification of ours, or of a session.
     pub async fn notify(&self, message: Message) {
-        self.outlet.write(Line::from(message.into_line())).await;
+        self.0.sink.put(message).await;
     }
 
     /// Notes that the client has answered the upstream's request `id`, and returns the session
-    /// that asked; `None` when nobody has.
+    /// that asked; `None` when no session has.
     pub fn answered(&self, id: &RequestId) -> Option<Arc<dyn Session>> {
         let mut asked = self.asked();
         let at = asked.questions.iter().position(|question| question.id.matches(id))?;
@@ -88,16 +96,16 @@ impl Client {
 
     /// Tells that notifications of the upstream may have been lost.
     pub fn note_gap(&self) {
-        self.gap.notify_one();
+        self.0.gap.notify_one();
     }
 
     /// Waits for [`Client::note_gap`]. Cancel safe.
     pub async fn gap(&self) {
-        self.gap.notified().await;
+        self.0.gap.notified().await;
     }
 
-    fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,414 @@
+//! Keeps a session with the upstream: opens it with what the client began with, opens the next one
+//! when it is lost, and says again then what was set in the last one.
+//!
+//! [`State`] is the state machine; [`memory`] is what outlives a session. Invariant: at most one
+//! opening is current, however many requests wait for it. An opening that is not current any more
+//! ends the session that it got.
+
+mod memory;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::memory::Memory;
+use crate::failure::{Cause, Class, Failure};
+use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::mcp::{
+    Empty, Implementation, InitializeParams, InitializeResult, ListCapability, Part, Revision,
+    ServerCapabilities, asked_revision, method,
+};
+use crate::retry::{Delivery, Opening as Attempts, Policy, reopening_pause};
+use crate::upstream::{Client, Greeting, Opened, Request, Session, Upstream};
+
+/// Time to bring `notifications/initialized` to the upstream, on which everything waits.
+const INITIALIZED_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open session.
+pub struct Live {
+    /// The session itself.
+    pub session: Arc<dyn Session>,
+    response: Response,
+    /// Whether `notifications/initialized` has been taken care of.
+    initialized: Mutex<bool>,
+}
+
+#[derive(Clone)]
+enum State {
+    /// No session, and no request has asked for one yet.
+    Idle,
+    Opening(Opening),
+    Ready(Arc<Live>),
+    /// The last opening ended with a failure that waiting cannot mend.
+    Failed(Failure),
+    Closed,
+}
+
+/// An opening that is under way.
+#[derive(Clone)]
+struct Opening {
+    /// Which opening this is: its task goes on only while the state names it.
+    id: u64,
+    tried: Option<Tried>,
+    /// The session, from the handshake until it is ready.
+    session: Option<Arc<dyn Session>>,
+}
+
+/// What an opening has come to so far.
+#[derive(Clone)]
+pub struct Tried {
+    /// Why the latest attempt failed.
+    pub failure: Failure,
+    /// How many attempts have failed.
+    pub attempts: u32,
+}
+
+/// The link to one upstream.
+pub struct Link {
+    upstream: Box<dyn Upstream>,
+    client: Client,
+    policy: Policy,
+    state: watch::Sender<State>,
+    memory: Memory,
+    /// Notified when a request begins to wait for a session.
+    wanted: Notify,
+    openings: AtomicU64,
+    /// Everything that the link does in the background.
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Link {
+    /// A link that has not been opened.
+    pub fn new(upstream: Box<dyn Upstream>, client: Client, policy: Policy) -> Arc<Self> {
+        Arc::new(Self {
+            upstream,
+            client,
+            policy,
+            state: watch::Sender::new(State::Idle),
+            memory: Memory::default(),
+            wanted: Notify::new(),
+            openings: AtomicU64::new(0),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        })
+    }
+
+    /// Opens the link with the client's `initialize` and waits for the answer, at most for
+    /// `patience`: after that the client gets an answer of ours, and the opening goes on.
+    ///
+    /// # Errors
+    /// The upstream refuses in a way that waiting cannot mend.
+    pub async fn initialize(
+        self: &Arc<Self>,
+        initialize: Request,
+        patience: Duration,
+    ) -> Result<Response, Failure> {
+        let message = initialize.message.clone();
+        self.memory.begin(Greeting::Handshake(initialize));
+        // A client that starts over gets a session of its own.
+        if let Some(State::Ready(live)) = self.open_if(|state| !matches!(state, State::Closed)) {
+            self.spawn(async move { live.session.close().await });
+        }
+        let live = tokio::time::timeout(patience, self.live()).await;
+        let response = match (live, self.current()) {
+            (Ok(live), _) => live?.response.clone(),
+            (Err(_), Some(live)) => live.response.clone(),
+            (Err(_), None) => {
+                tracing::warn!("the upstream is not there yet; initialize is answered without it");
+                answer_without_upstream(&message)
+            }
+        };
+        self.memory.note_told(&response);
+        Ok(response)
+    }
+
+    /// Takes the client's `notifications/initialized` and passes it on as soon as there is a
+    /// session.
+    pub async fn initialized(&self, message: Message) {
+        self.memory.note_initialized(message);
+        if let Some(live) = self.current() {
+            self.complete_handshake(&live).await;
+        }
+    }
+
+    /// Makes the handshake on behalf of a client that has not begun with one, such as a person
+    /// who pipes a single request from a shell. `id` is free for a request of ours.
+    pub fn ensure_handshake(&self, id: RequestId) {
+        if self.memory.begin_without_handshake(|| Greeting::Stateless(own_initialize(id))) {
+            tracing::debug!("the client sent no initialize; making the handshake on its behalf");
+        }
+    }
+
+    /// The open session; opens one when there is none. Waits without a bound of its own.
+    ///
+    /// # Errors
+    /// The upstream refuses in a way that waiting cannot mend, or the link is closed.
+    pub async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
+        let mut state = self.state.subscribe();
+        let opens = self.open_if(|state| matches!(state, State::Idle | State::Failed(_)));
+        if opens.is_none() {
+            self.wanted.notify_waiters();
+        }
+        loop {
+            match &*state.borrow_and_update() {
+                State::Ready(live) => return Ok(live.clone()),
+                State::Failed(failure) => return Err(failure.clone()),
+                State::Closed => {
+                    let what = "mcpline is ending";
+                    return Err(Failure::new(Class::NotSent, Cause::Stopping, what));
+                }
+                State::Idle | State::Opening(_) => {}
+            }
+            // The sender lives as long as the link.
+            let _ = state.changed().await;
+        }
+    }
+
+    /// The session, if one is open at this moment.
+    pub fn current(&self) -> Option<Arc<Live>> {
+        match &*self.state.borrow() {
+            State::Ready(live) => Some(live.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether sending `message` twice does no more than sending it once, as far as its method, the
+    /// upstream's listing of its tools and the kind know.
+    pub fn allows_repeat(&self, message: &Message) -> bool {
+        self.memory.allows_repeat(message) || self.upstream.is_repeatable(message)
+    }
+
+    /// Learns from the successful `response` to `request`: what it has set in the session, and
+    /// which tools may run twice.
+    pub fn learn(&self, request: &Request, response: &Response) {
+        self.memory.learn(request, response);
+    }
+
+    /// What the opening under way has come to.
+    pub fn tried(&self) -> Option<Tried> {
+        match &*self.state.borrow() {
+            State::Opening(opening) => opening.tried.clone(),
+            _ => None,
+        }
+    }
+
+    /// Notes that the upstream does not know `live` any more, and opens a new session. Calls for
+    /// a session that has been replaced already do nothing.
+    pub fn lost(self: &Arc<Self>, live: &Arc<Live>) {
+        live.session.ended().cancel();
+        let is_current =
+            |state: &State| matches!(state, State::Ready(current) if Arc::ptr_eq(current, live));
+        if self.open_if(is_current).is_some() {
+            tracing::info!("the session is lost; opening a new one");
+        }
+    }
+
+    /// Tells the client what may have changed while nothing was listening, within what it was told
+    /// to expect.
+    pub async fn announce_changes(&self) {
+        for message in self.memory.possible_changes() {
+            self.client.notify(message).await;
+        }
+    }
+
+    /// Runs `task` in the background until it is done or the link is closed.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        self.tasks
+            .spawn(async move { closing.run_until_cancelled(task).await.unwrap_or_default() });
+    }
+
+    /// Ends the session, for at most `patience`. Afterwards nothing runs in the background.
+    pub async fn close(&self, patience: Duration) {
+        // Taken out first: a closed session must not look like a lost one.
+        let session = match self.state.send_replace(State::Closed) {
+            State::Ready(live) => Some(live.session.clone()),
+            State::Opening(opening) => opening.session,
+            State::Idle | State::Failed(_) | State::Closed => None,
+        };
+        self.closing.cancel();
+        self.tasks.close();
+        let closing = async {
+            if let Some(session) = session {
+                session.close().await;
+            }
+            self.tasks.wait().await;
+        };
+        let _ = tokio::time::timeout(patience, closing).await;
+    }
+
+    /// Starts an opening if `calls_for` it, and returns the state before.
+    fn open_if(self: &Arc<Self>, calls_for: impl FnOnce(&State) -> bool) -> Option<State> {
+        let id = self.openings.fetch_add(1, Ordering::Relaxed);
+        let mut before = None;
+        self.state.send_if_modified(|state| {
+            if calls_for(state) {
+                let opening = Opening { id, tried: None, session: None };
+                before = Some(std::mem::replace(state, State::Opening(opening)));
+            }
+            before.is_some()
+        });
+        if before.is_some() {
+            self.spawn(self.clone().open(id));
+        }
+        before
+    }
+
+    /// Changes the state by `change` if the opening `id` is current; returns whether it is.
+    fn advance(&self, id: u64, change: impl FnOnce(Opening) -> State) -> bool {
+        self.state.send_if_modified(|state| match state {
+            State::Opening(opening) if opening.id == id => {
+                *state = change(opening.clone());
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// Opens a session, trying until it succeeds, is refused for good, or is not current any more.
+    /// Then guards the session until it ends.
+    async fn open(self: Arc<Self>, id: u64) {
+        let mut attempts = Attempts::default();
+        while let Some(greeting) = self.memory.greeting() {
+            let failure = match self.upstream.open(&greeting, &self.client).await {
+                Ok(opened) => {
+                    if let Some(live) = self.set_up(opened, id).await {
+                        self.guard(live).await;
+                    }
+                    return;
+                }
+                Err(failure) => failure,
+            };
+            if !self.policy.allows(&failure, method::is_safe(method::INITIALIZE)) {
+                tracing::info!("no session: {}", failure.summary());
+                self.advance(id, |_| State::Failed(failure));
+                return;
+            }
+            let is_first = greeting.is_of_client() && !self.memory.was_told();
+            let wait = attempts.after(&failure, is_first);
+            let attempt = attempts.attempts();
+            log_attempt(&failure, attempt, wait.delay);
+            let tried = Some(Tried { failure, attempts: attempt });
+            if !self.advance(id, |opening| State::Opening(Opening { tried, ..opening })) {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait.delay) => {}
+                () = self.wanted.notified(), if wait.yields => {
+                    tokio::time::sleep(attempts.hurry()).await;
+                }
+            }
+        }
+    }
+
+    /// Brings a new session to where the last one was, and makes it the current one. Returns
+    /// `None`, with the session closed, if the opening `id` is not current any more.
+    async fn set_up(&self, opened: Opened, id: u64) -> Option<Arc<Live>> {
+        let Opened { session, response } = opened;
+        let live = Arc::new(Live { session, response, initialized: Mutex::new(false) });
+        let session = Some(live.session.clone());
+        let mut is_current =
+            self.advance(id, |opening| State::Opening(Opening { session, ..opening }));
+        if is_current {
+            self.complete_handshake(&live).await;
+            // Nothing, in a client's first session.
+            self.restore(&live).await;
+            is_current = self.advance(id, |_| State::Ready(live.clone()));
+        }
+        if !is_current {
+            live.session.close().await;
+            return None;
+        }
+        tracing::info!("session open");
+        // The client's `initialized` may have come while this session was being opened.
+        self.complete_handshake(&live).await;
+        if self.memory.was_told() {
+            self.announce_changes().await;
+        }
+        Some(live)
+    }
+
+    /// Waits for the end of a session that no request has noticed, and opens the next one.
+    async fn guard(self: Arc<Self>, live: Arc<Live>) {
+        live.session.ended().cancelled().await;
+        // Every desktop of this upstream may be here at this moment. A request that needs a session
+        // now finds this one gone, and does not wait.
+        tokio::time::sleep(reopening_pause()).await;
+        self.lost(&live);
+    }
+
+    /// Sends `notifications/initialized` if the client has, once for each session.
+    async fn complete_handshake(&self, live: &Live) {
+        let Some(initialized) = self.memory.initialized() else { return };
+        if std::mem::replace(
+            &mut *live.initialized.lock().unwrap_or_else(PoisonError::into_inner),
+            true,
+        ) {
+            return;
+        }
+        let sending = tokio::time::timeout(INITIALIZED_PATIENCE, async {
+            let mut delivery = Delivery::default();
+            // Sending it twice does no harm.
+            while let Err(failure) = live.session.send(&initialized).await {
+                tracing::debug!("initialized was not taken: {}", failure.summary());
+                let Some(delay) = delivery.of_initialized_after(&failure) else { return };
+                tokio::time::sleep(delay).await;
+            }
+        });
+        if sending.await.is_err() {
+            tracing::warn!("the upstream does not take notifications/initialized; going on");
+        }
+        // A single request from a shell has no client that could use what the upstream sends.
+        if self.memory.greeting().is_some_and(|greeting| greeting.is_of_client()) {
+            live.session.listen();
+        }
+    }
+
+    /// Sets in a new session what was set in the one before.
+    async fn restore(&self, live: &Live) {
+        for request in self.memory.to_restore() {
+            if let Err(failure) = live.session.exchange(&request).await {
+                let method = request.message.method();
+                tracing::warn!("{method} could not be set again: {}", failure.summary());
+            }
+        }
+    }
+}
+
+fn log_attempt(failure: &Failure, attempts: u32, delay: Duration) {
+    let (why, seconds) = (failure.summary(), delay.as_secs_f64());
+    if attempts == 1 {
+        tracing::warn!("no session yet: {why}; trying again");
+    } else {
+        tracing::info!("no session after {attempts} attempts: {why}; next in {seconds:.1} s");
+    }
+}
+
+/// The `initialize` for a client that sent none.
+fn own_initialize(id: RequestId) -> Request {
+    let params = to_json(&InitializeParams {
+        protocol_version: Revision::LATEST,
+        capabilities: Empty {},
+        client_info: Implementation::OURS,
+    });
+    Request::new(Message::request(id.clone(), method::INITIALIZE, &params), id)
+}
+
+/// The answer to `initialize` for an upstream that is not there yet. It promises what can be kept
+/// whatever the upstream turns out to offer: each list is asked for again once it is there.
+fn answer_without_upstream(initialize: &Message) -> Response {
+    let list = || Some(ListCapability { list_changed: true });
+    let capabilities = ServerCapabilities { tools: list(), resources: list(), prompts: list() };
+    let result = InitializeResult {
+        protocol_version: asked_revision(initialize).unwrap_or(Revision::LATEST).as_str(),
+        capabilities: Part::Ours(capabilities),
+        server_info: Part::Ours(Implementation::OURS),
+        instructions: None,
+    };
+    Response::with_result(to_json(&result).into())
+}

@@ -1,0 +1,133 @@
+//! The methods of MCP and what is true of each, in one table.
+
+/// Opens a session.
+pub(crate) const INITIALIZE: &str = "initialize";
+/// Ends the handshake.
+pub(crate) const INITIALIZED: &str = "notifications/initialized";
+/// Asks a server what it is, in the stateless revisions.
+pub(crate) const DISCOVER: &str = "server/discover";
+/// Asks either side whether it lives.
+pub(crate) const PING: &str = "ping";
+/// Lists tools.
+pub(crate) const TOOLS_LIST: &str = "tools/list";
+/// Runs a tool.
+pub(crate) const TOOLS_CALL: &str = "tools/call";
+/// Lists resources.
+pub(crate) const RESOURCES_LIST: &str = "resources/list";
+/// Lists templates of resources.
+pub(crate) const RESOURCE_TEMPLATES_LIST: &str = "resources/templates/list";
+/// Reads a resource.
+pub(crate) const RESOURCES_READ: &str = "resources/read";
+/// Asks to be told when a resource changes.
+pub(crate) const RESOURCES_SUBSCRIBE: &str = "resources/subscribe";
+/// Takes [`RESOURCES_SUBSCRIBE`] back.
+pub(crate) const RESOURCES_UNSUBSCRIBE: &str = "resources/unsubscribe";
+/// Lists prompts.
+pub(crate) const PROMPTS_LIST: &str = "prompts/list";
+/// Fills a prompt in.
+pub(crate) const PROMPTS_GET: &str = "prompts/get";
+/// Completes an argument.
+pub(crate) const COMPLETE: &str = "completion/complete";
+/// Sets the least level of the server's log messages.
+pub(crate) const SET_LEVEL: &str = "logging/setLevel";
+/// Takes a request back.
+pub(crate) const CANCELLED: &str = "notifications/cancelled";
+/// The list of tools has changed.
+pub(crate) const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+/// The list of prompts has changed.
+pub(crate) const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
+/// The list of resources has changed.
+pub(crate) const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
+/// A resource has changed.
+pub(crate) const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+
+/// A request that clients make of servers.
+struct ClientRequest {
+    name: &'static str,
+    /// It changes nothing, or nothing more when it runs twice.
+    is_safe: bool,
+    /// The member of the result that holds the list, of a method that lists.
+    list: Option<&'static str>,
+    /// It has no end of its own: it stands until it is cancelled.
+    stands: bool,
+}
+
+const fn request(name: &'static str) -> ClientRequest {
+    ClientRequest { name, is_safe: false, list: None, stands: false }
+}
+
+const fn safe(name: &'static str) -> ClientRequest {
+    ClientRequest { is_safe: true, ..request(name) }
+}
+
+const fn list(name: &'static str, member: &'static str) -> ClientRequest {
+    ClientRequest { list: Some(member), ..safe(name) }
+}
+
+/// What clients ask of servers, in all revisions, and `resources/query` of the Bitrix24 server.
+const CLIENT_REQUESTS: [ClientRequest; 18] = [
+    request(TOOLS_CALL),
+    list(TOOLS_LIST, "tools"),
+    list(RESOURCES_LIST, "resources"),
+    list(RESOURCE_TEMPLATES_LIST, "resourceTemplates"),
+    list(PROMPTS_LIST, "prompts"),
+    safe(INITIALIZE),
+    safe(DISCOVER),
+    safe(PING),
+    safe(RESOURCES_READ),
+    safe(RESOURCES_SUBSCRIBE),
+    safe(RESOURCES_UNSUBSCRIBE),
+    safe(PROMPTS_GET),
+    safe(COMPLETE),
+    safe(SET_LEVEL),
+    request("resources/query"),
+    request("tasks/cancel"),
+    request("tasks/update"),
+    ClientRequest { stands: true, ..safe("subscriptions/listen") },
+];
+
+fn client_request(method: &str) -> Option<&'static ClientRequest> {
+    CLIENT_REQUESTS.iter().find(|known| known.name == method)
+}
+
+/// Whether a request changes nothing, or nothing more when it runs twice. A `tools/call` may be as
+/// safe as that, which only its tool can tell.
+pub(crate) fn is_safe(method: &str) -> bool {
+    client_request(method).is_some_and(|known| known.is_safe)
+}
+
+/// The member that holds the list in the result of a method that lists.
+pub(crate) fn list_member(method: &str) -> Option<&'static str> {
+    client_request(method)?.list
+}
+
+/// Whether a request has no end of its own and so holds no place among those in flight.
+pub(crate) fn stands(method: &str) -> bool {
+    client_request(method).is_some_and(|known| known.stands)
+}
+
+/// Whether only clients send this. Some servers tell everybody on their streams what others have
+/// asked. A `ping` comes from either side.
+pub(crate) fn is_clients_own(method: &str) -> bool {
+    method != PING && client_request(method).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_method_has_its_properties() {
+        for method in [TOOLS_LIST, RESOURCES_READ, PING, INITIALIZE, "subscriptions/listen"] {
+            assert!(is_safe(method), "{method}");
+        }
+        for method in [TOOLS_CALL, "vendor/method", CANCELLED, ""] {
+            assert!(!is_safe(method), "{method}");
+        }
+        assert_eq!(list_member(RESOURCE_TEMPLATES_LIST), Some("resourceTemplates"));
+        assert_eq!(list_member(TOOLS_CALL), None);
+        assert!(is_clients_own(TOOLS_CALL) && is_clients_own("resources/query"));
+        assert!(!is_clients_own(PING) && !is_clients_own("sampling/createMessage"));
+        assert!(stands("subscriptions/listen") && !stands(TOOLS_CALL));
+    }
+}

@@ -1,0 +1,239 @@
+//! Streamable HTTP of the legacy revisions, 2025-03-26 to 2025-11-25 (Transports, "Streamable
+//! HTTP"): one POST a message, answered with JSON or an event stream; a session id; resumption of
+//! an answer's stream (`resumable`); a listening stream (`listen`).
+
+mod listen;
+mod resumable;
+
+use std::sync::Arc;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use self::resumable::Resumable;
+use super::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers, stream_headers};
+use super::reading::{Asker, Awaited, Inbox, Reading};
+use super::refusal::{accepted, empty_success, refused, unusable};
+use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
+use crate::failure::Failure;
+use crate::http::{self, Answer, Endpoint, Http};
+use crate::jsonrpc::{Message, Response};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// An MCP server on Streamable HTTP.
+pub(super) struct Streamable {
+    http: Arc<Http>,
+    endpoint: Endpoint,
+}
+
+impl Streamable {
+    pub(super) fn new(http: Arc<Http>, endpoint: Endpoint) -> Self {
+        Self { http, endpoint }
+    }
+
+    pub(super) async fn open(
+        &self,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let mut connection = Connection::new(self.http.clone(), self.endpoint.clone(), client);
+        let answer = connection.post(initialize).await?;
+        if let Some(id) = answer.headers().get(&SESSION_ID) {
+            let mut id = id.clone();
+            id.set_sensitive(true);
+            self.http.conceal(id.to_str().unwrap_or_default());
+            connection.has_session = true;
+            connection.add_header(&SESSION_ID, &id);
+        }
+        let opening = StreamableSession(Arc::new(connection.clone()));
+        let response = opening.read(answer, initialize).await?;
+        let result = accepted(&response, &self.endpoint.shown)?;
+        if let Some(version) = negotiated_version(result) {
+            connection.add_header(&PROTOCOL_VERSION, &version);
+        }
+        Ok(Opened { session: Arc::new(StreamableSession(Arc::new(connection))), response })
+    }
+}
+
+/// A session that only listens to the stream of `endpoint`.
+pub(super) fn listener(http: Arc<Http>, endpoint: Endpoint, client: &Client) -> Arc<dyn Session> {
+    Arc::new(StreamableSession(Arc::new(Connection::new(http, endpoint, client))))
+}
+
+/// `protocolVersion` of an `initialize` result, as the header that later requests carry.
+fn negotiated_version(result: &[u8]) -> Option<HeaderValue> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct InitializeResult {
+        protocol_version: String,
+    }
+    let result: InitializeResult = serde_json::from_slice(result).ok()?;
+    HeaderValue::from_str(&result.protocol_version).ok()
+}
+
+impl Upstream for Streamable {
+    fn open<'a>(
+        &'a self,
+        greeting: &'a Greeting,
+        client: &'a Client,
+    ) -> Pending<'a, Result<Opened, Failure>> {
+        Box::pin(self.open(greeting.initialize(), client))
+    }
+}
+
+/// A session; clones belong to the same one.
+#[derive(Clone)]
+struct StreamableSession(Arc<Connection>);
+
+impl Session for StreamableSession {
+    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
+        Box::pin(async { self.read(self.0.post(request).await?, request).await })
+    }
+
+    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(self.0.send(message))
+    }
+
+    fn listen(&self) {
+        let session = self.clone();
+        tokio::spawn(async move {
+            let ended = session.0.ended.clone();
+            ended.run_until_cancelled(session.keep_listening()).await;
+        });
+    }
+
+    fn has_id(&self) -> bool {
+        self.0.has_session
+    }
+
+    fn ended(&self) -> &CancellationToken {
+        &self.0.ended
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        self.0.ended.cancel();
+        Box::pin(self.0.delete())
+    }
+}
+
+impl Asker for StreamableSession {
+    fn handle(&self) -> Arc<dyn Session> {
+        Arc::new(self.clone())
+    }
+}
+
+/// What every request of a session needs.
+#[derive(Clone)]
+struct Connection {
+    http: Arc<Http>,
+    endpoint: Endpoint,
+    post_headers: HeaderMap,
+    stream_headers: HeaderMap,
+    /// Whether the upstream has given a session id.
+    has_session: bool,
+    client: Client,
+    /// Cancelled when the session is gone or closed; ends the listening stream.
+    ended: CancellationToken,
+}
+
+impl Connection {
+    fn new(http: Arc<Http>, endpoint: Endpoint, client: &Client) -> Self {
+        Self {
+            http,
+            endpoint,
+            post_headers: post_headers(),
+            stream_headers: stream_headers(),
+            has_session: false,
+            client: client.clone(),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    fn add_header(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.post_headers.insert(name, value.clone());
+        self.stream_headers.insert(name, value.clone());
+    }
+
+    /// Posts `request` and takes the head of a successful answer.
+    async fn post(&self, request: &Request) -> Result<Answer, Failure> {
+        let headers = self.post_headers.clone();
+        let answer = self.http.post(&self.endpoint, headers, request.body.clone()).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(Box::pin(self.refusal(answer, Some(request))).await)
+    }
+
+    async fn send(&self, message: &Message) -> Result<(), Failure> {
+        let headers = self.post_headers.clone();
+        let answer = self.http.post(&self.endpoint, headers, message.text().clone()).await?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer, None).await);
+        }
+        if answer.is_event_stream() {
+            answer.events(None).finish();
+        } else {
+            // Read to keep the connection; nothing in it may reach the client.
+            let _ = answer.bytes().await;
+        }
+        Ok(())
+    }
+
+    /// The failure for an answer that is not a success, to `request` if it was one.
+    async fn refusal(&self, answer: Answer, request: Option<&Request>) -> Failure {
+        refused(&answer.refusal().await, request, self.has_session)
+    }
+
+    /// Gets the MCP endpoint as an event stream.
+    async fn open_stream(&self, last_event_id: Option<&str>) -> Result<Answer, Failure> {
+        let mut headers = self.stream_headers.clone();
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(LAST_EVENT_ID, id);
+        }
+        let answer = self.http.get(&self.endpoint, headers).await?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer, None).await);
+        }
+        if !answer.is_event_stream() {
+            return Err(unusable(format!("{} answered GET without an event stream", answer.url())));
+        }
+        Ok(answer)
+    }
+
+    /// Ends the session ("Session Management", item 5); 405 means that the upstream does not care.
+    async fn delete(&self) {
+        if !self.has_session {
+            return;
+        }
+        match self.http.delete(&self.endpoint, self.stream_headers.clone()).await {
+            Ok(status) => tracing::debug!(%status, "session ended"),
+            Err(failure) => tracing::debug!("the session was not ended: {}", failure.summary()),
+        }
+    }
+}
+
+impl StreamableSession {
+    fn inbox(&self) -> Inbox<'_> {
+        Inbox::new(&self.0.client, Some(self))
+    }
+
+    /// Reads the answer to `request`.
+    async fn read(&self, answer: Answer, request: &Request) -> Result<Response, Failure> {
+        let mut reading = Reading::new(Awaited::Of(request), self.inbox());
+        if answer.is_event_stream() {
+            let mut stream = Box::new(Resumable::new(&self.0, answer));
+            loop {
+                let event = Box::pin(stream.next(&mut reading)).await?;
+                if let Some(response) = Box::pin(reading.event(&event)).await {
+                    stream.finish();
+                    return Ok(response);
+                }
+            }
+        }
+        let (url, status) = (answer.url().clone(), answer.status());
+        let response = reading.body(answer, http::excerpt).await?;
+        response.ok_or_else(|| empty_success(&url, status))
+    }
+}
