@@ -141,9 +141,13 @@ impl Amocrm {
         self.shared.wire.update(|wire| wire.stream_first = true);
     }
 
-    /// Keeps back what is for the streams.
+    /// Keeps back what is for the streams from now on. The copy of an `initialize` answer, which may
+    /// come after the client has gone on, is waited for.
     pub(crate) fn hold_copies(&self) {
-        self.shared.wire.update(|wire| wire.held = Some(Vec::new()));
+        self.shared.wire.wait("the copies of the handshakes", |wire| {
+            let is_quiet = wire.sessions.values().all(|session| !session.outbox.is_empty());
+            is_quiet.then(|| wire.held = Some(Vec::new()))
+        });
     }
 
     /// Waits until so many copies are kept back.
