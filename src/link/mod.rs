@@ -6,6 +6,8 @@
 //! ends the session that it got.
 
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -403,8 +405,7 @@ fn own_initialize(id: RequestId) -> Request {
 /// whatever the upstream turns out to offer: each list is asked for again once it is there.
 fn answer_without_upstream(initialize: &Message) -> Response {
     let list = || Some(ListCapability { list_changed: true });
-    let capabilities =
-        ServerCapabilities { tools: list(), resources: list(), prompts: list() };
+    let capabilities = ServerCapabilities { tools: list(), resources: list(), prompts: list() };
     let result = InitializeResult {
         protocol_version: asked_revision(initialize).unwrap_or(Revision::LATEST).as_str(),
         capabilities: Part::Ours(capabilities),

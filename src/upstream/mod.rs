@@ -19,6 +19,8 @@ mod repair;
 mod request;
 mod settings;
 mod streamable;
+#[cfg(test)]
+pub(crate) mod stub;
 
 use std::pin::Pin;
 use std::sync::Arc;

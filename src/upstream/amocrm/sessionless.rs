@@ -7,11 +7,11 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::SERVER_NAME;
-use crate::upstream::Client;
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response, to_json};
 use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::upstream::Client;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision, sole_response};
 use crate::upstream::{

@@ -9,11 +9,11 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::service::{Answered, Service};
-use crate::upstream::Client;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::upstream;
 use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::upstream;
+use crate::upstream::Client;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, asked_revision};
 
