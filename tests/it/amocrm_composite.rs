@@ -44,7 +44,7 @@ fn universal(server: &Amocrm) -> Vec<Value> {
 #[test]
 fn the_short_way_is_taken_where_the_server_has_it() {
     for openapi in [true, false] {
-        let server = Amocrm::with(Generation::R1, Options { openapi, ..Options::default() });
+        let server = Amocrm::with(Generation::SmartRest, Options { openapi, ..Options::default() });
         let mut line = line_to(&server, "");
         for (id, (tool, arguments)) in [
             ("search_contact", r#"{"query":"Иван"}"#),
@@ -84,7 +84,9 @@ fn the_short_way_is_taken_where_the_server_has_it() {
 #[test]
 fn the_long_way_is_taken_where_the_server_has_no_short_one() {
     for openapi in [true, false] {
-        for generation in [Generation::R0, Generation::R1b, Generation::R2] {
+        for generation in
+            [Generation::EarlyRest, Generation::StreamlessRest, Generation::CurrentRest]
+        {
             let server = Amocrm::with(generation, Options { openapi, ..Options::default() });
             let mut line = line_to(&server, "");
             for id in [1, 2] {
@@ -122,7 +124,7 @@ fn the_long_way_is_taken_where_the_server_has_no_short_one() {
 
 #[test]
 fn a_contact_that_is_there_is_not_made() {
-    for generation in [Generation::R0, Generation::R2] {
+    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
         let server = Amocrm::of(generation);
         let mut line = line_to(&server, "");
         line.send(call(1, "get_or_create_contact", r#"{"query":"+79990000000","name":"Иван"}"#));
@@ -140,7 +142,7 @@ fn a_contact_that_is_there_is_not_made() {
 
 #[test]
 fn two_calls_at_once_do_not_make_the_same_contact_twice() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "--rate 0");
     for id in 0..5 {
         line.send(call(id, "get_or_create_contact", NEW));
@@ -153,7 +155,7 @@ fn two_calls_at_once_do_not_make_the_same_contact_twice() {
 
 #[test]
 fn a_search_that_fails_makes_nothing() {
-    for generation in [Generation::R0, Generation::R2] {
+    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
         for refusal in [
             Refusal::Status(429),
             Refusal::Status(401),
@@ -182,7 +184,7 @@ fn a_search_that_fails_makes_nothing() {
 
 #[test]
 fn a_lead_is_made_with_its_contact() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "");
     line.send(call(
         1,
@@ -220,7 +222,7 @@ fn a_lead_is_made_with_its_contact() {
 
 #[test]
 fn a_second_step_that_fails_names_what_the_first_has_made_and_is_not_repeated() {
-    for generation in [Generation::R0, Generation::R2] {
+    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
         for refusal in [
             Refusal::Status(400),
             Refusal::Status(429),
@@ -247,7 +249,7 @@ fn a_second_step_that_fails_names_what_the_first_has_made_and_is_not_repeated() 
 
 #[test]
 fn a_lead_is_not_made_for_a_client_who_has_one() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "");
     let arguments =
         json!({ "contact_query": "Иван", "contact_name": "Иван", "lead_name": "Лейки" });
@@ -278,7 +280,7 @@ fn a_lead_is_not_made_for_a_client_who_has_one() {
 
 #[test]
 fn a_request_that_amocrm_refuses_for_the_moment_is_tried_again() {
-    for generation in [Generation::R0, Generation::R2] {
+    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
         let server = Amocrm::of(generation);
         for action in ["leads create", "GET /api/users"] {
             server.refuse(action, &Refusal::Status(429), 1);
@@ -298,7 +300,7 @@ fn a_request_that_amocrm_refuses_for_the_moment_is_tried_again() {
 #[test]
 fn a_limit_in_front_of_the_server_is_waited_out_and_an_error_of_its_own_in_the_end() {
     let limited = Refusal::Said(Reply::status(429).header("Retry-After", "1"));
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     server.refuse("leads create", &limited, 1);
     let mut line = line_to(&server, "");
     line.send(call(1, "create_lead", r#"{"name":"Шланги"}"#));
@@ -317,7 +319,7 @@ fn a_limit_in_front_of_the_server_is_waited_out_and_an_error_of_its_own_in_the_e
 
 #[test]
 fn a_request_that_may_have_made_something_is_not_repeated() {
-    for generation in [Generation::R0, Generation::R2] {
+    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
         for refusal in [
             Refusal::Broken,
             Refusal::Said(Reply::status(502).body("text/html", "<h1>Bad Gateway</h1>")),
@@ -341,7 +343,7 @@ fn a_request_that_may_have_made_something_is_not_repeated() {
 #[test]
 fn a_request_that_only_reads_is_repeated_when_its_answer_is_lost() {
     for refusal in [Refusal::Broken, Refusal::Said(Reply::status(502))] {
-        let server = Amocrm::of(Generation::R2);
+        let server = Amocrm::of(Generation::CurrentRest);
         server.refuse("contacts get", &refusal, 1);
         server.refuse("leads update", &refusal, 1);
         let mut line = line_to(&server, "");

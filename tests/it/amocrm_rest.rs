@@ -6,7 +6,12 @@ use url::form_urlencoded;
 use crate::support::amocrm::{Generation, Options, Refusal};
 use crate::support::{Amocrm, INITIALIZE, INITIALIZED, Line, Message, Upstream, call, request};
 
-const REST: [Generation; 4] = [Generation::R0, Generation::R1, Generation::R1b, Generation::R2];
+const REST: [Generation; 4] = [
+    Generation::EarlyRest,
+    Generation::SmartRest,
+    Generation::StreamlessRest,
+    Generation::CurrentRest,
+];
 
 /// Which tools read, change something that is there, or make something new.
 const READING: [&str; 13] = [
@@ -78,7 +83,7 @@ fn the_server_is_its_rest_api_and_says_what_it_has() {
 #[test]
 fn every_form_of_the_url_leads_there() {
     for path in ["", "/", "/mcp", "/mcp/", "/mcp/sse", "/mcp/messages"] {
-        let server = Amocrm::of(Generation::R2);
+        let server = Amocrm::of(Generation::CurrentRest);
         let mut line = Line::to(&server.url_of(path)).args("--kind amocrm").ready();
         line.send(call(1, "get_account_info", "{}"));
         assert_eq!(body_of(&line.recv())["of"], "GET /api/account", "{path}");
@@ -115,7 +120,7 @@ fn another_server_is_an_error_that_says_so() {
 
 #[test]
 fn the_catalogue_is_offered_whole() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "");
     line.send(request(1, "tools/list", "{}"));
     let reply = line.recv_id("1");
@@ -151,7 +156,7 @@ fn the_catalogue_is_offered_whole() {
 fn each_tool_makes_the_request_of_its_catalogue_entry() {
     let rows: Vec<Value> =
         serde_json::from_str(include_str!("support/amocrm/requests.json")).unwrap();
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "--rate 0");
     for (id, row) in rows.iter().enumerate() {
         let tool = row["tool"].as_str().unwrap();
@@ -171,7 +176,7 @@ fn each_tool_makes_the_request_of_its_catalogue_entry() {
 
 #[test]
 fn a_query_is_percent_encoded() {
-    let server = Amocrm::of(Generation::R1);
+    let server = Amocrm::of(Generation::SmartRest);
     let mut line = line_to(&server, "");
     for (id, query) in ["Иван", "+79990000000", "a&b=c d"].into_iter().enumerate() {
         line.send(call(id, "search_contact", &json!({ "query": query }).to_string()));
@@ -189,7 +194,7 @@ fn the_body_is_the_text_and_what_clients_can_read_it_as() {
     for (revision, structured) in
         [("2024-11-05", false), ("2025-03-26", false), ("2025-06-18", true), ("2025-11-25", true)]
     {
-        let server = Amocrm::of(Generation::R2);
+        let server = Amocrm::of(Generation::CurrentRest);
         let mut line = Line::to(&server.base()).args("--kind amocrm").spawn();
         line.send(INITIALIZE.replace("2025-11-25", revision));
         assert_eq!(line.recv().result()["protocolVersion"], revision);
@@ -209,7 +214,7 @@ fn the_body_is_the_text_and_what_clients_can_read_it_as() {
 
 #[test]
 fn an_argument_that_is_missing_is_named_and_nothing_is_sent() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "");
     for (id, (tool, arguments, missing)) in [
         ("create_contact", "{}", "name"),
@@ -266,7 +271,7 @@ fn what_the_api_refuses_is_a_result_that_is_an_error() {
 
 #[test]
 fn an_update_has_the_form_that_the_server_takes() {
-    let server = Amocrm::of(Generation::R0);
+    let server = Amocrm::of(Generation::EarlyRest);
     let mut line = line_to(&server, "");
     line.send(call(1, "update_lead", r#"{"lead_id":11,"price":2000}"#));
     let reply = line.recv_id("1");
@@ -335,7 +340,7 @@ fn the_resources_are_listed_and_read() {
 /// A number that somebody on the way would have to change is another entity's, or nobody's.
 #[test]
 fn a_number_that_cannot_be_carried_exactly_is_refused_and_nothing_is_sent() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "");
     for id in ["12345678901234567890123", "1e300", "-1e300", "1e400", "1.5"] {
         line.send(call(1, "delete_lead", &format!(r#"{{"lead_id":{id}}}"#)));
@@ -349,7 +354,7 @@ fn a_number_that_cannot_be_carried_exactly_is_refused_and_nothing_is_sent() {
 /// Without its arguments this would list everything.
 #[test]
 fn arguments_that_cannot_be_read_are_refused_and_not_left_out() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = line_to(&server, "");
     line.send(call(1, "get_contacts", r#"{"query":"Иван","limit":1e400}"#));
     let reply = line.recv_id("1");
@@ -361,7 +366,7 @@ fn arguments_that_cannot_be_read_are_refused_and_not_left_out() {
 /// Keys of a proxy in front may stand there.
 #[test]
 fn the_query_of_the_url_is_sent_with_every_request() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = Line::to(&server.url_of("/?key=k3y")).args("--kind amocrm").ready();
     line.send(call(1, "get_account_info", "{}"));
     body_of(&line.recv_id("1"));

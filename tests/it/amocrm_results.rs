@@ -37,7 +37,7 @@ fn failures() -> Vec<Value> {
 
 #[test]
 fn a_failure_that_looks_like_a_success_is_marked_and_nothing_else_is_changed() {
-    for generation in [Generation::M1, Generation::M2] {
+    for generation in [Generation::Sessionless, Generation::Streamed] {
         let server = Amocrm::of(generation);
         let mut line = line_to(&server, "");
         for failure in failures() {
@@ -89,7 +89,7 @@ fn what_is_no_failure_passes_byte_for_byte() {
         r#"{"content":[{"type":"text","text":"{\"n\":1.0}"}],"structuredContent":{"n":1.0}}"#
             .to_owned(),
     ]);
-    for generation in [Generation::M1, Generation::M2] {
+    for generation in [Generation::Sessionless, Generation::Streamed] {
         let server = Amocrm::of(generation);
         let mut line = line_to(&server, "");
         for given in &results {
@@ -102,7 +102,7 @@ fn what_is_no_failure_passes_byte_for_byte() {
 
 #[test]
 fn failures_may_be_kept_as_they_come() {
-    for generation in [Generation::M1, Generation::M2] {
+    for generation in [Generation::Sessionless, Generation::Streamed] {
         let server = Amocrm::of(generation);
         let mut line = line_to(&server, "--keep errors");
         for failure in failures() {
@@ -125,7 +125,7 @@ fn too_many_requests() -> String {
 
 #[test]
 fn what_amocrm_refuses_for_the_moment_is_tried_again() {
-    for generation in [Generation::M1, Generation::M2] {
+    for generation in [Generation::Sessionless, Generation::Streamed] {
         let server = Amocrm::of(generation);
         server.answer("search_contacts", too_many_requests());
         server.answer("create_lead", too_many_requests());
@@ -144,7 +144,7 @@ fn what_amocrm_refuses_for_the_moment_is_tried_again() {
 
 #[test]
 fn what_amocrm_refuses_for_long_is_a_failure() {
-    for generation in [Generation::M1, Generation::M2] {
+    for generation in [Generation::Sessionless, Generation::Streamed] {
         let server = Amocrm::of(generation);
         for _ in 0..200 {
             server.answer("create_lead", too_many_requests());
@@ -164,7 +164,7 @@ fn what_amocrm_refuses_for_long_is_a_failure() {
 
 #[test]
 fn what_amocrm_forbids_is_not_tried_again() {
-    for generation in [Generation::M1, Generation::M2] {
+    for generation in [Generation::Sessionless, Generation::Streamed] {
         let server = Amocrm::of(generation);
         let mut line = line_to(&server, "");
         for (id, said) in

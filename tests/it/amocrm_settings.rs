@@ -11,12 +11,12 @@ use crate::support::{Amocrm, INITIALIZE, Line, call, request};
 const KEY: &str = "k3y-of-amo";
 
 const ALL: [Generation; 6] = [
-    Generation::R0,
-    Generation::R1,
-    Generation::R1b,
-    Generation::R2,
-    Generation::M1,
-    Generation::M2,
+    Generation::EarlyRest,
+    Generation::SmartRest,
+    Generation::StreamlessRest,
+    Generation::CurrentRest,
+    Generation::Sessionless,
+    Generation::Streamed,
 ];
 
 fn guarded(generation: Generation) -> Amocrm {
@@ -52,7 +52,7 @@ fn the_key_may_come_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key of mine.txt");
     fs::write(&file, format!("{KEY}\r\n")).unwrap();
-    let server = guarded(Generation::R2);
+    let server = guarded(Generation::CurrentRest);
     let mut line =
         Line::to(&server.base()).args("--kind amocrm").arg("--api-key-file").arg(&file).ready();
     line.send(call(1, "get_users", "{}"));
@@ -63,7 +63,7 @@ fn the_key_may_come_from_a_file() {
 #[test]
 fn the_token_opens_the_variant_that_wants_one() {
     let options = Options { bearer: Some("t0ken-of-amo"), ..Options::default() };
-    let server = Amocrm::with(Generation::R1b, options);
+    let server = Amocrm::with(Generation::StreamlessRest, options);
     let mut line = Line::to(&server.base())
         .args("--kind amocrm")
         .env("MCPLINE_BEARER", "t0ken-of-amo")
@@ -113,7 +113,7 @@ fn a_catalogue_of_ones_own_adds_tools_and_replaces_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("мой каталог.json");
     fs::write(&file, catalogue().to_string()).unwrap();
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line =
         Line::to(&server.base()).args("--kind amocrm").arg("--catalogue").arg(&file).ready();
     line.send(request(1, "tools/list", "{}"));
@@ -169,7 +169,7 @@ fn a_catalogue_that_cannot_be_read_is_refused_at_the_start() {
 
 #[test]
 fn any_request_at_all_is_offered_only_when_asked_for() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = Line::to(&server.base()).args("--kind amocrm --with request-tool").ready();
     line.send(request(1, "tools/list", "{}"));
     let reply = line.recv_id("1");
@@ -191,7 +191,7 @@ fn any_request_at_all_is_offered_only_when_asked_for() {
 
 #[test]
 fn the_pace_is_kept() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = Line::to(&server.base()).args("--kind amocrm --rate 2").ready();
     let begun = Instant::now();
     for id in 0..6 {

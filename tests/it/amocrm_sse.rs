@@ -1,4 +1,4 @@
-//! amoCRM by MCP with sessions (M2): each answer comes twice, sessions are forgotten, connections
+//! amoCRM by MCP with sessions: each answer comes twice, sessions are forgotten, connections
 //! break, and all of it happens once.
 
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::{Amocrm, INITIALIZE, Line, Message, call, notification, requ
 const LEAD: &str = r#"{"name":"Шланги","price":1890}"#;
 
 fn server() -> Amocrm {
-    Amocrm::of(Generation::M2)
+    Amocrm::of(Generation::Streamed)
 }
 
 fn line_to(server: &Amocrm, options: &str) -> Line {
@@ -52,9 +52,11 @@ fn the_server_is_found_without_being_named() {
 
 #[test]
 fn a_path_that_a_proxy_puts_in_front_is_kept() {
-    for (generation, path) in
-        [(Generation::M2, "/amo"), (Generation::M2, "/amo/mcp/sse"), (Generation::M1, "/amo/")]
-    {
+    for (generation, path) in [
+        (Generation::Streamed, "/amo"),
+        (Generation::Streamed, "/amo/mcp/sse"),
+        (Generation::Sessionless, "/amo/"),
+    ] {
         let server = Amocrm::with(generation, Options { prefix: "/amo", ..Options::default() });
         let mut line = Line::to(&server.url_of(path)).args("--kind amocrm").ready();
         line.send(call(1, "create_lead", LEAD));
@@ -306,7 +308,7 @@ fn the_resources_of_the_api_are_offered_here_too_when_asked_for() {
 
 #[test]
 fn a_wrong_key_is_an_error_at_once() {
-    for generation in [Generation::M2, Generation::M1, Generation::R2] {
+    for generation in [Generation::Streamed, Generation::Sessionless, Generation::CurrentRest] {
         let options = Options { key: Some("k3y-of-amo"), ..Options::default() };
         let server = Amocrm::with(generation, options);
         let mut line = Line::to(&server.base())

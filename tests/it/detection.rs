@@ -135,7 +135,7 @@ fn no_more_is_read_of_a_document_than_tells() {
 #[test]
 fn a_late_copy_of_the_handshake_answers_no_call() {
     for id in ["1", "2", "0"] {
-        let server = Amocrm::of(Generation::M2);
+        let server = Amocrm::of(Generation::Streamed);
         server.hold_copies();
         let mut line = Line::to(&server.url_of("/mcp/sse")).spawn();
         line.send(INITIALIZE.replace(r#""init""#, id));

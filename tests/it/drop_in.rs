@@ -38,7 +38,12 @@ fn the_address_of_a_bitrix24_server_is_enough() {
 
 #[test]
 fn the_address_of_an_amocrm_server_is_enough() {
-    for generation in [Generation::R0, Generation::R2, Generation::M1, Generation::M2] {
+    for generation in [
+        Generation::EarlyRest,
+        Generation::CurrentRest,
+        Generation::Sessionless,
+        Generation::Streamed,
+    ] {
         let server = Amocrm::of(generation);
         let mut line = Line::run("").env("AMOCRM_SERVER_URL", &server.base()).ready();
         line.send(call(1, "create_lead", r#"{"name":"Шланги"}"#));
@@ -92,7 +97,7 @@ fn a_time_limit_of_the_script_holds_and_warns_when_it_is_short() {
 
 #[test]
 fn the_defaults_for_new_leads_hold_where_the_call_says_nothing() {
-    let server = Amocrm::of(Generation::R2);
+    let server = Amocrm::of(Generation::CurrentRest);
     let mut line = Line::run("")
         .env("AMOCRM_SERVER_URL", &server.base())
         .env("AMO_PIPELINE_ID", "7")
@@ -131,7 +136,7 @@ fn a_default_that_is_no_number_is_refused_by_name() {
 }
 
 fn behind_tls() -> String {
-    let rest = Rest::new(Generation::R2, Options::default());
+    let rest = Rest::new(Generation::CurrentRest, Options::default());
     serve_tls(move |request| rest.reply(request))
 }
 

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod amocrm_composite;
-mod amocrm_m1;
 mod amocrm_rest;
 mod amocrm_results;
+mod amocrm_sessionless;
 mod amocrm_settings;
 mod amocrm_sse;
 mod bitrix;

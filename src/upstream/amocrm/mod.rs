@@ -2,7 +2,7 @@
 //!
 //! Each opening of a session finds out which generation answers: MCP on an event stream with
 //! sessions (`http_sse` of the parent), MCP by POST without sessions (`sessionless`), or the REST
-//! API alone, for which the tools come from a catalogue of ours (`rest`, `catalogue`). `repaired`
+//! API alone, for which the tools come from our own catalogue (`rest`, `catalogue`). `repaired`
 //! wraps the sessions of the two MCP variants, and `results` repairs what these answer.
 
 mod catalogue;
@@ -14,13 +14,11 @@ mod sessionless;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use url::{Position, Url};
 
 use self::catalogue::Catalogue;
 use self::repaired::{RepairedSession, own_request};
 use self::rest::{Api, CatalogueSession};
-use self::results::Results;
 use self::sessionless::SessionlessSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
@@ -35,14 +33,14 @@ use crate::upstream::Client;
 /// What the server calls itself in `serverInfo`.
 pub(super) const SERVER_NAME: &str = "amocrm-mcp-server";
 
-/// Time for the first event of the stream, which says what it is.
+/// Time for the first event of the stream, which tells the generation.
 const FIRST_EVENT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time for a document that says which generation answers.
+/// Time for a document that tells the generation.
 const DOCUMENT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Tools of the MCP variants that only read; the server says so of none.
-const READING: [&str; 10] = [
+/// Tools of the MCP variants that only read. The server gives no hints.
+const READING_TOOLS: [&str; 10] = [
     "get_account",
     "search_contacts",
     "get_events",
@@ -55,7 +53,7 @@ const READING: [&str; 10] = [
     "get_chat_stats",
 ];
 
-/// Whether `text` can be added to the catalogue; the error says what is wrong with which tool.
+/// Checks that `text` can be added to the catalogue. The error names the tool and its mistake.
 pub(crate) fn check_catalogue(text: &str) -> Result<(), String> {
     Catalogue::embedded()?.extend(text)
 }
@@ -66,7 +64,7 @@ pub(super) struct Amocrm {
     base: Url,
     stream: HttpSse,
     api: Arc<Api>,
-    results: Results,
+    keeps_errors: bool,
     offers_resources: bool,
 }
 
@@ -83,14 +81,14 @@ impl Amocrm {
         Ok(Self {
             stream: HttpSse::new(http.clone(), endpoint_at(&base, "/mcp/sse")),
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
-            results: Results { keeps_errors: settings.keeps(Keep::Errors) },
+            keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
             http,
             base,
         })
     }
 
-    /// Whether the server of any generation answers here.
+    /// Whether the server answers here, in any generation.
     pub(super) async fn is_here(&self) -> bool {
         let Some(text) = self.document("/").await else { return false };
         let service = Object::read(local::text(&text)).and_then(|about| about.string("service"));
@@ -105,7 +103,7 @@ impl Amocrm {
 
     fn repaired(&self, opened: Opened) -> Opened {
         let api = self.offers_resources.then(|| self.api.clone());
-        RepairedSession::wrap(opened, self.results, api)
+        RepairedSession::wrap(opened, self.keeps_errors, api)
     }
 
     pub(super) async fn open(
@@ -165,7 +163,7 @@ impl Amocrm {
         }
     }
 
-    /// The REST API, if that is here, with the tools of the catalogue.
+    /// Opens the REST API, where it answers, with the tools of the catalogue.
     async fn open_rest(&self, initialize: &Request, no_stream: Failure) -> Result<Opened, Failure> {
         let Some(generation) = self.generation().await else {
             return Err(no_stream.hint(
@@ -180,7 +178,7 @@ impl Amocrm {
         Ok(Opened { session: Arc::new(session), response })
     }
 
-    /// Which generation of the REST API answers, in words.
+    /// The generation of the REST API that answers, in words.
     async fn generation(&self) -> Option<&'static str> {
         if let Some(text) = self.document("/openapi.json").await {
             let document = Object::read(local::text(&text))?;
@@ -201,12 +199,11 @@ impl Amocrm {
         (health.string("status")? == "healthy").then_some("of an unknown generation")
     }
 
-    /// A JSON document of the server; `None` where there is none.
+    /// A JSON document of the server, where it exists.
     async fn document(&self, path: &str) -> Option<bytes::Bytes> {
         let read = async {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            let answer = self.http.get(&endpoint_at(&self.base, path), headers).await.ok()?;
+            let endpoint = endpoint_at(&self.base, path);
+            let answer = self.http.get(&endpoint, rest::json_headers()).await.ok()?;
             if !answer.status().is_success() || answer.is_event_stream() {
                 return None;
             }
@@ -232,7 +229,7 @@ impl Amocrm {
                     .map_or(!arguments.has("method"), |method| method.eq_ignore_ascii_case("GET"))
             });
         }
-        READING.contains(&call.name.as_ref())
+        READING_TOOLS.contains(&call.name.as_ref())
     }
 }
 

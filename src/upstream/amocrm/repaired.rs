@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use super::rest::{Api, resource};
-use super::results::{self, Results};
+use super::results;
 use crate::failure::Failure;
 use crate::jsonrpc::{Message, Response};
 use crate::upstream::local::{self, mended};
@@ -22,17 +22,17 @@ pub(super) struct RepairedSession {
     inner: Arc<dyn Session>,
     /// Ids of ours: a late second copy of an answer must not meet a new request with the same id.
     requests: AtomicU64,
-    results: Results,
+    keeps_errors: bool,
     /// Set when the resources of the REST API are offered as well.
     api: Option<Arc<Api>>,
 }
 
 impl RepairedSession {
     /// Wraps the session in `opened`.
-    pub(super) fn wrap(opened: Opened, results: Results, api: Option<Arc<Api>>) -> Opened {
+    pub(super) fn wrap(opened: Opened, keeps_errors: bool, api: Option<Arc<Api>>) -> Opened {
         let Opened { session: inner, response } = opened;
         let response = if api.is_some() { results::with_resources(response) } else { response };
-        let session = Self { inner, requests: AtomicU64::new(FIRST_ID), results, api };
+        let session = Self { inner, requests: AtomicU64::new(FIRST_ID), keeps_errors, api };
         Opened { session: Arc::new(session), response }
     }
 
@@ -47,7 +47,7 @@ impl RepairedSession {
         let response = self.inner.exchange(&own_request(number, message)).await?;
         match message.method() {
             "tools/list" => Ok(mended(response, |result| repair::list(result, "tools", |_| {}))),
-            "tools/call" => self.results.of_call(message, response),
+            "tools/call" => results::repair_call(message, response, self.keeps_errors),
             _ => Ok(response),
         }
     }

@@ -1,4 +1,4 @@
-//! The variant with the REST API alone: here the MCP server is mcpline itself, with the tools and
+//! The variant with the REST API alone: mcpline itself is the MCP server, with the tools and
 //! resources of the catalogue.
 
 use std::sync::Arc;
@@ -15,21 +15,22 @@ use url::Url;
 use super::catalogue::{Answer, CallError, Catalogue, HiddenFailure, Rest, ToolAnswer};
 use super::{SERVER_NAME, results};
 use crate::failure::{Cause, Class, Failure};
-use crate::http::Http;
+use crate::http::{self, Http};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
 use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::redact;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, INVALID_PARAMS, Named, RESOURCE_NOT_FOUND, asked_revision};
 use crate::upstream::settings::{KindSettings, LeadDefaults};
 use crate::upstream::{Pending, Request, Session, endpoint_at};
 
-/// The revision that clients which ask for none that we know are answered with.
+/// The revision for clients that ask for an unknown one.
 const REVISION: &str = "2025-11-25";
 
 /// The first revision with `structuredContent`.
 const STRUCTURED_SINCE: &str = "2025-06-18";
 
-/// How long everybody waits after amoCRM has refused one request for their number.
+/// How long all requests wait after amoCRM has refused one of them as too frequent.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The REST API.
@@ -39,7 +40,7 @@ pub(super) struct Api {
     catalogue: Catalogue,
     defaults: LeadDefaults,
     pace: Pace,
-    /// Set once a session uses it for its tools.
+    /// Set once a session offers the tools of the catalogue.
     is_in_use: AtomicBool,
 }
 
@@ -55,7 +56,7 @@ impl Api {
         Self { http, base, catalogue, defaults, pace, is_in_use: AtomicBool::new(false) }
     }
 
-    /// Whether the tools on offer are the catalogue's.
+    /// Whether a session offers the tools of the catalogue.
     pub(super) fn is_in_use(&self) -> bool {
         self.is_in_use.load(Ordering::Relaxed)
     }
@@ -73,10 +74,9 @@ impl Api {
     ) -> Result<Answer, Failure> {
         self.pace.turn().await;
         let endpoint = endpoint_at(&self.base, target);
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut headers = json_headers();
         if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_TYPE, JSON);
         }
         let answer = self.http.request(method, &endpoint, headers, body).await?;
         let status = answer.status().as_u16();
@@ -91,18 +91,23 @@ impl Api {
         let failure = refusal.failure();
         if failure.cause == Cause::RateLimited {
             self.pace.pause().await;
-            // In the server's own words it is amoCRM's, else that of whatever is in between.
-            let body = Object::read(local::text(&refusal.body));
-            if body.is_some_and(|body| body.has("detail")) {
-                return Ok(Answer { status, body: refusal.body });
-            }
         }
-        match failure.class {
-            // A refusal in the service's own words is an answer; an overloaded proxy's is none.
-            Class::Final => Ok(Answer { status, body: refusal.body }),
-            _ => Err(failure),
+        // The server writes `detail` for amoCRM's limit; without it a proxy limits the calls.
+        let is_amocrms_limit = failure.cause == Cause::RateLimited
+            && Object::read(local::text(&refusal.body)).is_some_and(|body| body.has("detail"));
+        // A final refusal by the server is an answer; the refusal of an overloaded proxy is not.
+        if is_amocrms_limit || failure.class == Class::Final {
+            return Ok(Answer { status, body: refusal.body });
         }
+        Err(failure)
     }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The header fields of a request for JSON.
+pub(super) fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([(ACCEPT, JSON)])
 }
 
 impl Rest for Api {
@@ -116,7 +121,7 @@ impl Rest for Api {
     }
 }
 
-/// Spaces requests out: amoCRM takes seven a second and bans addresses that go on.
+/// Spaces requests out: amoCRM takes seven a second and bans addresses that exceed this.
 struct Pace {
     interval: Duration,
     next: Mutex<Option<Instant>>,
@@ -129,13 +134,13 @@ impl Pace {
         Self { interval, next: Mutex::default() }
     }
 
-    /// Lets nobody ask for a while: whoever goes on after a refusal is banned.
+    /// Holds all requests back for a while, to avoid the ban that follows a refusal.
     async fn pause(&self) {
         let mut next = self.next.lock().await;
         *next = Some(Instant::now() + PAUSE);
     }
 
-    /// Waits for the turn of one request.
+    /// Waits until the next request may be sent.
     async fn turn(&self) {
         let turn = {
             let mut next = self.next.lock().await;
@@ -180,26 +185,18 @@ async fn read(api: &Api, message: &Message) -> Result<Response, Failure> {
         return Ok(local::error(INVALID_PARAMS, "`uri` is missing"));
     };
     match api.catalogue.read(&uri, api).await {
-        Ok(answer) if is_limited(&answer) => Err(results::limited(&api.base_shown(), None)),
-        Ok(answer) if answer.is_error => Ok(local::error(INTERNAL_ERROR, &said(&answer.text))),
+        Ok(answer) if is_limited(&answer) => Err(results::limited(&redact::shown(&api.base), None)),
+        Ok(answer) if answer.is_error => {
+            let said = http::excerpt(&answer.text, Some("application/json"));
+            Ok(local::error(INTERNAL_ERROR, &said))
+        }
         Ok(answer) => Ok(Response::with_result(answer.to_contents(&uri))),
         Err(CallError::Failed(failure)) => Err(failure),
         Err(_) => Ok(local::error(RESOURCE_NOT_FOUND, &format!("Resource not found: {uri}"))),
     }
 }
 
-/// What a refusal says, for the message of an error.
-fn said(text: &Bytes) -> String {
-    crate::http::excerpt(text, Some("application/json"))
-}
-
-impl Api {
-    fn base_shown(&self) -> String {
-        crate::redact::shown(&self.base)
-    }
-}
-
-/// A conversation with the catalogue.
+/// A conversation in which the catalogue answers.
 pub(super) struct CatalogueSession {
     api: Arc<Api>,
     /// Whether the client's revision knows `structuredContent`.
@@ -238,12 +235,13 @@ impl CatalogueSession {
         match catalogue.call(&call.name, &arguments, defaults, &*self.api).await {
             Ok(answer) => {
                 let response = Response::with_result(answer.to_result(self.is_structured));
-                // What was refused as a whole may be sent again, whatever it does.
+                // The whole call was refused, so it may be sent again even if it changes something.
                 if is_limited(&answer) && !answer.is_partial {
-                    return Err(results::limited(&self.api.base_shown(), Some(response)));
+                    return Err(results::limited(&redact::shown(&self.api.base), Some(response)));
                 }
                 if is_gone(&answer) {
-                    let what = format!("{} has no such route any more", self.api.base_shown());
+                    let what =
+                        format!("{} no longer has this route", redact::shown(&self.api.base));
                     let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
                     failure.answer = Some(Box::new(response));
                     return Err(failure);
@@ -259,7 +257,7 @@ impl CatalogueSession {
     }
 }
 
-/// Whether amoCRM refused the call for its frequency, in the status or within a success.
+/// Whether amoCRM refused the call as too frequent, by the status or inside a success.
 fn is_limited(answer: &ToolAnswer) -> bool {
     answer.inner_status == Some(429) || answer.http_status == 429
 }
@@ -269,8 +267,8 @@ fn invalid_arguments(tool: &str, why: &str) -> Response {
     local::error(INVALID_PARAMS, &message)
 }
 
-/// Whether the server does not know the route, in the words of its framework: perhaps another
-/// generation runs there now. Nothing was carried out.
+/// Whether the server's framework says that it does not know the route: perhaps another generation
+/// runs there now. Nothing was carried out.
 fn is_gone(answer: &ToolAnswer) -> bool {
     !answer.is_partial
         && match answer.http_status {

@@ -1,5 +1,5 @@
-//! What the MCP variants answer: failures that come as successes, errors that only a programmer
-//! understands, and amoCRM's own limit inside a result.
+//! Repairs of what the MCP variants answer: failures that come as successes, errors that only a
+//! programmer understands, and amoCRM's own limit inside a result.
 
 use std::time::Duration;
 
@@ -8,44 +8,39 @@ use super::catalogue::HiddenFailure;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
 use crate::upstream::json::{Object, items};
-use crate::upstream::local::{Named, error_code, mended, mended_error};
+use crate::upstream::local::{self, Named, error_code, mended, mended_error};
 use crate::upstream::repair;
 
-/// The pause that amoCRM's limit of seven calls a second needs, and few tries: it bans addresses that
-/// go on.
+/// The pause after amoCRM's limit of seven calls a second. It allows few retries: amoCRM bans
+/// addresses that exceed the limit again and again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// How results are treated.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Results {
-    /// Leaves failures that come as successes as they are.
-    pub(super) keeps_errors: bool,
-}
-
-impl Results {
-    /// The response to `tools/call` as clients take it.
-    ///
-    /// # Errors
-    /// amoCRM refused the call for its frequency, before it ran.
-    pub(super) fn of_call(self, call: &Message, response: Response) -> Result<Response, Failure> {
-        if error_code(&response) == Some(INTERNAL_ERROR) {
-            return Ok(mended_error(response, missing_argument));
-        }
-        let named: Option<Named<'_>> = call.read_params();
-        let name = named.as_ref().map_or("", |named| &named.name);
-        let response = mended(response, |result| repair::call_result(result, name));
-        let hidden = response.result().and_then(|result| {
-            let text = only_text(crate::upstream::local::text(result))?;
-            HiddenFailure::find(&text)
-        });
-        let Some(hidden) = hidden else { return Ok(response) };
-        let marked = if self.keeps_errors { response } else { mended(response, mark_error) };
-        if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
+/// The response to `tools/call` as clients take it. `keeps_errors` leaves failures that come as
+/// successes unmarked.
+///
+/// # Errors
+/// amoCRM refused the call as too frequent, before it ran.
+pub(super) fn repair_call(
+    call: &Message,
+    response: Response,
+    keeps_errors: bool,
+) -> Result<Response, Failure> {
+    if error_code(&response) == Some(INTERNAL_ERROR) {
+        return Ok(mended_error(response, missing_argument));
     }
+    let named: Option<Named<'_>> = call.read_params();
+    let name = named.as_ref().map_or("", |named| &named.name);
+    let response = mended(response, |result| repair::call_result(result, name));
+    let text = response.result().and_then(|result| only_text(local::text(result)));
+    let Some(hidden) = text.and_then(|text| HiddenFailure::find(&text)) else {
+        return Ok(response);
+    };
+    let marked = if keeps_errors { response } else { mended(response, mark_error) };
+    if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
 }
 
-/// amoCRM takes seven calls a second and refuses the rest before they run. `response` is what the
-/// client gets when waiting does not help, where there is something to be got.
+/// The failure for a call that amoCRM refused as too frequent, before it ran. The client gets
+/// `response` when waiting does not help.
 pub(super) fn limited(url: &str, response: Option<Response>) -> Failure {
     let what = format!("{url} says that amoCRM limits the calls (status 429)");
     let mut failure = Failure::new(Class::Rejected, Cause::RateLimited, what);
@@ -54,7 +49,7 @@ pub(super) fn limited(url: &str, response: Option<Response>) -> Failure {
     failure.hint("amoCRM takes seven calls a second: wait, or lower `--rate`.")
 }
 
-/// The text of a result that is one text item and does not call itself an error.
+/// The text of a result that holds one text item and is not marked as an error.
 fn only_text(result: &str) -> Option<String> {
     let result = Object::read(result)?;
     if result.has("isError") {
@@ -72,7 +67,7 @@ fn mark_error(result: &str) -> Option<String> {
     result.changed()
 }
 
-/// A Python `KeyError` is the name of the missing argument in quotes and nothing more.
+/// Explains a Python `KeyError`, whose message is the name of the missing argument in quotes.
 fn missing_argument(error: &str) -> Option<String> {
     let mut object = Object::read(error)?;
     let message = object.string("message")?;
@@ -86,7 +81,7 @@ fn missing_argument(error: &str) -> Option<String> {
     object.changed()
 }
 
-/// An `initialize` result that announces resources as well.
+/// Adds the capability `resources` to an `initialize` result.
 pub(super) fn with_resources(response: Response) -> Response {
     mended(response, |result| {
         let mut result = Object::read(result)?;
@@ -105,7 +100,6 @@ pub(super) fn with_resources(response: Response) -> Response {
 mod tests {
     use super::*;
     use crate::jsonrpc::RequestId;
-    use crate::upstream::local;
 
     fn call() -> Message {
         Message::request(RequestId::number(1), "tools/call", r#"{"name":"t"}"#)
@@ -116,19 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_failure_is_marked_and_a_limit_is_waited_out() {
-        let results = Results { keeps_errors: false };
+    fn a_hidden_failure_is_marked_and_a_limit_leads_to_a_retry() {
         let is_error = |text: &str| {
-            let response = results.of_call(&call(), result(text)).unwrap();
+            let response = repair_call(&call(), result(text), false).unwrap();
             local::text(response.result().unwrap()).contains(r#""isError":true"#)
         };
         assert!(is_error(r#"{"error":"Unknown tool: nope"}"#));
         assert!(!is_error(r#"{"id":1,"status":500}"#));
-        let failure = results.of_call(&call(), result(r#"{"status": 429}"#)).unwrap_err();
+        let failure = repair_call(&call(), result(r#"{"status": 429}"#), false).unwrap_err();
         assert_eq!((failure.class, failure.cause), (Class::Rejected, Cause::RateLimited));
         assert!(failure.answer.is_some());
-        let kept =
-            Results { keeps_errors: true }.of_call(&call(), result(r#"{"error":"x"}"#)).unwrap();
+        let kept = repair_call(&call(), result(r#"{"error":"x"}"#), true).unwrap();
         assert!(!local::text(kept.result().unwrap()).contains("isError"));
     }
 
@@ -136,7 +128,7 @@ mod tests {
     fn a_missing_argument_is_named() {
         let error = |message: &str| {
             let response = local::error(INTERNAL_ERROR, message);
-            let response = Results { keeps_errors: false }.of_call(&call(), response).unwrap();
+            let response = repair_call(&call(), response, false).unwrap();
             local::text(response.error().unwrap()).to_owned()
         };
         assert!(error("'text'").contains("The argument `text` is missing"));

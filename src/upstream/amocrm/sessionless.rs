@@ -1,5 +1,5 @@
-//! The variant before sessions: `POST /mcp/messages`, where only `tools/list` and `tools/call`
-//! exist, and a stream that greets and says nothing more.
+//! The MCP variant without sessions: `POST /mcp/messages`, where only `tools/list` and `tools/call`
+//! exist, and a stream with a single event, the greeting.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::upstream::{
 /// The revision that the server speaks.
 const REVISION: &str = "2024-11-05";
 
-/// The `params` of the greeting, if that is what the first event holds.
+/// The `params` of the greeting, where the first event is one.
 pub(super) fn greeting(data: &Bytes) -> Option<String> {
     let event = Object::read(local::text(data))?;
     let is_greeting = event.string("method")? == "initialize";
@@ -66,7 +66,7 @@ impl SessionlessSession {
                 return Ok(response);
             }
             let mut failure = refusal.failure();
-            // The route is gone, or wants a session: another generation runs there now, and nothing
+            // The route is gone or wants a session, so another generation runs there now. Nothing
             // was carried out.
             if matches!(refusal.status.as_u16(), 404 | 405) || mentions_session(&refusal.body) {
                 failure.class = Class::SessionLost;

@@ -1,4 +1,4 @@
-//! What b24-mcp answers in place of JSON-RPC, and Bitrix24's own limits in it.
+//! What b24-mcp answers instead of JSON-RPC, and Bitrix24's own limits in it.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use crate::upstream::json::Object;
 use crate::upstream::local::{self, INVALID_PARAMS, RESOURCE_NOT_FOUND};
 use crate::upstream::own_error;
 
-/// Too many calls in too short a time: refused before it ran, and gone in a second or two.
+/// Too many calls in a short time: refused before it ran, for a second or two.
 const TOO_FAST: &str = "QUERY_LIMIT_EXCEEDED";
 
-/// Too much computing time in ten minutes: refused, and not gone soon.
+/// Too much computing time in ten minutes: refused for minutes.
 const TOO_MUCH: &str = "OPERATION_TIME_LIMIT";
 
-/// Bytes of a body that may be nothing but a complaint.
-const MAX_COMPLAINT: usize = 64 * 1024;
+/// The longest body that may be an error although the status says success, in bytes.
+const MAX_HIDDEN_ERROR: usize = 64 * 1024;
 
 /// The pause that Bitrix24's leaky bucket (two calls a second) needs.
 const PACE: Duration = Duration::from_millis(1500);
 
-/// The pause before what b24-mcp itself has tried in vain.
+/// The pause before we retry what b24-mcp itself has retried in vain.
 const SLOW_PACE: Duration = Duration::from_secs(2);
 
-/// What Bitrix24 says of credentials and rights.
+/// Bitrix24's error codes for credentials and rights.
 const UNAUTHORISED: [&str; 6] = [
     "expired_token",
     "invalid_token",
@@ -36,32 +36,69 @@ const UNAUTHORISED: [&str; 6] = [
     "ACCESS_DENIED",
 ];
 
+/// What an error body of b24-mcp says.
+struct Detail<'a> {
+    /// `detail.type`, of the errors that b24-mcp makes itself.
+    kind: &'a str,
+    /// The human-readable part; empty when there is none.
+    message: String,
+    /// Bitrix24's own error code and description, which b24-mcp passes on in `payload`.
+    code: &'a str,
+    description: &'a str,
+}
+
+impl<'a> Detail<'a> {
+    fn of(body: &'a Value) -> Self {
+        let detail = &body["detail"];
+        let payload = detail.get("payload").unwrap_or(body);
+        let text = |value: &'a Value| value.as_str().unwrap_or_default();
+        Self {
+            kind: text(&detail["type"]),
+            message: message(detail),
+            code: text(&payload["error"]),
+            description: text(&payload["error_description"]),
+        }
+    }
+}
+
+/// The text of `detail`: a string, an object with a message, or a list of validation errors.
+fn message(detail: &Value) -> String {
+    let validation_error = |error: &Value| {
+        let text = error["msg"].as_str()?;
+        let place = error["loc"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let place = place.collect::<Vec<_>>().join(".");
+        Some(if place.is_empty() { text.to_owned() } else { format!("{place}: {text}") })
+    };
+    match detail {
+        Value::Array(errors) => {
+            errors.iter().filter_map(validation_error).collect::<Vec<_>>().join("; ")
+        }
+        detail => {
+            let text = detail.as_str().or_else(|| detail["message"].as_str());
+            text.unwrap_or_default().to_owned()
+        }
+    }
+}
+
 /// The answer that a refusal stands for: the server's own error, or the failure.
 pub(super) fn answer(refusal: &Refusal, method: &str) -> Result<Response, Failure> {
     if let Some(response) = own_error(&refusal.body, None) {
-        return unless_limited(response, &refusal.url);
+        return reject_rate_limited(response, &refusal.url);
     }
     let body: Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
-    let detail = body.get("detail").unwrap_or(&Value::Null);
-    let said = said(detail);
-    match (refusal.status.as_u16(), detail.get("type").and_then(Value::as_str)) {
-        (_, Some("tool_not_found")) => return Ok(local::error(INVALID_PARAMS, &said)),
-        (_, Some("resource_not_found")) => return Ok(local::error(RESOURCE_NOT_FOUND, &said)),
-        (422, _) if !said.is_empty() => return Ok(local::error(INVALID_PARAMS, &said)),
-        _ => {}
+    let detail = Detail::of(&body);
+    match (refusal.status.as_u16(), detail.kind) {
+        (_, "tool_not_found") => Ok(local::error(INVALID_PARAMS, &detail.message)),
+        (_, "resource_not_found") => Ok(local::error(RESOURCE_NOT_FOUND, &detail.message)),
+        (422, _) if !detail.message.is_empty() => Ok(local::error(INVALID_PARAMS, &detail.message)),
+        _ => Err(failure(refusal, &detail, method)),
     }
-    Err(failure(refusal, &body, &said, method))
 }
 
-fn detail_type(body: &Value) -> &str {
-    body.pointer("/detail/type").and_then(Value::as_str).unwrap_or_default()
-}
-
-fn failure(refusal: &Refusal, body: &Value, said: &str, method: &str) -> Failure {
-    let payload = body.pointer("/detail/payload").unwrap_or(body);
-    let code = payload.get("error").and_then(Value::as_str).unwrap_or_default();
-    let description = payload.get("error_description").and_then(Value::as_str).unwrap_or_default();
-    let parts: Vec<_> = [said, code, description].into_iter().filter(|x| !x.is_empty()).collect();
+fn failure(refusal: &Refusal, detail: &Detail<'_>, method: &str) -> Failure {
+    let Detail { kind, message, code, description } = detail;
+    let parts: Vec<_> =
+        [message, *code, *description].into_iter().filter(|x| !x.is_empty()).collect();
     let mut failure = match parts.as_slice() {
         [] => refusal.failure(),
         parts => refusal.failure_saying(&shorten(&parts.join(": "))),
@@ -69,38 +106,38 @@ fn failure(refusal: &Refusal, body: &Value, said: &str, method: &str) -> Failure
     if let Some(limit) = Limit::of(code) {
         return limit.apply(failure);
     }
-    let status = refusal.status.as_u16();
-    if status == 502 {
-        let refused_by_bitrix = |status: &str| said.contains(&format!("HTTP {status}"));
-        if UNAUTHORISED.contains(&code) || ["401", "403"].into_iter().any(refused_by_bitrix) {
+    let is_refused_by_bitrix = |status: &str| message.contains(&format!("HTTP {status}"));
+    match refusal.status.as_u16() {
+        502 if UNAUTHORISED.contains(code)
+            || is_refused_by_bitrix("401")
+            || is_refused_by_bitrix("403") =>
+        {
             failure.class = Class::Final;
             failure.cause = Cause::Unauthorised;
-            return failure.hint(
-                "Bitrix24 refuses the server's webhook or token: whoever runs b24-mcp must renew \
-                 it, or give it the rights (scope) for this method.",
-            );
+            failure.hint(
+                "Bitrix24 refuses the server's webhook or token: the administrator of b24-mcp must \
+                 renew it, or give it the rights (scope) for this method.",
+            )
         }
-        if !detail_type(body).is_empty() && code.is_empty() {
+        502 if code.is_empty() && !kind.is_empty() => {
             // The server has asked Bitrix24 four times by itself.
             failure.pace = Some(SLOW_PACE);
-            return failure.hint(
-                "Bitrix24 sent b24-mcp something that is no answer of its API: check the webhook's \
-                 address, and whether Bitrix24 blocks the server's address.",
-            );
+            failure.hint(
+                "Bitrix24 sent b24-mcp something other than an answer of its API: check the \
+                 webhook's address, and whether Bitrix24 blocks the server's address.",
+            )
         }
-        if !code.is_empty() && said.contains("HTTP 4") {
+        502 if !code.is_empty() && is_refused_by_bitrix("4") => {
             failure.class = Class::Final;
-            return failure.hint("Bitrix24 refused the call: correct what it complains of.");
+            failure.hint("Bitrix24 refused the call: correct what it complains about.")
         }
+        500 if method == "tools/call" => failure.hint(
+            "As a rule an argument is missing or wrong: check the arguments against the tool's \
+             schema. For callBitrixMethod, getCompany and getLeadCalls it may also be a limit, the \
+             token or the rights at Bitrix24, which b24-mcp hides: look at its log.",
+        ),
+        _ => failure,
     }
-    if status == 500 && method == "tools/call" {
-        return failure.hint(
-            "As a rule an argument is missing or wrong: check them against the tool's schema. For \
-             callBitrixMethod, getCompany and getLeadCalls it may also be a limit, the token or the \
-             rights at Bitrix24, which b24-mcp hides: look at its log.",
-        );
-    }
-    failure
 }
 
 /// A limit of Bitrix24 that refused a call before it ran.
@@ -119,16 +156,22 @@ impl Limit {
         }
     }
 
-    /// By an error object of JSON-RPC: the code stands in its `data`, or ends its message.
-    /// Elsewhere it may be part of somebody's text.
+    /// By an error object of JSON-RPC, where the code is in `data` or ends the message. Elsewhere
+    /// it may be part of a user's text.
     fn in_error(error: &str) -> Option<Self> {
         let error: Value = serde_json::from_str(error).ok()?;
         let data = ["/data/error", "/data/payload/error", "/data/code"];
         let data = data.into_iter().filter_map(|path| error.pointer(path)?.as_str());
-        let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+        let message = error["message"].as_str().unwrap_or_default();
         let last = message.rsplit(char::is_whitespace).next();
         let last = last.map(|word| word.trim_end_matches(['.', ')']));
         data.chain(last).find_map(Self::of)
+    }
+
+    /// The failure for a refusal that came with the status of a success.
+    fn failure(self, url: &str, said: &str) -> Failure {
+        let what = format!("{url} says that Bitrix24 refused the call: {said}");
+        self.apply(Failure::new(Class::Final, Cause::RateLimited, what))
     }
 
     fn apply(self, mut failure: Failure) -> Failure {
@@ -138,7 +181,7 @@ impl Limit {
                 failure.class = Class::Rejected;
                 failure.pace = Some(PACE);
                 failure.hint(
-                    "Bitrix24 takes some two calls a second from a portal: ask for less at once, \
+                    "Bitrix24 takes about two calls a second from a portal: ask for less at once, \
                      or lower `--max-in-flight`.",
                 )
             }
@@ -154,59 +197,31 @@ impl Limit {
     }
 }
 
-/// `response`, unless it is an error that says that a limit refused the call.
-pub(super) fn unless_limited(response: Response, url: &str) -> Result<Response, Failure> {
+/// Turns an error response into a failure where it says that a limit refused the call.
+pub(super) fn reject_rate_limited(response: Response, url: &str) -> Result<Response, Failure> {
     let Some(error) = response.error().map(local::text) else { return Ok(response) };
     let Some(limit) = Limit::in_error(error) else { return Ok(response) };
     let said = Object::read(error).and_then(|error| error.string("message")).unwrap_or_default();
-    let what = format!("{url} says that Bitrix24 refused the call: {}", shorten(&said));
-    Err(limit.apply(Failure::new(Class::Final, Cause::RateLimited, what)))
+    Err(limit.failure(url, &shorten(&said)))
 }
 
-/// The error that the body of a success is, if it is one: all that it has is `detail`.
-pub(super) fn complaint(body: &[u8], url: &str) -> Option<Result<Response, Failure>> {
+/// The error in the body of a success, where there is one: a short object with `detail` and without
+/// data.
+pub(super) fn hidden_error(body: &[u8], url: &str) -> Option<Result<Response, Failure>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    // Only errors are that short.
-    let text = std::str::from_utf8(body).ok().filter(|text| text.len() < MAX_COMPLAINT)?;
-    let body = Object::read(text)?;
-    if ["content", "metadata", "data"].iter().any(|name| body.has(name)) {
+    if body.len() >= MAX_HIDDEN_ERROR {
         return None;
     }
-    let detail: Value = serde_json::from_str(body.get("detail")?).ok()?;
-    let said = said(&detail);
-    if said.is_empty() {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    if ["content", "metadata", "data"].iter().any(|name| !body[name].is_null()) {
         return None;
     }
-    let code = detail.pointer("/payload/error").and_then(Value::as_str).unwrap_or_default();
-    let what = || format!("{url} says that Bitrix24 refused the call: {}: {code}", shorten(&said));
+    let Detail { message, code, .. } = Detail::of(&body);
     Some(match Limit::of(code) {
-        Some(limit) => Err(limit.apply(Failure::new(Class::Final, Cause::RateLimited, what()))),
-        None => Ok(local::error(INTERNAL_ERROR, &said)),
+        _ if message.is_empty() => return None,
+        Some(limit) => Err(limit.failure(url, &format!("{}: {code}", shorten(&message)))),
+        None => Ok(local::error(INTERNAL_ERROR, &message)),
     })
-}
-
-/// The human-readable part of `detail`: a text, an object with a message, or a list of complaints.
-fn said(detail: &Value) -> String {
-    match detail {
-        Value::String(text) => text.clone(),
-        Value::Object(detail) => {
-            detail.get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
-        }
-        Value::Array(complaints) => {
-            let complaint = |complaint: &Value| {
-                let text = complaint.get("msg")?.as_str()?;
-                let place = complaint.get("loc").and_then(Value::as_array);
-                let place: Vec<_> = place.into_iter().flatten().filter_map(Value::as_str).collect();
-                Some(if place.is_empty() {
-                    text.to_owned()
-                } else {
-                    format!("{}: {text}", place.join("."))
-                })
-            };
-            complaints.iter().filter_map(complaint).collect::<Vec<_>>().join("; ")
-        }
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]
@@ -278,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_refusals_are_errors_of_the_call() {
+    fn refusals_by_the_server_itself_are_errors_of_the_call() {
         let code = |status, body: &str| local::error_code(&answer(status, body).unwrap());
         let tool =
             r#"{"detail":{"type":"tool_not_found","message":"Tool 'x' is not registered."}}"#;

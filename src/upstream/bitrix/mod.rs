@@ -1,9 +1,9 @@
 //! The Bitrix24 server b24-mcp (`--kind bitrix`): JSON-RPC by `POST <base>/mcp`, or for older
 //! servers the REST trio under `/mcp`.
 //!
-//! Its event stream looks like MCP's and is not: it tells everybody's answers to everybody, so it
-//! is opened only on request and never answers anything. `faults` reads the server's errors,
-//! `resources` puts its resources into MCP's terms, `rest` is the older variant.
+//! The event stream of the server broadcasts the answers for all clients, so we open it only on
+//! request and take no answers from it. `faults` reads the server's errors, `resources` translates
+//! its resources, `rest` is the older variant.
 
 mod faults;
 mod resources;
@@ -11,7 +11,7 @@ mod rest;
 
 use std::sync::Arc;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -24,16 +24,16 @@ use super::{
 };
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
-use crate::jsonrpc::{Message, RequestId, Response};
+use crate::jsonrpc::{Message, Response};
 use crate::upstream::Client;
 
 /// What the server calls itself in `serverInfo`.
 pub(super) const SERVER_NAME: &str = "Bitrix24 MCP Server";
 
-/// The revision of servers that name none.
+/// The revision that we assume of servers that do not state one.
 const DEFAULT_REVISION: &str = "2025-06-18";
 
-/// The tools that only read. The server says so of none, and `callBitrixMethod` can do anything.
+/// The tools that only read. The server gives no hints, and `callBitrixMethod` can do anything.
 const READING_TOOLS: [&str; 8] = [
     "getDeals",
     "getLeads",
@@ -69,7 +69,7 @@ impl Bitrix {
         Self { server: Arc::new(Server { http, base, rpc, keeps_uris, opens_stream }) }
     }
 
-    /// Whether a tool only reads, whatever it says of itself.
+    /// Whether the called tool only reads.
     pub(super) fn is_repeatable(message: &Message) -> bool {
         message.method() == "tools/call"
             && message
@@ -77,7 +77,7 @@ impl Bitrix {
                 .is_some_and(|Named { name, .. }| READING_TOOLS.contains(&name.as_ref()))
     }
 
-    /// Goes on with a server that has answered `initialize` at `rpc`.
+    /// Takes over a server that has answered `initialize` at `rpc`.
     pub(super) fn adopt(
         &self,
         rpc: Endpoint,
@@ -85,7 +85,9 @@ impl Bitrix {
         client: &Client,
         response: Response,
     ) -> Opened {
-        tracing::info!("the server is b24-mcp; its stream of everybody's answers is left alone");
+        tracing::info!(
+            "the server is b24-mcp; its stream, which broadcasts all answers, stays closed"
+        );
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
         let listener = server
             .opens_stream
@@ -96,13 +98,13 @@ impl Bitrix {
             listener,
             ended: CancellationToken::new(),
         };
-        // Early versions give an object of numbers.
+        // Early versions give an object of numbers as the revision.
         let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION);
         let response = mended(response, |result| repair::initialize_result(result, revision));
         Opened { session: Arc::new(session), response }
     }
 
-    /// Whether `/mcp/index` of b24-mcp answers here: current servers have it as well.
+    /// Whether `/mcp/index` answers here: current servers have it as well.
     pub(super) async fn is_here(&self) -> bool {
         rest::index(&self.server, true).await.is_ok()
     }
@@ -145,7 +147,7 @@ impl Bitrix {
 }
 
 impl Server {
-    /// Posts a JSON-RPC request and reads its answer, whatever the id.
+    /// Posts a JSON-RPC request and reads its answer, which may have any id.
     async fn post_rpc(&self, request: &Request, client: &Client) -> Result<Response, Failure> {
         let method = request.message.method();
         let answer = self.http.post(&self.rpc, post_headers(), request.body.clone()).await?;
@@ -155,7 +157,7 @@ impl Server {
         let url = answer.url().clone();
         let response = sole_response(answer, client, http::excerpt).await?;
         let response = response.ok_or_else(|| says_nothing(&url))?;
-        faults::unless_limited(response, &url)
+        faults::reject_rate_limited(response, &url)
     }
 }
 
@@ -173,11 +175,11 @@ impl Upstream for Bitrix {
     }
 }
 
-/// A conversation with a current server, which knows no sessions.
+/// A conversation with a current server, which has no sessions.
 struct BitrixSession {
     server: Arc<Server>,
     client: Client,
-    /// Listens to the stream, on request.
+    /// Listens to the stream, where the user asks for it.
     listener: Option<Arc<dyn Session>>,
     ended: CancellationToken,
 }
@@ -188,9 +190,8 @@ impl BitrixSession {
         match message.method() {
             "ping" => return Ok(local::pong()),
             "resources/read" => return self.read_resource(request).await,
-            "prompts/list" | "resources/templates/list" => {
-                let list = local::empty_list(message.method());
-                return Ok(list.unwrap_or_else(|| local::method_not_found(message.method())));
+            method @ ("prompts/list" | "resources/templates/list") => {
+                return Ok(empty_or_unknown(method));
             }
             _ => {}
         }
@@ -202,10 +203,10 @@ impl BitrixSession {
             }
             None => self.server.post_rpc(request, &self.client).await?,
         };
-        Ok(self.server.mended(message, response))
+        Ok(self.server.repaired(message, response))
     }
 
-    /// The server's own method `resources/query` in the place of MCP's.
+    /// Calls the server's own method `resources/query` instead of MCP's.
     async fn read_resource(&self, request: &Request) -> Result<Response, Failure> {
         let Some(uri) = local::uri(&request.message) else {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
@@ -217,16 +218,20 @@ impl BitrixSession {
     }
 }
 
-/// A request of ours for the client's `request`.
+/// The answer to a method that the server does not have: an empty list, or an error.
+fn empty_or_unknown(method: &str) -> Response {
+    local::empty_list(method).unwrap_or_else(|| local::method_not_found(method))
+}
+
+/// `request` with another method and other params.
 fn with_params(request: &Request, method: &str, params: &str) -> Request {
-    let id: RequestId = request.wire_id.clone();
-    let body = Message::request(id, method, params).text().clone();
+    let body = Message::request(request.wire_id.clone(), method, params).text().clone();
     Request { body, ..request.clone() }
 }
 
 impl Server {
     /// `response` as strict clients take it.
-    fn mended(&self, message: &Message, response: Response) -> Response {
+    fn repaired(&self, message: &Message, response: Response) -> Response {
         match message.method() {
             "tools/list" => mended(response, |result| repair::list(result, "tools", |_| {})),
             "resources/list" => mended(response, |result| {
@@ -257,7 +262,7 @@ impl Session for BitrixSession {
             if !answer.status().is_success() {
                 return Err(answer.refusal().await.failure());
             }
-            // Some versions answer; nobody asked.
+            // Read to keep the connection: some versions answer notifications.
             let _ = answer.bytes().await;
             Ok(())
         })
@@ -282,10 +287,7 @@ impl Session for BitrixSession {
     }
 }
 
-/// The header fields of a GET for a document.
-fn document_headers() -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let json = reqwest::header::HeaderValue::from_static("application/json");
-    headers.insert(reqwest::header::ACCEPT, json);
-    headers
+/// The header fields of a request for JSON.
+fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))])
 }

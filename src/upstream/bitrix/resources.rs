@@ -1,5 +1,5 @@
-//! Resources of b24-mcp: their names have no scheme, which some clients refuse, and reading one is
-//! a query.
+//! Resources of b24-mcp. Their names have no scheme, which some clients refuse, and a query reads
+//! them.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
@@ -8,14 +8,14 @@ use crate::jsonrpc::to_json;
 use crate::mcp::{Empty, Part, ReadResourceResult};
 use crate::upstream::json::{Object, compact};
 
-/// The scheme under which names without one are offered.
+/// The scheme that we offer for names without one.
 const SCHEME: &str = "bitrix24:///";
 
-/// What cannot stand in the path of a URI.
+/// Characters that the path of a URI cannot hold.
 const NOT_IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'%');
 
-/// Gives `resource` of a listing a URI with a scheme.
+/// Gives `resource`, an item of a listing, a URI with a scheme.
 pub(super) fn offer(resource: &mut Object<'_>) {
     if let Some(name) = resource.string("uri").filter(|uri| !uri.contains("://")) {
         let path = utf8_percent_encode(name.trim_start_matches('/'), NOT_IN_PATH);
@@ -23,7 +23,7 @@ pub(super) fn offer(resource: &mut Object<'_>) {
     }
 }
 
-/// The server's name for `uri`, which is one that we offered or the bare name.
+/// The server's name for `uri`: a URI that we offered, or the bare name.
 pub(super) fn name(uri: &str) -> String {
     match uri.strip_prefix(SCHEME).or_else(|| uri.strip_prefix("bitrix24://")) {
         Some(path) => percent_decode_str(path).decode_utf8_lossy().into_owned(),

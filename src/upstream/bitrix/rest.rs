@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{DEFAULT_REVISION, Server, document_headers, faults, resources};
+use super::{DEFAULT_REVISION, Server, empty_or_unknown, faults, json_headers, resources};
 use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response, to_json};
@@ -18,14 +18,14 @@ use crate::upstream::json::{Object, compact, items};
 use crate::upstream::local::{self, Named, asked_revision};
 use crate::upstream::{Pending, Request, Session, endpoint_at, says_nothing, unusable};
 
-/// `GET /mcp/index`: an object with the arrays `tools` and `resources`. A probe reads no more than
-/// tells.
+/// `GET /mcp/index`: an object with the arrays `tools` and `resources`. A probe reads only its
+/// beginning.
 ///
 /// # Errors
 /// There is no such document.
 pub(super) async fn index(server: &Server, is_probe: bool) -> Result<Bytes, Failure> {
     let endpoint = endpoint_at(&server.base, "/mcp/index");
-    let answer = server.http.get(&endpoint, document_headers()).await?;
+    let answer = server.http.get(&endpoint, json_headers()).await?;
     if !answer.status().is_success() {
         return Err(answer.refusal().await.failure());
     }
@@ -38,7 +38,7 @@ pub(super) async fn index(server: &Server, is_probe: bool) -> Result<Bytes, Fail
         return Ok(body);
     }
     let said = http::excerpt(&body, content_type.as_deref());
-    Err(unusable(format!("{url} is no index of tools and resources; it says: {said}")))
+    Err(unusable(format!("{url} is not an index of tools and resources; it says: {said}")))
 }
 
 /// The answer to `initialize`, from the index.
@@ -81,7 +81,7 @@ struct ResourceQuery {
     params: Empty,
 }
 
-/// A conversation with such a server: each request is one of three calls.
+/// A conversation with an older server: each request is one of three calls.
 pub(super) struct IndexSession {
     server: Arc<Server>,
     ended: CancellationToken,
@@ -99,9 +99,7 @@ impl IndexSession {
             "resources/list" => self.list("resources", message).await,
             "tools/call" => self.call_tool(message).await,
             "resources/read" => self.read_resource(message).await,
-            method => {
-                Ok(local::empty_list(method).unwrap_or_else(|| local::method_not_found(method)))
-            }
+            method => Ok(empty_or_unknown(method)),
         }
     }
 
@@ -110,7 +108,7 @@ impl IndexSession {
         let index = Object::read(local::text(&index)).unwrap_or_default();
         let list = index.get(member).unwrap_or("[]");
         let response = local::result(format!(r#"{{"{member}":{list}}}"#));
-        Ok(self.server.mended(message, response))
+        Ok(self.server.repaired(message, response))
     }
 
     async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
@@ -127,7 +125,7 @@ impl IndexSession {
         let is_result = Object::read(text)
             .is_some_and(|body| body.get("content").is_some_and(|list| list.starts_with('[')));
         if is_result {
-            return Ok(self.server.mended(message, local::result(text)));
+            return Ok(self.server.repaired(message, local::result(text)));
         }
         Ok(local::result(to_json(&CallToolResult {
             content: [TextContent { text: Part::Ours(&compact(text)) }],
@@ -148,7 +146,7 @@ impl IndexSession {
         ))
     }
 
-    /// Posts one call: the body of its success, or the error that the server means.
+    /// Posts one call. Returns the body of a success, or the response for an error of the server.
     async fn post(
         &self,
         path: &str,
@@ -156,7 +154,7 @@ impl IndexSession {
         method: &str,
     ) -> Result<Result<Bytes, Response>, Failure> {
         let endpoint = endpoint_at(&self.server.base, path);
-        let mut headers = document_headers();
+        let mut headers = json_headers();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.server.http.post(&endpoint, headers, body.into()).await?;
         if !answer.status().is_success() {
@@ -167,8 +165,8 @@ impl IndexSession {
         if local::is_blank(&body) {
             return Err(says_nothing(&url));
         }
-        if let Some(complaint) = faults::complaint(&body, &url) {
-            return complaint.map(Err);
+        if let Some(error) = faults::hidden_error(&body, &url) {
+            return error.map(Err);
         }
         if std::str::from_utf8(&body).is_err() {
             return Err(unusable(format!("the answer of {url} is not UTF-8")));

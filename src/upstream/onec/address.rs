@@ -27,8 +27,8 @@ pub(crate) fn is_service(url: &Url) -> bool {
 }
 
 impl Address {
-    /// From the URL of an infobase or of the service, in any form. `root` is the service's root URL,
-    /// for URLs that do not name it.
+    /// From the URL of an infobase or of the service, in any form. `root` is the service's root
+    /// URL, for URLs that do not name it.
     pub(super) fn new(url: &Url, root: &str) -> Self {
         let segments: Vec<_> = url.path().split('/').filter(|part| !part.is_empty()).collect();
         let services = segments.iter().position(|part| *part == SERVICES);
@@ -41,23 +41,14 @@ impl Address {
             [root @ .., "rpc"] if !root.is_empty() => root,
             service => service,
         };
-        let at = |last: &str| {
+        let service = match service {
+            [] => root.split('/').filter(|part| !part.is_empty()).collect(),
+            service => service.to_vec(),
+        };
+        let at = |last| {
             let mut url = url.clone();
             url.set_fragment(None);
-            url.set_path(&base.join("/"));
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.pop_if_empty().push(SERVICES);
-                if service.is_empty() {
-                    path.extend(root.split('/').filter(|part| !part.is_empty()));
-                }
-            }
-            if !service.is_empty() {
-                let path = format!("{}/{}", url.path(), service.join("/"));
-                url.set_path(&path);
-            }
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.push(last);
-            }
+            url.set_path(&[base, &[SERVICES], &service[..], &[last]].concat().join("/"));
             Endpoint::new(url)
         };
         let publication = base.last().map_or_else(

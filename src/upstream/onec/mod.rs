@@ -1,7 +1,7 @@
 //! HTTP services of 1C:Enterprise that speak MCP (`--kind 1c`).
 //!
-//! JSON-RPC by POST to `…/hs/<root>/rpc` and nothing else: no streams, mostly no sessions of MCP, no
-//! notifications from the service. `address` derives the URLs, `service` is the wire, `sessions`
+//! JSON-RPC by POST to `…/hs/<root>/rpc` and nothing else: no streams, no notifications from the
+//! service, and mostly no sessions of MCP. `address` derives the URLs, `service` is the wire, `sessions`
 //! has the platform's own sessions, `handshake` answers `initialize` for services that do not know
 //! it, `session` decides what happens to each message, `names` gives tools names that clients take,
 //! `faults` reads error pages.
@@ -47,14 +47,10 @@ impl OneC {
     pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Self {
         let address = Address::new(url, &settings.service_root);
         tracing::info!("1C service at {}", address.rpc.shown);
-        let mut aliases = Aliases::default();
-        if !settings.keeps(Keep::Names) {
-            aliases.tools = Some(Names::default());
-            aliases.prompts = Some(Names::default());
-        }
+        let names = || (!settings.keeps(Keep::Names)).then(Names::default);
         Self {
             service: Arc::new(Service::new(http, address, settings.managed_sessions)),
-            aliases: Arc::new(aliases),
+            aliases: Arc::new(Aliases::new(names(), names())),
             sends_notifications: settings.does(With::Notifications),
         }
     }

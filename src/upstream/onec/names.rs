@@ -134,6 +134,12 @@ fn base(name: &str) -> String {
     base
 }
 
+/// The letters from `а` to `я`.
+const LATIN: [&str; 32] = [
+    "a", "b", "v", "g", "d", "e", "zh", "z", "i", "j", "k", "l", "m", "n", "o", "p", "r", "s", "t",
+    "u", "f", "x", "cz", "ch", "sh", "shh", "", "y", "", "e", "yu", "ya",
+];
+
 /// GOST 7.79-2000, system B, without its apostrophes and accents. `ц` depends on `next`.
 fn transliterated(letter: char, next: Option<char>) -> Option<String> {
     if letter.is_ascii() {
@@ -141,40 +147,12 @@ fn transliterated(letter: char, next: Option<char>) -> Option<String> {
     }
     let small = letter.to_lowercase().next()?;
     let latin = match small {
-        'а' => "a",
-        'б' => "b",
-        'в' => "v",
-        'г' | 'ґ' => "g",
-        'д' => "d",
-        'е' | 'э' => "e",
+        'ц' if next.is_some_and(|next| "еёийыэюяії".contains(next)) => "c",
+        'а'..='я' => LATIN[small as usize - 'а' as usize],
         'ё' => "yo",
-        'ж' => "zh",
-        'з' => "z",
-        'и' | 'і' => "i",
-        'й' => "j",
-        'к' => "k",
-        'л' => "l",
-        'м' => "m",
-        'н' => "n",
-        'о' => "o",
-        'п' => "p",
-        'р' => "r",
-        'с' => "s",
-        'т' => "t",
-        'у' | 'ў' => "u",
-        'ф' => "f",
-        'х' => "x",
-        'ц' if matches!(next, Some('е' | 'ё' | 'и' | 'й' | 'ы' | 'э' | 'ю' | 'я' | 'і' | 'ї')) => {
-            "c"
-        }
-        'ц' => "cz",
-        'ч' => "ch",
-        'ш' => "sh",
-        'щ' => "shh",
-        'ъ' | 'ь' => "",
-        'ы' => "y",
-        'ю' => "yu",
-        'я' => "ya",
+        'ґ' => "g",
+        'і' => "i",
+        'ў' => "u",
         'є' => "ye",
         'ї' => "yi",
         _ => return None,

@@ -23,13 +23,17 @@ use crate::upstream::{Pending, Request, Session, repair};
 /// Arguments longer than this are not checked for what the service cannot read.
 const MAX_CHECKED: usize = 64 * 1024;
 
-/// The aliases of names, which outlive a session.
-#[derive(Default)]
+/// The aliases of names, which outlive a session. `None` leaves names as they are.
 pub(super) struct Aliases {
-    /// `None` leaves names as they are.
-    pub(super) tools: Option<Names>,
-    pub(super) prompts: Option<Names>,
+    tools: Option<Names>,
+    prompts: Option<Names>,
     has_warned: AtomicBool,
+}
+
+impl Aliases {
+    pub(super) fn new(tools: Option<Names>, prompts: Option<Names>) -> Self {
+        Self { tools, prompts, has_warned: AtomicBool::new(false) }
+    }
 }
 
 /// A conversation with one service. Most services have no sessions of MCP.

@@ -48,7 +48,7 @@ struct Managed {
 }
 
 impl Sessions {
-    /// At most `managed` sessions, or automatic reuse. `cookie` is the header that the user configured.
+    /// At most `managed` sessions, or automatic reuse. `cookie` is the header of the configuration.
     pub(super) fn new(managed: Option<usize>, cookie: Option<&HeaderValue>) -> Self {
         let mut own = Cookies::default();
         for pair in cookie.and_then(|value| value.to_str().ok()).unwrap_or_default().split(';') {

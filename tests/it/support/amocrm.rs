@@ -1,6 +1,6 @@
 //! mcp-amocrm-server, the MCP server of amoCRM, in every generation that may be met. The REST API
-//! is in `rest`; the two newest speak MCP besides, which is in `mcp`: M1 without a session, M2 with one
-//! and with each answer delivered twice.
+//! is in `rest`; the two newest speak MCP besides, which is in `mcp`: one without sessions, one with
+//! sessions and with each answer delivered twice.
 
 mod crm;
 mod mcp;
@@ -32,7 +32,7 @@ struct Shared {
 #[derive(Default)]
 struct Wire {
     sessions: BTreeMap<String, Session>,
-    /// Streams that have been opened so far, and those of M1 that have been closed again.
+    /// Streams that have been opened so far, and those without a session that have been closed again.
     opened: usize,
     closed: usize,
     /// How often each tool has run, whatever came of it.
@@ -116,7 +116,7 @@ impl Amocrm {
         self.shared.rest.crm.update(|crm| crm.refuse(action, refusal.clone(), times));
     }
 
-    /// How often a tool of M1 or M2 has run.
+    /// How often an MCP tool has run.
     pub(crate) fn runs(&self, tool: &str) -> usize {
         self.shared.wire.read(|wire| wire.runs.get(tool).copied().unwrap_or(0))
     }
@@ -131,7 +131,7 @@ impl Amocrm {
         self.shared.wire.read(|wire| wire.opened)
     }
 
-    /// Waits until the client has closed its `nth` stream of M1.
+    /// Waits until the client has closed its `nth` stream without a session.
     pub(crate) fn wait_for_closed(&self, nth: usize) {
         self.shared.wire.wait("a closed stream", |wire| (wire.closed >= nth).then_some(()));
     }
@@ -191,7 +191,7 @@ impl Wire {
     }
 }
 
-/// A result as every tool of M1 and M2 has it: one text, which holds JSON with indents.
+/// A result as every MCP tool gives it: one text, which holds JSON with indents.
 pub(crate) fn text_result(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap();
     json!({ "content": [{ "type": "text", "text": text }] }).to_string()

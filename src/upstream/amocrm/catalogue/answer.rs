@@ -1,4 +1,4 @@
-//! What the client gets of an answer of the server.
+//! Turns an answer of the server into a result for the client.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,20 +12,18 @@ use crate::mcp::{CallToolResult, Part, ReadResourceResult, TextContent};
 use crate::upstream::json::compact;
 use crate::upstream::local;
 
-/// What stands for an empty answer, in the words of the current server.
+/// Replaces an empty answer, in the words of the current server.
 const NO_CONTENT: &str = r#"{"status":"no_content","code":204}"#;
 
-/// What a call has brought.
+/// The answer to a call.
 #[derive(Debug, Clone)]
 pub(in crate::upstream::amocrm) struct ToolAnswer {
-    /// One line of JSON: the server's own, numbers and order untouched, or a string for what is
-    /// not JSON.
+    /// One line of JSON: the server's own, with numbers and order untouched, or a string where the
+    /// server did not send JSON.
     pub(in crate::upstream::amocrm) text: Bytes,
-    /// The text is an object.
-    pub(in crate::upstream::amocrm) is_object: bool,
-    /// The server, or amoCRM behind it, has refused the call.
+    /// The server, or amoCRM behind it, refused the call.
     pub(in crate::upstream::amocrm) is_error: bool,
-    /// What was refused may have been carried out in part: the call must not be made again.
+    /// A part of the refused call may have run, so the call must not be repeated.
     pub(in crate::upstream::amocrm) is_partial: bool,
     /// The status in a [`HiddenFailure`].
     pub(in crate::upstream::amocrm) inner_status: Option<u16>,
@@ -43,7 +41,6 @@ impl ToolAnswer {
             None
         };
         Self {
-            is_object: text.starts_with(b"{"),
             is_error: !is_success || hidden.is_some(),
             is_partial: false,
             inner_status: hidden.and_then(|hidden| hidden.status),
@@ -56,7 +53,6 @@ impl ToolAnswer {
     pub(super) fn of_value(value: &Value) -> Self {
         Self {
             text: value.to_string().into(),
-            is_object: value.is_object(),
             is_error: false,
             is_partial: false,
             inner_status: None,
@@ -64,7 +60,7 @@ impl ToolAnswer {
         }
     }
 
-    /// Puts what has happened before the error that this answer is; `value` is its text.
+    /// Puts what has happened so far in front of this error, whose text is `value`.
     pub(super) fn explain(&mut self, what: &str, value: &Value) {
         let said = ["detail", "title", "error"].into_iter().filter_map(|name| value[name].as_str());
         let why = match said.into_iter().find(|said| !said.is_empty()) {
@@ -76,14 +72,13 @@ impl ToolAnswer {
         };
         let answer = raw(&self.text);
         self.text = to_json(&Explained { error: format!("{what}: {why}"), answer }).into();
-        self.is_object = true;
     }
 
     /// The result of `tools/call`. Only revisions since 2025-06-18 know `structuredContent`.
     pub(in crate::upstream::amocrm) fn to_result(&self, structured: bool) -> Bytes {
         let result = CallToolResult {
             content: [TextContent { text: self.as_text() }],
-            structured_content: raw(&self.text).filter(|_| structured && self.is_object),
+            structured_content: raw(&self.text).filter(|_| structured && self.is_object()),
             is_error: self.is_error.then_some(true),
         };
         to_json(&result).into()
@@ -92,6 +87,11 @@ impl ToolAnswer {
     /// The result of `resources/read` for `uri`.
     pub(in crate::upstream::amocrm) fn to_contents(&self, uri: &str) -> Bytes {
         to_json(&ReadResourceResult::json(uri, self.as_text())).into()
+    }
+
+    /// Whether the text is an object.
+    pub(super) fn is_object(&self) -> bool {
+        self.text.starts_with(b"{")
     }
 
     /// The answer as a JSON string; an answer that is a string already stays as it is.
@@ -103,7 +103,7 @@ impl ToolAnswer {
     }
 }
 
-/// An error of ours in front of the server's answer.
+/// An error that we put in front of the server's answer.
 #[derive(Serialize)]
 struct Explained<'a> {
     error: String,

@@ -1,4 +1,4 @@
-//! Running one call: the request of the tool, or the steps that stand in for it.
+//! Running one call: the request of the tool, or the steps that replace it.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::answer::ToolAnswer;
 use super::progress::{Progress, Step};
-use super::template::{Request, Scope};
+use super::template::{RestRequest, Scope};
 use super::{Answer, Catalogue, Defaults, Rest, Tool, schema};
 use crate::failure::{Class, Failure};
 
@@ -46,7 +46,7 @@ impl Catalogue {
     /// Calls a tool.
     ///
     /// # Errors
-    /// No answer of the server; what the server refuses is an answer.
+    /// There is no answer. A refusal by the server is an answer.
     pub(in crate::upstream::amocrm) async fn call(
         &self,
         name: &str,
@@ -62,8 +62,8 @@ impl Catalogue {
             let answer = match self.send(scope.request(&tool.request), defaults, rest).await {
                 Ok(answer) => answer,
                 Err(mut failure) => {
-                    // The server asks amoCRM several times in this request. One of them was
-                    // refused, and nobody can tell which.
+                    // In this request the server calls amoCRM several times. One of these calls was
+                    // refused, and earlier ones may have run.
                     if tool.is_composite() && failure.class == Class::Rejected {
                         failure.class = Class::Ambiguous;
                     }
@@ -80,7 +80,7 @@ impl Catalogue {
         self.run(tool, scope, defaults, rest).await
     }
 
-    /// Reads a resource; [`ToolAnswer::to_contents`] makes the result of an answer that is no
+    /// Reads a resource. [`ToolAnswer::to_contents`] makes the result, unless the answer is an
     /// error.
     ///
     /// # Errors
@@ -132,10 +132,10 @@ impl Catalogue {
         }
     }
 
-    /// Sends `request` in the form that the server takes.
+    /// Sends `request` in the form that this server takes.
     async fn send(
         &self,
-        mut request: Request,
+        mut request: RestRequest,
         defaults: &Defaults,
         rest: &dyn Rest,
     ) -> Result<Answer, Failure> {
@@ -147,7 +147,7 @@ impl Catalogue {
         }
         let answer = rest.request(&request.method, &request.target, request.payload()).await?;
         let refuses_list = answer.status == 422 && names_data(&answer);
-        // An `update` in the wrong form may also be refused for want of an `entity_id`.
+        // A server may also refuse an `update` in the wrong form because `entity_id` is missing.
         let refuses_form = refuses_list
             || answer.status == 400 && matches!(request.operation(), "update" | "patch");
         if !refuses_form || !to_one_object(&mut request) {
@@ -161,7 +161,7 @@ impl Catalogue {
     }
 }
 
-/// Fills in what the leads of `body`, which is to create them, leave open.
+/// Fills the defaults into the leads that `body` creates.
 fn fill_leads(body: Option<&mut Value>, defaults: &Defaults) {
     let leads = match body.and_then(|body| body.get_mut("data")) {
         Some(Value::Array(leads)) => &mut leads[..],
@@ -169,7 +169,7 @@ fn fill_leads(body: Option<&mut Value>, defaults: &Defaults) {
         None => return,
     };
     for lead in leads.iter_mut().filter_map(Value::as_object_mut) {
-        // A stage belongs to its pipeline and would be wrong in another one.
+        // A stage belongs to one pipeline and would be wrong in another.
         let pipeline = lead.get("pipeline_id").and_then(Value::as_u64);
         let is_ours = pipeline.is_none() || pipeline == defaults.pipeline_id;
         for (member, value) in [
@@ -186,9 +186,9 @@ fn fill_leads(body: Option<&mut Value>, defaults: &Defaults) {
     }
 }
 
-/// Turns a list of one entity, which current servers take, into the entity itself, which old ones
-/// want; of an `update` the id goes beside it. Tells whether there was such a list.
-fn to_one_object(request: &mut Request) -> bool {
+/// Turns a list of one entity, the form of current servers, into the entity itself, the form of old
+/// ones; the id of an `update` goes beside it. Returns whether there was such a list.
+fn to_one_object(request: &mut RestRequest) -> bool {
     let is_update = matches!(request.operation(), "update" | "patch");
     if !is_update && !matches!(request.operation(), "create" | "post") {
         return false;
@@ -211,15 +211,15 @@ fn to_one_object(request: &mut Request) -> bool {
     true
 }
 
-/// Whether a 422 complains of the request's `data`.
+/// Whether a 422 complains about the request's `data`.
 fn names_data(answer: &Answer) -> bool {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let errors = body["detail"].as_array().into_iter().flatten();
     errors.filter_map(|error| error["loc"].as_array()).any(|loc| loc.contains(&"data".into()))
 }
 
-/// Whether the server does not know the route: its framework's own words, or the wrong method on a
-/// route that is another one's. An entity that is not found is told in other words.
+/// Whether the server does not know the route: by its framework's own text, or by a 405 from
+/// another route with the same path. The text for a missing entity differs.
 fn is_unknown_route(answer: &Answer) -> bool {
     let body = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     answer.status == 405 || answer.status == 404 && body()["detail"] == "Not Found"

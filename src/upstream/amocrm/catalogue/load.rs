@@ -1,4 +1,4 @@
-//! Reading catalogues: the embedded ones, and those that people write.
+//! Reads and checks catalogues: the embedded ones, and those that people write.
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,7 +13,7 @@ impl Catalogue {
     /// The catalogue that comes with the program.
     ///
     /// # Errors
-    /// Not with data files that pass the tests.
+    /// Never with data files that pass the tests.
     pub(in crate::upstream::amocrm) fn embedded() -> Result<Self, String> {
         let mut catalogue = Self {
             tools: Vec::new(),
@@ -33,16 +33,16 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Adds `amocrm_request`, by which an agent can do whatever amoCRM allows.
+    /// Adds `amocrm_request`, with which an agent can do anything that amoCRM allows.
     pub(in crate::upstream::amocrm) fn with_request_tool(&mut self) -> Result<(), String> {
         self.extend(include_str!("request-tool.json"))
     }
 
-    /// Adds the tools of `json`, an array as in `tools.json`. One that has the name of an earlier
-    /// one takes its place.
+    /// Adds the tools of `json`, an array as in `tools.json`. A tool replaces an earlier one of the
+    /// same name.
     ///
     /// # Errors
-    /// What is wrong, with the name of the tool. Nothing has been added then.
+    /// The mistake, with the name of the tool. Nothing has been added then.
     pub(in crate::upstream::amocrm) fn extend(&mut self, json: &str) -> Result<(), String> {
         let tools = entries(json)?
             .iter()
@@ -111,10 +111,10 @@ impl Tool {
     }
 }
 
-/// Checks templates, so that a slip of the pen is found when the program starts.
+/// Checks templates, so that mistakes in them show when the program starts.
 struct Checker<'a> {
     schema: &'a Value,
-    /// The steps whose answers can be referred to.
+    /// The steps that references can name.
     steps: Vec<&'a str>,
 }
 
@@ -182,7 +182,7 @@ impl Checker<'_> {
     }
 }
 
-/// The objects of a catalogue, as text: listings keep the order of what is in them.
+/// The objects of a catalogue as text, because listings keep the order of members.
 fn entries(json: &str) -> Result<Vec<Object<'_>>, String> {
     let json = json.trim_start_matches('\u{feff}');
     serde_json::from_str(json).map_err(|error| format!("not an array of objects: {error}"))
@@ -196,7 +196,7 @@ fn text(entry: &Object<'_>, member: &str) -> String {
     entry.string(member).unwrap_or_default()
 }
 
-/// The object that lists `entry`: `members` as they are written, and the descriptions in one.
+/// The object that lists `entry`: `members` as written, with both descriptions joined.
 fn listing(entry: &Object<'_>, members: &[&str]) -> String {
     let mut listed = Object::default();
     for member in members {

@@ -1,9 +1,9 @@
-//! The tools and resources that REST-only servers are given: data, and the engine that runs it.
+//! The tools and resources that we offer for REST-only servers: data, and the engine that runs it.
 //!
-//! `tools.json` lists the tools. Each has what `tools/list` shows of it, the REST request that it
-//! is made of, and where only some generations of the server know that request, a `fallback`: the
-//! steps that do the same on the others. Requests are [`template`]s. Whoever wants another tool
-//! adds an object, there or in a file of their own.
+//! `tools.json` lists the tools. Each object has the members that `tools/list` shows, the REST
+//! request of the tool, and a `fallback` where only some generations of the server know that
+//! request: the steps that do the same on the others. Requests are [`template`]s. A new tool is a
+//! new object, there or in a user's own file.
 
 mod answer;
 mod call;
@@ -41,7 +41,7 @@ pub(super) trait Rest: Sync {
     ) -> Pending<'a, Result<Answer, Failure>>;
 }
 
-/// What the server answered, whatever the status.
+/// An answer of the server, with any status.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -54,15 +54,15 @@ impl Answer {
     }
 }
 
-/// The tools and resources on offer, and what is known of the server that runs them.
+/// The tools and resources on offer, and what we have learned about the server.
 #[derive(Debug)]
 pub(super) struct Catalogue {
     tools: Vec<Tool>,
     resources: Vec<Resource>,
-    /// The server takes one object where others take a list of one.
+    /// This server takes one object where other generations take a list of one.
     takes_one_object: AtomicBool,
-    /// Held by a call of a tool that may take several requests: two that look for the same
-    /// contact at once would both find none, and both create it.
+    /// Held during a call that may take several requests: two calls that search for the same
+    /// contact at once would both find nothing, and both create it.
     composite: Mutex<()>,
 }
 
@@ -75,9 +75,9 @@ struct Tool {
     is_repeatable: bool,
     request: Value,
     steps: Vec<Value>,
-    /// The template of what the steps together give; `null` for the answer to the last one.
+    /// The template of the result of all steps; `null` for the answer to the last step.
     result: Value,
-    /// The server does not know the route of `request`, so `steps` are the way.
+    /// The server does not know the route of `request`, so `steps` replace it.
     route_is_absent: AtomicBool,
 }
 
@@ -107,8 +107,8 @@ impl Catalogue {
         listing("resources", self.resources.iter().map(|resource| &resource.listing[..]))
     }
 
-    /// Whether calling the tool twice does no more than calling it once: by its hints, or because
-    /// with these arguments it is a GET.
+    /// Whether the call may be repeated: by the hints of the tool, or because these arguments make
+    /// it a GET.
     pub(super) fn is_repeatable(&self, name: &str, arguments: &Value) -> bool {
         self.tool(name).is_some_and(|tool| tool.is_repeatable || tool.is_get(arguments))
     }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::answer::ToolAnswer;
-use super::template::Request;
+use super::template::RestRequest;
 use crate::failure::{Cause, Class, Failure};
 
 /// One step of a call.
@@ -19,7 +19,7 @@ pub(super) struct Step<'a> {
 
 impl<'a> Step<'a> {
     /// The step `name`, which sends `request`.
-    pub(super) fn new(name: &'a str, request: &Request) -> Self {
+    pub(super) fn new(name: &'a str, request: &RestRequest) -> Self {
         let creates = request.creates().map(str::to_owned);
         Self { name, is_read: request.is_read(), creates }
     }

@@ -1,16 +1,15 @@
-//! Checks of arguments against a tool's `inputSchema`, before anything is sent.
+//! Checks arguments against a tool's `inputSchema`, before anything is sent.
 
 use serde_json::{Map, Value};
 
 use super::template::{next_variable, plain, segments};
 use super::time::unix_seconds;
 
-/// The arguments of a call as templates take them, or what is wrong with them, which names the
-/// argument. An argument of `null` is one that was not given, unless its schema speaks of null:
-/// some clients fill in every optional argument like that.
+/// The arguments of a call as templates take them. The error names the wrong argument. `null`
+/// counts as not given unless the schema allows it: some clients set every optional argument to it.
 ///
-/// `templates` are all that the call may fill: what they take as a time or put into a path is
-/// checked as well, so that nothing can go wrong half-way.
+/// `templates` are all templates that the call may fill. Arguments that they take as times or put
+/// into paths are checked as well, so that no later step can fail on them.
 pub(super) fn checked(
     arguments: &Value,
     schema: &Value,
@@ -30,10 +29,7 @@ pub(super) fn checked(
     for (name, value) in given {
         let property = &schema["properties"][name];
         if property.is_null() && schema["additionalProperties"] == false {
-            let known = schema["properties"].as_object().into_iter().flat_map(Map::keys);
-            let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
-            let known = if known.is_empty() { " none".to_owned() } else { format!(": {known}") };
-            return Err(format!("there is no argument `{name}`; the tool takes{known}"));
+            return Err(unknown(name, schema));
         }
         if value.is_null() && !property["type"].is_null() && !has_type(value, property) {
             continue;
@@ -56,22 +52,31 @@ pub(super) fn checked(
         }
     }
     for (name, is_long) in in_paths.flat_map(variables) {
-        let text = plain(&checked[name]);
-        // A path that leaves its place would reach another method of the server.
-        let strays = |part: &str| matches!(part, "" | "." | "..");
-        let is_wrong = if is_long {
-            text.contains(['?', '#']) || segments(&text).split('/').any(strays)
-        } else {
-            strays(&text)
-        };
-        if is_wrong {
+        if strays(&plain(&checked[name]), is_long) {
             return Err(unlike(name, "a path without query, `.` and `..`", &checked[name]));
         }
     }
     Ok(checked)
 }
 
-/// The arguments that stand in `path`, and whether they may have slashes.
+/// Whether `text` in a path would lead to another route of the server.
+fn strays(text: &str, is_long: bool) -> bool {
+    let is_relative = |part: &str| matches!(part, "" | "." | "..");
+    if is_long {
+        text.contains(['?', '#']) || segments(text).split('/').any(is_relative)
+    } else {
+        is_relative(text)
+    }
+}
+
+fn unknown(name: &str, schema: &Value) -> String {
+    let known = schema["properties"].as_object().into_iter().flat_map(Map::keys);
+    let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
+    let known = if known.is_empty() { " none".to_owned() } else { format!(": {known}") };
+    format!("there is no argument `{name}`; the tool takes{known}")
+}
+
+/// The arguments in `path`, each with whether it may have slashes.
 pub(super) fn variables(path: &str) -> impl Iterator<Item = (&str, bool)> {
     let mut rest = path;
     std::iter::from_fn(move || {
@@ -100,7 +105,7 @@ fn times_in<'a>(template: &'a Value, names: &mut Vec<&'a str>) {
     }
 }
 
-/// The types that `property` allows; none means all.
+/// The types that `property` allows; an empty list means all.
 fn types(property: &Value) -> Vec<&str> {
     match &property["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
@@ -132,7 +137,7 @@ fn has_type(value: &Value, property: &Value) -> bool {
         })
 }
 
-/// `5.0` as `5` where an integer is asked for: the same to JSON, but not to amoCRM.
+/// `5.0` as `5` where the schema wants an integer: JSON does not distinguish them, amoCRM does.
 fn as_integer(value: &Value, property: &Value) -> Option<Value> {
     let is_wanted = value.is_f64() && property["type"] == "integer";
     #[expect(clippy::cast_possible_truncation)]
@@ -149,7 +154,7 @@ fn fits(value: &Value, property: &Value) -> bool {
         && !(value == "" && property["minLength"].as_u64() > Some(0))
 }
 
-/// What `property` asks for, in words.
+/// What `property` wants, in words.
 fn wanted(property: &Value) -> String {
     if let Some(values) = property["enum"].as_array() {
         let values: Vec<_> = values.iter().map(Value::to_string).collect();

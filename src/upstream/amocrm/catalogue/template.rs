@@ -1,4 +1,4 @@
-//! Templates: JSON with forms in place of some values, from which requests and results are made.
+//! Templates: JSON in which forms stand for values, to make requests and results from.
 //!
 //! | form | value |
 //! | --- | --- |
@@ -10,8 +10,8 @@
 //! | `{"$exists":"step#/pointer"}` | whether there is such a value |
 //! | `{"$first":["step#/pointer","$arg:n"]}` | the first that there is |
 //!
-//! In the path of a request `{n}` is argument `n` as one segment, `{+n}` as several. A step may have
-//! a condition, `when`, and is skipped when that does not hold:
+//! In the path of a request `{n}` is argument `n` as one segment, `{+n}` as several. A step with a
+//! condition, `when`, runs only if the condition holds:
 //!
 //! | condition | holds |
 //! | --- | --- |
@@ -20,8 +20,7 @@
 //! | `{"$arg_true":"n","$default":b}` | when argument `n`, else `b`, is `true` |
 //! | `{"$all":[…]}` | when all of these do |
 //!
-//! An object or array that had members and has lost all of them disappears as well; one that is
-//! written empty stays.
+//! An object or array whose members all disappear disappears as well; an empty one stays.
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -34,23 +33,23 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// The same for a path whose slashes stay.
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
-/// What templates are filled from. The arguments must have passed [`super::schema`].
+/// The values for templates. The arguments must have passed [`super::schema`].
 pub(super) struct Scope<'a> {
     pub(super) arguments: Map<String, Value>,
     /// The answers to the steps so far, by the steps' names.
     pub(super) answers: Vec<(&'a str, Value)>,
 }
 
-/// A REST request, ready but for the last touches to its body.
-pub(super) struct Request {
+/// A REST request whose body may still change.
+pub(super) struct RestRequest {
     pub(super) method: String,
     /// Path and query.
     pub(super) target: String,
     pub(super) body: Option<Value>,
 }
 
-impl Request {
-    /// What `POST /api/entities` is to do (`get`, `create`, …); the HTTP method of other requests.
+impl RestRequest {
+    /// The operation of `POST /api/entities` (`get`, `create`, …), or the HTTP method.
     pub(super) fn operation(&self) -> &str {
         self.of_entity("method").unwrap_or(&self.method)
     }
@@ -65,7 +64,7 @@ impl Request {
         self.operation().eq_ignore_ascii_case("get")
     }
 
-    /// The body as it travels.
+    /// The body on the wire.
     pub(super) fn payload(&self) -> Option<Bytes> {
         self.body.as_ref().map(|body| body.to_string().into())
     }
@@ -77,7 +76,7 @@ impl Request {
 
 impl Scope<'_> {
     /// The request that `template` describes.
-    pub(super) fn request(&self, template: &Value) -> Request {
+    pub(super) fn request(&self, template: &Value) -> RestRequest {
         let method = self.render(&template["method"]);
         let mut target = self.path(template["path"].as_str().unwrap_or_default());
         if let Some(query) = self.render(&template["query"]) {
@@ -87,7 +86,7 @@ impl Scope<'_> {
                 target = format!("{target}?{}", pairs.join("&"));
             }
         }
-        Request {
+        RestRequest {
             method: method.as_ref().and_then(Value::as_str).unwrap_or("GET").to_owned(),
             target,
             body: self.render(&template["body"]).filter(|body| !body.is_null()),
@@ -112,7 +111,7 @@ impl Scope<'_> {
         }
     }
 
-    /// Fills `template`; nothing when it disappears.
+    /// Fills `template`; `None` when it disappears.
     pub(super) fn render(&self, template: &Value) -> Option<Value> {
         match template {
             Value::Object(object) => self.render_object(object),
@@ -171,7 +170,7 @@ impl Scope<'_> {
         (object.is_empty() || !filled.is_empty()).then_some(Value::Object(filled))
     }
 
-    /// What `step#/pointer` points to. A step that was skipped has no answer, and `null` is none.
+    /// The value at `step#/pointer`. Skipped steps have no answers, and `null` is not a value.
     fn answered(&self, reference: &str) -> Option<&Value> {
         let (step, pointer) = reference.split_once('#')?;
         let (_, answer) = self.answers.iter().find(|(name, _)| *name == step)?;
@@ -204,20 +203,20 @@ pub(super) fn next_variable(path: &str) -> Option<(&str, &str, &str)> {
     Some((before, variable, after))
 }
 
-/// The argument `{+n}` of a path without what the template brings along: models like to write
+/// The argument `{+n}` of a path without the prefix that the template adds: models tend to write
 /// amoCRM's paths in full.
 pub(super) fn segments(text: &str) -> &str {
     let text = text.trim_matches('/');
     text.strip_prefix("api/v4/").unwrap_or(text)
 }
 
-/// The text of a scalar as it stands in a path or a query.
+/// A scalar as text for a path or a query.
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Writes `value` as the query parameter `name`; objects and arrays as PHP writes them, which is
-/// what amoCRM reads: `filter[id][0]=11`.
+/// Writes `value` as the query parameter `name`. Objects and arrays take the form of PHP, which
+/// amoCRM reads: `filter[id][0]=11`.
 fn query_pairs(name: &str, value: &Value, pairs: &mut Vec<String>) {
     let below = |key: &str| match name {
         "" => key.to_owned(),

@@ -1,9 +1,9 @@
-//! Points in time as people and models write them, in Unix seconds as amoCRM wants them.
+//! Reads points in time as people and models write them, into the Unix seconds that amoCRM wants.
 
 use serde_json::Value;
 
-/// Unix seconds of `value`: a number or digits as they are, else an ISO 8601 date or date-time.
-/// Without an offset it is UTC, without a time midnight; fractions of a second are dropped.
+/// Unix seconds of `value`: a number or digits unchanged, else an ISO 8601 date or date-time. UTC
+/// and midnight are the defaults; fractions of a second are dropped.
 pub(super) fn unix_seconds(value: &Value) -> Option<i64> {
     let Some(text) = value.as_str().map(str::trim) else {
         return value.as_i64();
@@ -29,12 +29,12 @@ fn midnight(date: &str) -> Option<i64> {
 
 /// Days from 1970-01-01 to the first of `month`.
 fn days(year: i64, month: i64) -> i64 {
-    // Years that begin in March have their leap day at the end, where it shifts no month.
+    // A year that begins in March has its leap day at the end, where it does not shift any month.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 - 719_468
 }
 
-/// Seconds since midnight UTC of `time`: HH:MM, then seconds, a fraction and an offset at will.
+/// Seconds since midnight UTC of `time`: HH:MM, then optional seconds, fraction and offset.
 fn second_of_day(time: &str) -> Option<i64> {
     let (time, offset) = if let Some(time) = time.strip_suffix(['Z', 'z']) {
         (time, 0)
@@ -61,7 +61,7 @@ fn minutes_of(hours: &str, minutes: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
 }
 
-/// The number that `text` is, if it is `count` digits and nothing else.
+/// The number in `text`, which must be exactly `count` digits.
 fn digits(text: &str, count: usize) -> Option<i64> {
     let is_number = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { text.parse().ok() } else { None }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn anything_else_is_refused() {
         let texts = [
             "",
             "завтра",

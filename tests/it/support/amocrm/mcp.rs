@@ -15,7 +15,7 @@ use crate::support::upstream::{Life, Service};
 
 impl Service for Arc<Shared> {
     fn answer(&self, exchange: &mut Exchange<'_>) -> Answered {
-        use Generation::{M1, M2, R1b};
+        use Generation::{Sessionless, Streamed, StreamlessRest};
 
         let prefix = self.rest.options.prefix;
         let Some(path) = exchange.request.path.strip_prefix(prefix) else {
@@ -32,14 +32,14 @@ impl Service for Arc<Shared> {
         let session = query.strip_prefix("sessionId=").map(str::to_owned);
         let method = exchange.request.method.clone();
         match (method.as_str(), path.as_str(), self.rest.generation) {
-            ("GET", "/mcp/sse", M2) => self.stream(exchange),
-            ("GET", "/mcp/sse", M1) => self.greet(exchange),
-            ("GET", "/mcp/sse", R1b) => {
+            ("GET", "/mcp/sse", Streamed) => self.stream(exchange),
+            ("GET", "/mcp/sse", Sessionless) => self.greet(exchange),
+            ("GET", "/mcp/sse", StreamlessRest) => {
                 exchange.send(&json_reply(501, &json!({ "detail": "Not Implemented" })))
             }
-            ("POST", "/mcp/messages", M2) => self.post(exchange, session.as_deref()),
-            ("POST", "/mcp/messages", M1) => self.post_without_session(exchange),
-            ("GET", "/mcp", M2) => exchange.json(
+            ("POST", "/mcp/messages", Streamed) => self.post(exchange, session.as_deref()),
+            ("POST", "/mcp/messages", Sessionless) => self.post_without_session(exchange),
+            ("GET", "/mcp", Streamed) => exchange.json(
                 json!({
                     "name": "amocrm-mcp-server",
                     "version": "3.0.0",
@@ -49,7 +49,8 @@ impl Service for Arc<Shared> {
                 })
                 .to_string(),
             ),
-            (_, "/mcp", M2) | (_, "/mcp/sse" | "/mcp/messages", M1 | M2 | R1b) => {
+            (_, "/mcp", Streamed)
+            | (_, "/mcp/sse" | "/mcp/messages", Sessionless | Streamed | StreamlessRest) => {
                 exchange.send(&json_reply(405, &json!({ "detail": "Method Not Allowed" })))
             }
             _ => match self.rest.reply(&exchange.request) {
@@ -65,7 +66,7 @@ impl Service for Arc<Shared> {
 }
 
 impl Shared {
-    /// M2's stream, which is a session.
+    /// The stream that is a session.
     fn stream(&self, exchange: &mut Exchange<'_>) -> Answered {
         let life = exchange.life();
         let session = self.wire.update(|wire| {
@@ -98,7 +99,7 @@ impl Shared {
         }
     }
 
-    /// M1's stream, which has nothing to say after its first event.
+    /// The stream without a session, which has a single event.
     fn greet(&self, exchange: &mut Exchange<'_>) -> Answered {
         self.wire.update(|wire| wire.opened += 1);
         let mut events = exchange.events()?;
@@ -215,7 +216,7 @@ impl Shared {
         }
     }
 
-    /// What both M1 and M2 do.
+    /// What both MCP variants do.
     fn perform(&self, life: &Life, message: &Message) -> io::Result<Result<String, (i64, String)>> {
         let params = message.value.get("params").cloned().unwrap_or_else(|| json!({}));
         Ok(match message.method() {

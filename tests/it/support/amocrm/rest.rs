@@ -8,15 +8,21 @@ use super::super::http::{Reply, Request};
 use super::super::json::json_reply;
 use super::crm::{Crm, Outcome, Refusal};
 
-/// What has been released under the same version number. M1 and M2 have the REST API of R2.
+/// The releases of the server, which all have the same version number. The last two speak MCP and
+/// have the current REST API as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Generation {
-    R0,
-    R1,
-    R1b,
-    R2,
-    M1,
-    M2,
+    /// `/api/entities` alone.
+    EarlyRest,
+    /// Endpoints such as `/api/contacts/get-or-create` besides.
+    SmartRest,
+    /// An early API whose `/mcp/sse` answers 501.
+    StreamlessRest,
+    CurrentRest,
+    /// MCP by POST, without sessions.
+    Sessionless,
+    /// MCP on an event stream, with sessions.
+    Streamed,
 }
 
 #[derive(Clone, Copy)]
@@ -50,7 +56,10 @@ impl Rest {
 
     /// Whether it is from before the answers of amoCRM were passed on as they are.
     fn is_old(&self) -> bool {
-        matches!(self.generation, Generation::R0 | Generation::R1 | Generation::R1b)
+        matches!(
+            self.generation,
+            Generation::EarlyRest | Generation::SmartRest | Generation::StreamlessRest
+        )
     }
 
     /// What is said to whoever has the wrong credentials.
@@ -106,7 +115,7 @@ impl Rest {
             ("DELETE", ["api", "entities", kind, id]) if !self.is_old() => {
                 self.perform(kind, "delete", id.parse().ok(), &[], &Value::Null)
             }
-            (method, ["api", rest @ ..]) if self.generation == Generation::R1 => {
+            (method, ["api", rest @ ..]) if self.generation == Generation::SmartRest => {
                 match self.smart(method, rest, &query, &body) {
                     Some(outcome) => outcome,
                     None => return Some(not_found()),
@@ -135,8 +144,8 @@ impl Rest {
     fn openapi(&self) -> Value {
         let mut paths = vec!["/", "/health", "/api/account", "/api/entities", "/api/users"];
         match self.generation {
-            Generation::R0 => {}
-            Generation::R1 => {
+            Generation::EarlyRest => {}
+            Generation::SmartRest => {
                 paths.extend([
                     "/api/contacts/search",
                     "/api/contacts/check-exists",
@@ -145,7 +154,7 @@ impl Rest {
                     "/api/smart/client-and-lead",
                 ]);
             }
-            Generation::R1b => {
+            Generation::StreamlessRest => {
                 paths.extend(["/mcp/sse", "/api/entities/{entity_type}/{entity_id}/delete"]);
             }
             _ => paths.extend(["/api/v4-proxy/{path}", "/api/leads/loss-reasons"]),
@@ -216,7 +225,7 @@ impl Rest {
         }
     }
 
-    /// What only R1 has. `None` is a route that is not there.
+    /// What only the smart API has. `None` is a route that does not exist.
     fn smart(&self, method: &str, path: &[&str], query: &Value, body: &Value) -> Option<Outcome> {
         let find = |query: &Value| {
             let params = json!({ "query": query, "limit": 1 });
@@ -281,7 +290,7 @@ impl Rest {
     }
 }
 
-/// How R2 passes an outcome on: always as a success of its own.
+/// How the current API passes an outcome on: always as a success of its own.
 pub(crate) fn passed_on(outcome: Outcome) -> Value {
     match outcome {
         Outcome::Done(body) => body,

@@ -1,4 +1,4 @@
-//! The tools of M1 and M2. Their failures come as successes.
+//! The MCP tools. Their failures come as successes.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ use super::rest::{Generation, Rest, passed_on};
 use super::text_result;
 use crate::support::json::compact;
 
-/// The thirteen of M2; M1 has the first nine.
+/// The thirteen tools of the variant with sessions; the one without has the first nine.
 const TOOLS: &str = include_str!("tools.json");
 
 /// The result of `tools/list`.
 pub(crate) fn listed(generation: Generation) -> String {
-    if generation == Generation::M2 {
+    if generation == Generation::Streamed {
         return format!(r#"{{"tools":{}}}"#, compact(TOOLS));
     }
     let tools: Vec<Value> = serde_json::from_str(TOOLS).unwrap();

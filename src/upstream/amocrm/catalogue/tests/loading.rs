@@ -1,4 +1,4 @@
-//! What is listed, and what is wrong with catalogues that people write.
+//! Listings, and the mistakes in catalogues that people write.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn the_tools_are_listed_as_they_are_written() {
             || written["annotations"]["idempotentHint"] == true;
         assert_eq!(catalogue.is_repeatable(line("name"), &json!({})), is_repeatable);
     }
-    // Clients show arguments in the order of the schema, which is not that of the alphabet.
+    // Clients show arguments in the order of the schema, which is not alphabetical.
     let text = std::str::from_utf8(&bytes).unwrap();
     let position = |text: &str, part| text.find(part).unwrap();
     let create_task = &text[position(text, r#"{"name":"create_task","description":"#)..];
@@ -70,7 +70,7 @@ fn a_persons_tools_are_added_and_replace() {
     );
     let set = |body| json!({"method": "POST", "target": "/api/set", "body": body});
     let calls = [
-        // What is written empty is sent, and what has become empty is not.
+        // An empty value in the template is sent; a value that becomes empty is not.
         ("set_field", json!({}), set(json!({"filter": {}, "tags": []}))),
         (
             "set_field",

@@ -1,5 +1,5 @@
-//! The embedded catalogue as its users see it: what is listed, what each call sends, what becomes
-//! of the answers. The tables are data files beside this one.
+//! The embedded catalogue as its users see it: the listing, the requests of each call, and the
+//! results for the answers. The tables are data files beside this one.
 
 mod loading;
 
@@ -13,7 +13,7 @@ use super::{Answer, CallError, Catalogue, Defaults, Rest, ToolAnswer};
 use crate::failure::{Cause, Class, Failure};
 use crate::upstream::Pending;
 
-/// A server that is asked what it expects to be asked, and answers what it is told to.
+/// A server that expects certain requests, in order, and gives scripted answers.
 #[derive(Default)]
 struct Script(Mutex<VecDeque<Value>>);
 
@@ -22,7 +22,7 @@ impl Script {
         Self(Mutex::new(exchanges.as_array().unwrap().iter().cloned().collect()))
     }
 
-    /// Panics when something was not asked.
+    /// Panics when an expected request was not sent.
     fn ends(self) {
         assert_eq!(self.0.into_inner().unwrap(), [Value::Null; 0]);
     }
@@ -79,12 +79,12 @@ fn call(catalogue: &Catalogue, case: &Value, script: &Script) -> Result<ToolAnsw
     block_on(catalogue.call(tool, &case["arguments"], &Defaults::default(), script))
 }
 
-/// Checks what a case of a table says of the answer.
+/// Checks the answer against a case of a table.
 fn check(case: &Value, answer: &ToolAnswer) {
     let is_true = |member| case[member] == true;
     let text: Value = serde_json::from_slice(&answer.text).unwrap();
     assert_eq!(text, case["answer"], "{}", case["case"]);
-    assert_eq!(answer.is_object, text.is_object(), "{}", case["case"]);
+    assert_eq!(answer.is_object(), text.is_object(), "{}", case["case"]);
     assert_eq!(answer.is_error, is_true("isError"), "{}", case["case"]);
     assert_eq!(answer.is_partial, is_true("isPartial"), "{}", case["case"]);
     assert_eq!(json!(answer.inner_status), case["innerStatus"], "{}", case["case"]);
@@ -172,7 +172,7 @@ fn broken_off(title: &str, broken: usize, class: &str) -> (Class, Option<String>
 #[test]
 fn a_failure_says_what_was_created_and_whether_to_call_again() {
     let found = |broken, class| broken_off("a contact that is not found is created", broken, class);
-    // Nobody knows what the server does in one request of its own.
+    // The server may have run a part of its own composite request.
     assert_eq!(found(0, "NotSent"), (Class::NotSent, None));
     assert_eq!(found(0, "Rejected"), (Class::Ambiguous, None));
     assert_eq!(found(0, "Ambiguous"), (Class::Ambiguous, None));
@@ -194,7 +194,7 @@ fn a_failure_says_what_was_created_and_whether_to_call_again() {
 
 #[test]
 fn calls_that_may_create_twice_take_turns() {
-    /// Holds back its first answer until it is told to give it.
+    /// Holds its answers back until the test releases them.
     struct Slow(tokio::sync::Semaphore, Mutex<Vec<String>>);
     impl Rest for Slow {
         fn request<'a>(
@@ -249,7 +249,7 @@ fn leads_go_where_the_settings_say_unless_the_call_does() {
         json!({"name": "x", "status_id": 5, "responsible_user_id": 6}),
         json!({"name": "x", "pipeline_id": 1, "status_id": 5, "responsible_user_id": 6}),
     );
-    // The stage of one pipeline is none of another.
+    // A stage belongs to one pipeline.
     lead(
         json!({"name": "x", "fields": {"pipeline_id": 9}}),
         json!({"name": "x", "pipeline_id": 9, "responsible_user_id": 3}),
@@ -271,7 +271,7 @@ fn leads_go_where_the_settings_say_unless_the_call_does() {
     script.ends();
 }
 
-/// An answer of the server as a tool gives it.
+/// An answer of the server as the answer to a tool call.
 fn answer(status: u16, body: &'static [u8]) -> ToolAnswer {
     ToolAnswer::of(&Answer { status, body: Bytes::from_static(body) })
 }
@@ -297,7 +297,7 @@ fn an_answer_that_is_the_result_keeps_its_bytes_too() {
 }
 
 #[test]
-fn whatever_the_server_answers_is_one_line_of_json() {
+fn every_answer_becomes_one_line_of_json() {
     let cases: [(u16, &[u8], &str, bool); 8] = [
         (200, b"", r#"{"status":"no_content","code":204}"#, false),
         (204, b" \n", r#"{"status":"no_content","code":204}"#, false),
@@ -317,7 +317,7 @@ fn whatever_the_server_answers_is_one_line_of_json() {
 }
 
 #[test]
-fn results_have_what_the_clients_revision_knows() {
+fn results_have_only_what_the_clients_revision_knows() {
     let account = answer(200, br#"{"id": 1, "name": "\u0418"}"#);
     let text = r#"{"content":[{"type":"text","text":"{\"id\":1,\"name\":\"\\u0418\"}"}]"#;
     assert_eq!(account.to_result(false), format!("{text}}}"));

@@ -1,4 +1,4 @@
-//! amoCRM by MCP without sessions (M1), where only `tools/list` and `tools/call` exist.
+//! amoCRM by MCP without sessions, where only `tools/list` and `tools/call` exist.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::support::amocrm::Generation;
 use crate::support::{Amocrm, INITIALIZE, Line, call, notification, request};
 
 fn server() -> Amocrm {
-    Amocrm::of(Generation::M1)
+    Amocrm::of(Generation::Sessionless)
 }
 
 fn line_to(server: &Amocrm) -> Line {
@@ -78,7 +78,7 @@ fn the_stream_is_closed_after_its_first_event() {
 }
 
 #[test]
-fn whoever_takes_it_for_plain_sse_is_told_the_kind() {
+fn the_kind_is_named_to_those_who_ask_for_plain_sse() {
     let server = server();
     let mut line = Line::to(&server.url_of("/mcp/sse")).args("--kind sse").spawn();
     line.send(INITIALIZE);
