@@ -19,24 +19,25 @@
 
 mod cli;
 mod client;
+mod commands;
 mod config;
 pub mod conversation;
 mod demo;
-mod drop_in;
 pub mod failure;
 pub mod http;
 pub mod jsonrpc;
-pub mod line;
 mod link;
 mod logging;
 mod redact;
 mod repeat;
 mod retry;
+mod setup;
 mod signals;
 pub mod stdio;
 mod upstream;
 
 pub use cli::Cli;
-pub use config::{Config, ConfigError};
-pub use logging::{Log, complain, start as start_logging};
+pub use commands::run;
+pub use logging::complain;
 pub use redact::without_secrets;
+pub use setup::SetupError;

@@ -1,5 +1,7 @@
 //! The log: on stderr, and in a file that rotates by day. No line of it holds a secret.
 
+mod level;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::LogLevel;
+pub(crate) use self::level::LogLevel;
 use crate::redact::Secrets;
 
 /// Log lines that may wait to be written.
@@ -26,7 +28,7 @@ const FILES_KEPT: usize = 7;
 
 /// Where the log goes.
 #[derive(Debug)]
-pub struct LogSettings {
+pub(crate) struct LogSettings {
     pub(crate) level: Option<LogLevel>,
     pub(crate) file: Option<PathBuf>,
     /// What must not be logged.
@@ -34,13 +36,13 @@ pub struct LogSettings {
 }
 
 /// The running log.
-pub struct Log {
+pub(crate) struct Log {
     threads: Vec<LogThread>,
 }
 
 impl Log {
     /// Waits until all lines so far are written, for at most `patience` each for stderr and file.
-    pub fn flush(&self, patience: Duration) {
+    pub(crate) fn flush(&self, patience: Duration) {
         for thread in &self.threads {
             thread.flush(patience);
         }
@@ -52,7 +54,7 @@ impl Log {
 ///
 /// # Errors
 /// The log file cannot be written, in words.
-pub fn start(settings: &LogSettings) -> Result<Log, String> {
+pub(crate) fn start(settings: &LogSettings) -> Result<Log, String> {
     let mut threads = Vec::new();
     let mut writer = |sink: Box<dyn Write + Send>| {
         let thread = LogThread::start(sink).map_err(|error| format!("no log thread: {error}"))?;

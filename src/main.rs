@@ -1,15 +1,11 @@
-//! The binary: reads the command line, starts logging, runs the line.
+//! The binary: reads the command line and runs its command.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use mcpline::{Cli, Config, complain, line, start_logging, without_secrets};
+use mcpline::{Cli, complain, run, without_secrets};
 
-/// The exit code for settings that cannot be used, as clap has it too.
+/// The exit status for a command line that cannot be used, as clap has it.
 const USAGE: u8 = 2;
-
-/// Time for whoever reads the log to take its last lines.
-const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let cli = match Cli::from_environment() {
@@ -20,29 +16,13 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(&on_one_line(&error), USAGE),
     };
-    let config = match Config::new(cli) {
-        Ok(config) => config,
-        Err(error) => return fail(&error.to_string(), USAGE),
-    };
-    let log = match start_logging(&config.log) {
-        Ok(log) => log,
-        Err(error) => return fail(&error, USAGE),
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start: {error}"), 1),
-    };
-    let outcome = runtime.block_on(line::run(config));
-    // A name lookup that hangs in the system must not keep the process.
-    runtime.shutdown_background();
-    log.flush(FLUSH_PATIENCE);
-    match outcome {
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, 1),
+        Err(error) => fail(&error.to_string(), error.status()),
     }
 }
 
-/// A client's log shows lines, not screens: the usage stays out.
+/// The text of `error` without the usage: a client's log shows lines, not screens.
 fn on_one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = without_secrets(text.split("Usage:").next().unwrap_or(&text));
@@ -55,7 +35,7 @@ fn on_one_line(error: &clap::Error) -> String {
     )
 }
 
-fn fail(why: &str, code: u8) -> ExitCode {
+fn fail(why: &str, status: u8) -> ExitCode {
     complain(why);
-    ExitCode::from(code)
+    ExitCode::from(status)
 }

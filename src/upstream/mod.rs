@@ -66,7 +66,7 @@ fn names_session(body: &[u8]) -> bool {
 
 /// How an upstream is reached (`--kind`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Find out: 1C by `/hs/` in the URL, the other services by what answers, else as `mcp`
     #[default]
     Auto,

@@ -8,7 +8,7 @@ use super::Kind;
 
 /// Settings of the kinds; each kind looks at its own.
 #[derive(Debug, Clone, Default)]
-pub struct KindSettings {
+pub(crate) struct KindSettings {
     /// How the upstream is reached.
     pub kind: Kind,
     /// 1C: the root URL of the HTTP service (`--service-root`).
@@ -30,7 +30,7 @@ pub struct KindSettings {
 /// Where amoCRM leads go whose caller does not say (`AMO_PIPELINE_ID` and its like).
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::struct_field_names, reason = "the names of amoCRM")]
-pub struct LeadDefaults {
+pub(crate) struct LeadDefaults {
     /// `pipeline_id`
     pub pipeline_id: Option<u64>,
     /// `status_id`
@@ -41,7 +41,7 @@ pub struct LeadDefaults {
 
 /// Repairs that can be turned off (`--keep`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Keep {
+pub(crate) enum Keep {
     /// 1C: tool and prompt names that clients or models refuse
     Names,
     /// Bitrix24: resource URIs without a scheme
@@ -52,7 +52,7 @@ pub enum Keep {
 
 /// Things that are done only on request (`--with`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum With {
+pub(crate) enum With {
     /// 1C: pass the client's notifications on to the service
     Notifications,
     /// Bitrix24: listen to the stream on which the server tells everybody everything
