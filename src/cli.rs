@@ -376,7 +376,7 @@ pub(crate) struct Options {
     )]
     pub(crate) max_message: usize,
 
-    /// Write the log to this file too, a new one each day (FILE.2026-11-21), seven kept
+    /// Write the log to this file too: that of today; the last seven days are in FILE.days
     #[arg(
         long,
         global = true,

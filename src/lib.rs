@@ -34,9 +34,11 @@ mod repeat;
 mod retry;
 mod signals;
 pub mod stdio;
+mod terminal;
 mod upstream;
 
 pub use cli::Cli;
 pub use config::{Config, ConfigError};
-pub use logging::{Log, complain, start as start_logging};
+pub use logging::{Log, start as start_logging};
 pub use redact::without_secrets;
+pub use terminal::complain;

@@ -10,7 +10,7 @@ use crate::demo::{Demo, Sample};
 use crate::http::Http;
 use crate::link::Link;
 use crate::upstream::Kind;
-use crate::{demo, logging, redact, signals, stdio, upstream};
+use crate::{demo, redact, signals, stdio, terminal, upstream};
 
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
 ///
@@ -33,7 +33,7 @@ pub async fn run(config: Config) -> Result<(), String> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    logging::greet_person(&shown);
+    terminal::greet_person(&shown);
 
     let stop = signals::stop_requested().map_err(|error| format!("no signal handler: {error}"))?;
     let no_thread = |error| format!("cannot start a thread: {error}");
