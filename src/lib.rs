@@ -34,10 +34,11 @@ mod retry;
 mod setup;
 mod signals;
 pub mod stdio;
+mod terminal;
 mod upstream;
 
 pub use cli::Cli;
 pub use commands::run;
-pub use logging::complain;
 pub use redact::without_secrets;
 pub use setup::SetupError;
+pub use terminal::complain;

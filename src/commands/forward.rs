@@ -8,7 +8,7 @@ use crate::conversation::{self, Conversation};
 use crate::http::Http;
 use crate::link::Link;
 use crate::setup::SetupError;
-use crate::{logging, signals, stdio, upstream};
+use crate::{signals, stdio, terminal, upstream};
 
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
 ///
@@ -23,7 +23,7 @@ pub(super) async fn run(
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    logging::greet_person(&endpoint.shown);
+    terminal::greet_person(&endpoint.shown);
 
     let stop = signals::stop_requested()
         .map_err(|error| SetupError::failed(format!("no signal handler: {error}")))?;

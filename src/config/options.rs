@@ -255,7 +255,7 @@ pub(crate) struct LimitOptions {
 #[derive(Args)]
 #[command(next_help_heading = "Logs")]
 pub(crate) struct LogOptions {
-    /// Write the log to this file too, a new one each day (FILE.2026-11-21), seven kept
+    /// Write the log to this file too: that of today; the last seven days are in FILE.days
     #[arg(long, env = "MCPLINE_LOG_FILE", value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
 

@@ -164,18 +164,11 @@ fn help_names_every_option_and_its_variable() {
     }
 }
 
-fn read_all(folder: &Path) -> String {
-    let files = fs::read_dir(folder).unwrap();
-    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
-    texts.collect()
-}
-
 #[test]
 fn no_secret_is_ever_written() {
     const SECRETS: [&str; 4] = ["t0ken-in-env", "pa55word", "k3y-in-file", "k3y-in-arg"];
     let folder = tempfile::tempdir().unwrap();
-    let logs = folder.path().join("logs");
-    fs::create_dir(&logs).unwrap();
+    let log = folder.path().join("mcpline.log");
     let headers = folder.path().join("headers");
     fs::write(&headers, "X-Api-Key: k3y-in-file\n").unwrap();
     let upstream = indiscreet();
@@ -188,7 +181,7 @@ fn no_secret_is_ever_written() {
         .arg("--header-file")
         .arg(&headers)
         .arg("--log-file")
-        .arg(logs.join("mcpline.log"))
+        .arg(&log)
         .ready();
     line.send(call(1, "any", "{}"));
     let mut shown = line.recv().text;
@@ -198,7 +191,7 @@ fn no_secret_is_ever_written() {
     line.close_stdin();
     let ended = line.wait();
     shown += &ended.stderr;
-    shown += &read_all(&logs);
+    shown += &fs::read_to_string(&log).unwrap();
     let sent = upstream.nth("tools/call", 1);
     assert_eq!(sent.header("x-api-key"), Some("k3y-in-file"));
     assert!(sent.header("authorization").is_some_and(|value| value.contains("t0ken-in-env")));
@@ -221,42 +214,9 @@ fn a_request_can_be_followed_through_the_log_file_by_its_id() {
     line.recv();
     line.close_stdin();
     line.wait();
-    let log = read_all(folder.path());
+    let log = fs::read_to_string(folder.path().join("mcpline.log")).unwrap();
     let told = log.lines().filter(|line| line.contains("follow-me-42"));
     assert!(told.count() >= 2, "{log}");
-}
-
-#[test]
-fn old_log_files_do_not_pile_up() {
-    const OLD: usize = 60;
-    let folder = tempfile::tempdir().unwrap();
-    let upstream = silent();
-    let run = || {
-        let line = Line::to(&upstream.url())
-            .args("--log-level info")
-            .arg("--log-file")
-            .arg(folder.path().join("mcpline.log"))
-            .ready();
-        line.finish_with_nothing_left();
-    };
-    run();
-    // One run shows how today's file is called, so that others can be made for days gone by.
-    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(files.len(), 1);
-    let name = files[0].as_ref().unwrap().file_name();
-    let name = name.into_string().unwrap();
-    let year = name.find("20").expect("a date in the name of the file");
-    // Away with it, so that it is the youngest when it is made again.
-    fs::remove_file(folder.path().join(&name)).unwrap();
-    for day in 0..OLD {
-        let date = format!("2001-{:02}-{:02}", 1 + day / 28, 1 + day % 28);
-        let old = format!("{}{date}{}", &name[..year], &name[year + date.len()..]);
-        fs::write(folder.path().join(old), "old\n").unwrap();
-    }
-    run();
-    let left = fs::read_dir(folder.path()).unwrap().count();
-    assert!(left < OLD, "{left} files are left");
-    assert!(folder.path().join(&name).exists(), "today's file is gone");
 }
 
 #[test]
@@ -270,30 +230,94 @@ fn a_quiet_line_writes_nothing_to_stderr() {
     assert_eq!(ended.stderr, "");
 }
 
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn log_files_of_others_are_left_alone() {
+fn old_log_files_do_not_pile_up_and_files_of_others_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let days = folder.join("x.log.days");
+    fs::create_dir(&days).unwrap();
+    let of_others =
+        ["x.log.bak", "x.log.old", "x.log.2026-11-20.gz", "x.log.2020-01-01", "x", "y.log"];
+    let in_our_folder =
+        ["2020-01-01.gz", "2020-01-01.bak", "copy of 2020-01-01", "x.log.2020-01-01"];
+    for name in of_others {
+        fs::write(folder.join(name), name).unwrap();
+    }
+    for name in in_our_folder {
+        fs::write(days.join(name), name).unwrap();
+    }
+    let old: Vec<_> = (1..=20).map(|day| format!("2020-01-{day:02}")).collect();
+    let created = |name: &String| fs::metadata(days.join(name)).unwrap().created().ok();
+    for (at, name) in old.iter().enumerate() {
+        fs::write(days.join(name), "old").unwrap();
+        // Files are removed by their age, which some systems count in coarse ticks.
+        while at > 0 && created(name).is_some() && created(name) == created(&old[at - 1]) {
+            fs::remove_file(days.join(name)).unwrap();
+            fs::write(days.join(name), "old").unwrap();
+        }
+    }
     let upstream = silent();
-    let others: Vec<String> = (1..=9)
-        .map(|n| format!("mcp-notes-{n}.txt"))
-        .chain(["mcp.json", "mcp", "mcp.2020-01-01.bak", "mcp2.2020-01-01"].map(str::to_owned))
+    let log = folder.join("x.log");
+    Line::to(&upstream.url()).arg("--log-file").arg(&log).ready().finish_with_nothing_left();
+
+    let mut expected: Vec<_> = of_others.into_iter().chain(["x.log", "x.log.days"]).collect();
+    expected.sort_unstable();
+    assert_eq!(names(folder), expected);
+    let ours: Vec<_> = names(&days);
+    let ours: Vec<_> = ours.iter().filter(|name| !in_our_folder.contains(&name.as_str())).collect();
+    let (today, kept) = (ours[6], &ours[..6]);
+    assert_eq!(kept, &old[14..].iter().collect::<Vec<_>>(), "{ours:?}");
+    assert_eq!(ours.len(), 8, "seven days and the lock: {ours:?}");
+    for name in in_our_folder {
+        assert_eq!(fs::read_to_string(days.join(name)).unwrap(), name);
+    }
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text, fs::read_to_string(days.join(today)).unwrap());
+    let place = format!("the log is written to {}", log.display());
+    assert!(text.contains(&place), "{text}");
+}
+
+#[test]
+fn a_log_file_that_many_processes_share_has_every_line_of_each() {
+    const PROCESSES: usize = 8;
+    const CALLS: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("shared.log");
+    let upstream = silent();
+    let mut lines: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            let setup = Line::to(&upstream.url()).args("--log-level debug").arg("--log-file");
+            setup.arg(&log).spawn()
+        })
         .collect();
-    let own: Vec<String> = (1..=10).map(|day| format!("mcp.2020-01-{day:02}")).collect();
-    // The newest first, so that the age of the files themselves says the opposite.
-    for name in others.iter().chain(own.iter().rev()) {
-        fs::write(folder.path().join(name), name).unwrap();
+    let id = |process: usize, number: usize| format!(r#""call {process}-{number}""#);
+    for number in 0..CALLS {
+        for (process, line) in lines.iter_mut().enumerate() {
+            line.send(request(id(process, number), "any", "{}"));
+        }
     }
-    let line = Line::to(&upstream.url()).arg("--log-file").arg(folder.path().join("mcp")).ready();
-    line.finish_with_nothing_left();
-    for name in &others {
-        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), *name);
+    for mut line in lines {
+        for _ in 0..CALLS {
+            line.recv();
+        }
+        line.close_stdin();
+        line.wait();
     }
-    let left = fs::read_dir(folder.path()).unwrap();
-    let left = left.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut left: Vec<String> = left.filter(|name| !others.contains(name)).collect();
-    left.sort();
-    assert_eq!(left.len(), 7, "{left:?}");
-    assert_eq!(left[..6], own[4..], "the newest stay");
+    let log = fs::read_to_string(&log).unwrap();
+    for (process, number) in (0..PROCESSES).flat_map(|p| (0..CALLS).map(move |n| (p, n))) {
+        assert!(log.contains(&id(process, number)), "{process}-{number} is not in the log");
+    }
+    let broken =
+        log.lines().find(|line| !line.starts_with("20") || line.matches("Z ").count() != 1);
+    assert_eq!(broken, None);
 }
 
 #[test]
