@@ -32,8 +32,7 @@ pub(super) async fn run(
     let writer = stdio::Writer::open().map_err(no_thread)?;
 
     let http = Http::new(&http, &endpoint.url).map_err(SetupError::failed)?;
-    let upstream =
-        upstream::upstream(Arc::new(http), endpoint.url, &kind).map_err(SetupError::failed)?;
+    let upstream = upstream::upstream(Arc::new(http), endpoint.url, &kind)?;
     let client = Client::new(writer.outlet());
     let link = Link::new(upstream, client.clone(), conversation.policy);
     let conversation = Conversation::new(conversation, link, client, &writer);

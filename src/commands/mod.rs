@@ -44,7 +44,7 @@ fn on_runtime(
     log: &LogSettings,
     command: impl Future<Output = Result<(), SetupError>>,
 ) -> Result<(), SetupError> {
-    let log = logging::start(log).map_err(SetupError::usage)?;
+    let log = logging::start(log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

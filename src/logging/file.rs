@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use time::{Date, OffsetDateTime};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 
+use crate::setup::SetupError;
+
 /// Log files kept, one a day.
 const FILES_KEPT: usize = 7;
 
@@ -30,9 +32,9 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Opens today's file; also tells where the log is, for the log itself.
-    pub(super) fn open(path: &Path) -> Result<(Self, Place), String> {
+    pub(super) fn open(path: &Path) -> Result<(Self, Place), SetupError> {
         let cannot = |why: &dyn std::fmt::Display| {
-            format!("--log-file {} cannot be written: {why}", path.display())
+            SetupError::usage(format!("--log-file {} cannot be written: {why}", path.display()))
         };
         // A client starts us in a folder that the person may not know.
         let path = std::path::absolute(path).map_err(|error| cannot(&error))?;
@@ -222,8 +224,8 @@ mod tests {
     fn what_cannot_be_a_log_file_is_refused() {
         let (folder, _) = folder();
         let why = LogFile::open(folder.path()).err().unwrap();
-        assert!(why.ends_with("cannot be written: it is a folder"), "{why}");
+        assert!(why.message.ends_with("cannot be written: it is a folder"), "{why}");
         let why = LogFile::open(Path::new("..")).err().unwrap();
-        assert!(why.starts_with("--log-file .. cannot be written"), "{why}");
+        assert!(why.message.starts_with("--log-file .. cannot be written"), "{why}");
     }
 }

@@ -20,6 +20,7 @@ use self::file::LogFile;
 pub(crate) use self::level::LogLevel;
 use self::queue::Queue;
 use crate::redact::Secrets;
+use crate::setup::SetupError;
 
 /// Where the log goes.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ impl Log {
 /// error.
 ///
 /// # Errors
-/// The log file cannot be written, in words.
-pub(crate) fn start(settings: &LogSettings) -> Result<Log, String> {
+/// The log file cannot be written.
+pub(crate) fn start(settings: &LogSettings) -> Result<Log, SetupError> {
     let mut queues = Vec::new();
     let mut writer = |sink: Box<dyn Write + Send>| {
         let queue = Arc::new(Queue::start(sink));
@@ -73,7 +74,7 @@ pub(crate) fn start(settings: &LogSettings) -> Result<Log, String> {
         .with(stderr)
         .with(file)
         .try_init()
-        .map_err(|error| format!("logging cannot be started: {error}"))?;
+        .map_err(|error| SetupError::failed(format!("logging cannot be started: {error}")))?;
     if let Some(place) = place {
         place.log();
     }

@@ -29,6 +29,7 @@ use crate::client::Client;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Endpoint, Http, Refusal};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
+use crate::setup::SetupError;
 
 pub(crate) use self::amocrm::check_catalogue;
 pub(crate) use self::local::asked_revision;
@@ -94,12 +95,12 @@ impl Kind {
 /// The upstream at `url`.
 ///
 /// # Errors
-/// A setting of the kind cannot be used, in words.
+/// A setting of the kind cannot be used.
 pub(crate) fn upstream(
     http: Arc<Http>,
     url: Url,
     settings: &KindSettings,
-) -> Result<Box<dyn Upstream>, String> {
+) -> Result<Box<dyn Upstream>, SetupError> {
     let endpoint = Endpoint::new(url);
     Ok(match settings.kind {
         Kind::Auto => Box::new(auto::Auto::new(http, endpoint, Some(settings))),
@@ -107,7 +108,10 @@ pub(crate) fn upstream(
         Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
         Kind::OneC => Box::new(onec::OneC::new(http, &endpoint.url, settings)),
         Kind::Bitrix => Box::new(bitrix::Bitrix::new(http, &endpoint.url, settings)),
-        Kind::Amocrm => Box::new(amocrm::Amocrm::new(http, &endpoint.url, settings)?),
+        Kind::Amocrm => {
+            let amocrm = amocrm::Amocrm::new(http, &endpoint.url, settings);
+            Box::new(amocrm.map_err(SetupError::failed)?)
+        }
     })
 }
 
