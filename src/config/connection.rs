@@ -33,7 +33,7 @@ pub(super) fn tls(
     };
     let warning = switch.map(|switch| {
         format!(
-            "{switch}: the server's certificate is not checked; whoever sits in between can \
+            "{switch}: the server's certificate is not checked; anybody in between can \
              read and change everything, credentials included"
         )
     });

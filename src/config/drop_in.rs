@@ -1,5 +1,6 @@
-//! The environment variables of the scripts that the three services came with, so that a person
-//! changes nothing but `command` in the client's configuration. Our own options win over them.
+//! The environment variables of the scripts that the three services came with: a person who moves
+//! from a script to this program changes only `command` in the client's configuration. Our own
+//! options win over them.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -16,10 +17,10 @@ const URLS: [(Kind, &str); 3] = [
     (Kind::Amocrm, "AMOCRM_SERVER_URL"),
 ];
 
-/// Where two of the scripts look when they are told nothing.
+/// The default of two of the scripts.
 const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 
-/// A time that b24-mcp itself may need: it asks Bitrix24 up to four times.
+/// A shorter bound cuts calls off: b24-mcp asks Bitrix24 up to four times.
 const BITRIX_TIME: Duration = Duration::from_mins(1);
 
 /// The kind and URL that the environment names, for a command line without a URL.
@@ -47,9 +48,9 @@ pub(super) fn target(kind: Kind) -> Result<Option<(Kind, String)>, SetupError> {
     }
 }
 
-/// The arguments without those that started a script of these services, as they stand in a client's
-/// configuration in which only `command` was changed: `-u`, `-m MODULE` and `FILE.py`. Nothing is
-/// taken out unless the environment names a service.
+/// The arguments without those that started a script: `-u`, `-m MODULE` and `FILE.py`. They still
+/// stand in a configuration in which only `command` was changed. All arguments stay if the
+/// environment names no service.
 pub(crate) fn without_script(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let arguments: Vec<_> = arguments.collect();
     if URLS.iter().all(|(_, name)| variable(name).is_none()) {
@@ -74,7 +75,7 @@ pub(super) fn onec_credentials() -> Option<(String, String)> {
     Some((user, onec_password().unwrap_or_default()))
 }
 
-/// The password for 1C, for a user that was named in another way.
+/// The password for 1C.
 pub(super) fn onec_password() -> Option<String> {
     variable("MCP_ONEC_PASSWORD")
 }
@@ -95,10 +96,10 @@ pub(super) fn onec_log_level() -> Option<LogLevel> {
     }
 }
 
-/// The bound on silence for Bitrix24, in seconds, and what is to be said about it.
+/// The bound on silence for Bitrix24, and a warning if it is short.
 ///
 /// # Errors
-/// It is no number of seconds.
+/// It is not a number of seconds.
 pub(super) fn bitrix_timeout() -> Result<Option<(Duration, Option<String>)>, SetupError> {
     let Some(text) = variable("MCP_PROXY_TIMEOUT") else { return Ok(None) };
     let timeout = seconds(&text).ok().filter(|timeout| !timeout.is_zero());
@@ -121,10 +122,10 @@ pub(super) fn amocrm_insecure() -> Option<&'static str> {
     matches!(&value[..], "0" | "false" | "no").then_some(name)
 }
 
-/// Where created leads go.
+/// The defaults for created leads.
 ///
 /// # Errors
-/// A variable is no number.
+/// A variable is not a number.
 pub(super) fn lead_defaults() -> Result<LeadDefaults, SetupError> {
     let number = |name: &str| {
         let number = variable(name).map(|text| text.trim().parse());

@@ -34,7 +34,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// Requests at once where the kind has no bound of its own.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// What to forward to: a URL, which may hold credentials, and how it is reached.
+/// What to forward to. The URL may still hold credentials.
 pub(crate) struct Target {
     pub(crate) kind: Kind,
     pub(crate) url: Url,
@@ -187,7 +187,7 @@ fn idle_timeout(
     Ok(of_script.unwrap_or((IDLE_TIMEOUT, None)))
 }
 
-/// Requests at once: as many as the user says, else as the kind stands.
+/// Requests at once: as many as the user allows, else as many as the kind can take.
 fn max_in_flight(options: &LimitOptions, kind: &KindSettings) -> usize {
     match (options.max_in_flight, kind.kind) {
         (Some(count), _) => count as usize,
@@ -213,8 +213,8 @@ fn in_clear(endpoint: &Endpoint, credentials: &Credentials) -> Option<String> {
     let is_exposed = credentials.are_secret() && url.scheme() == "http" && !is_loopback(url);
     is_exposed.then(|| {
         format!(
-            "credentials are sent to {shown} without encryption: whoever is on the way can read \
-             them; use https:// if the server has it"
+            "credentials are sent to {shown} without encryption: anybody on the way can read them; \
+             use https:// if the server has it"
         )
     })
 }

@@ -186,7 +186,7 @@ pub(crate) struct ConnectionOptions {
     #[arg(long, env = "MCPLINE_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
     pub(super) client_key: Option<PathBuf>,
 
-    /// Accept any certificate: whoever sits in between can read and change everything
+    /// Accept any certificate: anybody in between can read and change everything
     #[arg(long, env = "MCPLINE_INSECURE", value_parser = FalseyValueParser::new())]
     pub(super) insecure: bool,
 
