@@ -1,14 +1,15 @@
 //! Who we are to the upstream: header fields, names, passwords and tokens, from the command line,
 //! files and the environment.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use super::{ConfigError, Target, error, read_text};
 use crate::cli::{self, BasicCharset, Options};
 use crate::drop_in;
-use crate::http::to_windows_1251;
+use crate::http::{Authorization, TokenFile, to_windows_1251};
 use crate::redact::Secrets;
 use crate::upstream::Kind;
 
@@ -23,9 +24,9 @@ pub(super) fn api_key(
     sensitive(key).map(Some)
 }
 
-/// Whether any header is a secret by its name.
-pub(super) fn has_credentials(headers: &HeaderMap) -> bool {
-    headers.keys().any(is_secret)
+/// Whether anything is sent that is a secret: `Authorization`, or a header by its name.
+pub(super) fn has_credentials(headers: &HeaderMap, authorization: &Authorization) -> bool {
+    !matches!(authorization, Authorization::None) || headers.keys().any(is_secret)
 }
 
 /// The header fields of `--header-file` and `--header`.
@@ -110,20 +111,13 @@ fn expand(text: &str, header: &str, secrets: &Secrets) -> Result<String, ConfigE
     Ok(expanded)
 }
 
-/// What the `Authorization` header says.
-pub(super) struct Authorization {
-    pub(super) value: HeaderValue,
-    /// The file that a bearer token came from.
-    pub(super) file: Option<PathBuf>,
-}
-
 /// The `Authorization` header from a bearer token, a user name, or credentials in the URL.
 pub(super) fn authorization(
     options: &Options,
     target: &Target,
     kind: Kind,
-    secrets: &Secrets,
-) -> Result<Option<Authorization>, ConfigError> {
+    secrets: &Arc<Secrets>,
+) -> Result<Authorization, ConfigError> {
     let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
     // A secret, whether it is used or not.
     if let Some(password) = &password {
@@ -135,7 +129,13 @@ pub(super) fn authorization(
     if let Some(token) = token.filter(|token| !token.is_empty() && !options.ignores_bearer) {
         secrets.add(&token);
         let value = sensitive(format!("Bearer {token}"))?;
-        return Ok(Some(Authorization { value, file: options.bearer_file.clone() }));
+        return Ok(match &options.bearer_file {
+            Some(file) => {
+                let file = TokenFile::new(file.clone(), value, secrets.clone());
+                Authorization::File(Arc::new(file))
+            }
+            None => Authorization::Fixed(value),
+        });
     }
     let is_onec = kind == Kind::OneC;
     let of_script = if is_onec { drop_in::onec_credentials() } else { None };
@@ -155,7 +155,7 @@ pub(super) fn authorization(
             None if options.password_file.is_some() => {
                 return Err(error("--password-file needs --user"));
             }
-            None => return Ok(None),
+            None => return Ok(Authorization::None),
         },
     };
     if user.contains(':') {
@@ -171,8 +171,7 @@ pub(super) fn authorization(
     };
     let encoded = base64(&credentials);
     secrets.add(&encoded);
-    let value = sensitive(format!("Basic {encoded}"))?;
-    Ok(Some(Authorization { value, file: None }))
+    sensitive(format!("Basic {encoded}")).map(Authorization::Fixed)
 }
 
 fn sensitive(value: String) -> Result<HeaderValue, ConfigError> {

@@ -12,12 +12,14 @@ use reqwest::header::{AUTHORIZATION, HeaderName};
 use url::Url;
 
 use self::credentials::{
-    Authorization, api_key, authorization, base64, has_credentials, headers, percent_decoded,
+    api_key, authorization, base64, has_credentials, headers, percent_decoded,
 };
 use crate::cli::{Cli, Command, Options};
 use crate::conversation;
 use crate::drop_in;
-use crate::http::{HttpSettings, PROXY_VARIABLES, Tls, TokenFile, is_loopback};
+use crate::http::{
+    Authorization, ConnectSettings, HttpSettings, PROXY_VARIABLES, Tls, is_loopback,
+};
 use crate::logging::LogSettings;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
@@ -84,14 +86,10 @@ impl Config {
         let (kind, target) = target(cli.command.as_ref(), cli.url.as_deref(), options.kind)?;
         let kind = kind_settings(kind, &options)?;
         let mut headers = headers(&options, &secrets)?;
-        let authorization = authorization(&options, &target, kind.kind, &secrets)?;
-        let mut token = None;
-        // Who writes the header out means it.
-        if let (false, Some(Authorization { value, file })) =
-            (headers.contains_key(AUTHORIZATION), authorization)
-        {
-            token = file.map(|file| Arc::new(TokenFile::new(file, value.clone(), secrets.clone())));
-            headers.insert(AUTHORIZATION, value);
+        let mut authorization = authorization(&options, &target, kind.kind, &secrets)?;
+        // An explicit header overrides `--user` and `--bearer-file`.
+        if headers.contains_key(AUTHORIZATION) {
+            authorization = Authorization::None;
         }
         if let Some(key) = api_key(&options, &secrets)? {
             headers.entry(API_KEY).or_insert(key);
@@ -126,7 +124,7 @@ impl Config {
             idle_timeout = timeout;
             warnings.extend(warning);
         }
-        if let (Target::Url(url), true) = (&target, has_credentials(&headers))
+        if let (Target::Url(url), true) = (&target, has_credentials(&headers, &authorization))
             && url.scheme() == "http"
             && !is_loopback(url)
         {
@@ -138,11 +136,13 @@ impl Config {
         }
         let http = HttpSettings {
             headers,
+            authorization,
             secrets: secrets.clone(),
-            token,
-            tls,
-            proxy: proxy(&options, &secrets)?,
-            connect_timeout: options.connect_timeout,
+            connect: ConnectSettings {
+                tls,
+                proxy: proxy(&options, &secrets)?,
+                timeout: options.connect_timeout,
+            },
             idle_timeout,
             retry_for: options.retry_for,
             max_body: options.max_message,
@@ -267,17 +267,14 @@ fn without_credentials(target: Target) -> Target {
 }
 
 fn tls(options: &Options) -> Result<Tls, ConfigError> {
-    let ca = options.ca_file.as_deref().map(|path| read(path, "--ca-file")).transpose()?;
-    let identity = match (&options.client_cert, &options.client_key) {
-        (Some(certificate), Some(key)) => {
-            let mut pem = read(key, "--client-key")?;
-            pem.push(b'\n');
-            pem.extend(read(certificate, "--client-cert")?);
-            Some(pem)
-        }
-        _ => None,
-    };
-    Ok(Tls { ca, identity, insecure: options.insecure })
+    let mut tls = Tls::new(options.insecure);
+    if let Some(path) = &options.ca_file {
+        tls.trust(path).map_err(error)?;
+    }
+    if let (Some(certificate), Some(key)) = (&options.client_cert, &options.client_key) {
+        tls.identify_by(certificate, key).map_err(error)?;
+    }
+    Ok(tls)
 }
 
 fn proxy(options: &Options, secrets: &Secrets) -> Result<Option<Url>, ConfigError> {
