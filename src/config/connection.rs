@@ -1,11 +1,11 @@
-//! TLS and the proxy, from the options and the variables that name proxies.
+//! TLS and the proxy, from the options and the variables.
 
 use url::Url;
 
-use super::credentials::{base64, percent_decoded};
+use super::credentials::base64;
 use super::drop_in;
 use super::options::ConnectionOptions;
-use super::values::{proxy_url, read};
+use super::values::{percent_decoded, proxy_url};
 use crate::http::{PROXY_VARIABLES, Tls};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
@@ -16,28 +16,25 @@ pub(super) fn tls(
     options: &ConnectionOptions,
     kind: Kind,
 ) -> Result<(Tls, Option<String>), SetupError> {
-    let ca = options.ca_file.as_deref().map(|path| read(path, "--ca-file")).transpose()?;
-    let identity = match (&options.client_cert, &options.client_key) {
-        (Some(certificate), Some(key)) => {
-            let mut pem = read(key, "--client-key")?;
-            pem.push(b'\n');
-            pem.extend(read(certificate, "--client-cert")?);
-            Some(pem)
-        }
-        _ => None,
-    };
     let switch = if options.insecure {
         Some("--insecure")
     } else {
         drop_in::amocrm_insecure().filter(|_| kind == Kind::Amocrm)
     };
+    let mut tls = Tls::new(switch.is_some());
+    if let Some(file) = &options.ca_file {
+        tls.trust(file).map_err(SetupError::usage)?;
+    }
+    if let (Some(certificate), Some(key)) = (&options.client_cert, &options.client_key) {
+        tls.identify_by(certificate, key).map_err(SetupError::usage)?;
+    }
     let warning = switch.map(|switch| {
         format!(
             "{switch}: the server's certificate is not checked; anybody in between can \
              read and change everything, credentials included"
         )
     });
-    Ok((Tls { ca, identity, insecure: switch.is_some() }, warning))
+    Ok((tls, warning))
 }
 
 /// The proxy of `--proxy`. The logins of all proxies become secrets, also of those that the HTTP

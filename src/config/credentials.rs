@@ -1,7 +1,7 @@
 //! Builds the credentials of every request: header fields, API key, Basic and bearer, from the
 //! command line, files and the environment.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
@@ -10,8 +10,8 @@ use url::Url;
 use super::Target;
 use super::drop_in;
 use super::options::{BasicCharset, CredentialOptions, TypedLogin};
-use super::values::{header_line, read_text, variable};
-use crate::http::{TokenFile, to_windows_1251};
+use super::values::{header_line, percent_decoded, read_text, variable};
+use crate::http::{Authorization, TokenFile, to_windows_1251};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::upstream::Kind;
@@ -19,41 +19,29 @@ use crate::upstream::Kind;
 /// Carries an API key, as the amoCRM server wants it.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What every request carries.
-pub(super) struct Credentials {
-    pub(super) headers: HeaderMap,
-    /// The file that `Authorization` comes from, if it may change.
-    pub(super) token: Option<Arc<TokenFile>>,
+/// The header fields and the `Authorization` for `target`. Every secret in them is added to
+/// `secrets`.
+pub(super) fn credentials(
+    options: &CredentialOptions,
+    charset: BasicCharset,
+    target: &Target,
+    secrets: &Arc<Secrets>,
+) -> Result<(HeaderMap, Authorization), SetupError> {
+    let mut headers = headers(options, secrets)?;
+    let mut authorization = authorization(options, charset, target, secrets)?;
+    // An explicit header overrides every other way to log in.
+    if headers.contains_key(AUTHORIZATION) {
+        authorization = Authorization::None;
+    }
+    if let Some(key) = api_key(options, secrets)? {
+        headers.entry(API_KEY).or_insert(key);
+    }
+    Ok((headers, authorization))
 }
 
-impl Credentials {
-    /// Reads and encodes the credentials for `target`, and adds them to the `secrets`.
-    pub(super) fn new(
-        options: &CredentialOptions,
-        charset: BasicCharset,
-        target: &Target,
-        secrets: &Arc<Secrets>,
-    ) -> Result<Self, SetupError> {
-        let mut headers = headers(options, secrets)?;
-        let authorization = authorization(options, charset, target, secrets)?;
-        let mut token = None;
-        // An explicit `Authorization` header overrides every other way to log in.
-        if let (false, Some(Authorization { value, file })) =
-            (headers.contains_key(AUTHORIZATION), authorization)
-        {
-            token = file.map(|file| Arc::new(TokenFile::new(file, value.clone(), secrets.clone())));
-            headers.insert(AUTHORIZATION, value);
-        }
-        if let Some(key) = api_key(options, secrets)? {
-            headers.entry(API_KEY).or_insert(key);
-        }
-        Ok(Self { headers, token })
-    }
-
-    /// Whether any header is a secret by its name.
-    pub(super) fn are_secret(&self) -> bool {
-        self.headers.keys().any(is_secret)
-    }
+/// Whether a secret is sent: `Authorization`, or a header that is a secret by its name.
+pub(super) fn have_secret(headers: &HeaderMap, authorization: &Authorization) -> bool {
+    !matches!(authorization, Authorization::None) || headers.keys().any(is_secret)
 }
 
 /// The value of `X-API-Key`.
@@ -148,20 +136,13 @@ fn expand(text: &str, header: &str, secrets: &Secrets) -> Result<String, SetupEr
     Ok(expanded)
 }
 
-/// The `Authorization` header.
-struct Authorization {
-    value: HeaderValue,
-    /// The file that a bearer token came from.
-    file: Option<PathBuf>,
-}
-
 /// The `Authorization` header from a bearer token, a user name, or credentials in the URL.
 fn authorization(
     options: &CredentialOptions,
     charset: BasicCharset,
     target: &Target,
-    secrets: &Secrets,
-) -> Result<Option<Authorization>, SetupError> {
+    secrets: &Arc<Secrets>,
+) -> Result<Authorization, SetupError> {
     let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
     let user = options.user.as_deref().filter(|_| options.typed_login != TypedLogin::BearerFile);
     // A secret even if a bearer token is sent.
@@ -175,17 +156,22 @@ fn authorization(
     {
         secrets.add(&token);
         let value = sensitive(format!("Bearer {token}"))?;
-        return Ok(Some(Authorization { value, file: options.bearer_file.clone() }));
+        return Ok(match &options.bearer_file {
+            Some(file) => {
+                let file = TokenFile::new(file.clone(), value, secrets.clone());
+                Authorization::File(Arc::new(file))
+            }
+            None => Authorization::Fixed(value),
+        });
     }
     match login(user, password, target) {
         Some((user, password)) => {
-            let value = basic(&user, &password, charset, secrets)?;
-            Ok(Some(Authorization { value, file: None }))
+            basic(&user, &password, charset, secrets).map(Authorization::Fixed)
         }
         None if options.password_file.is_some() => {
             Err(SetupError::usage("--password-file needs --user"))
         }
-        None => Ok(None),
+        None => Ok(Authorization::None),
     }
 }
 
@@ -263,11 +249,7 @@ fn secret(file: Option<&Path>, option: &str, name: &str) -> Result<Option<String
     Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Decodes `%XX` as UTF-8, as user names and passwords in URLs are written.
-pub(super) fn percent_decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
+/// `bytes` as Basic authentication encodes them.
 pub(super) fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)

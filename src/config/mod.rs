@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::credentials::Credentials;
 use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
-use crate::http::{Endpoint, HttpSettings, is_loopback};
+use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::LogSettings;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
@@ -90,7 +89,7 @@ impl UpstreamSettings {
         secrets: &Arc<Secrets>,
     ) -> Result<Self, SetupError> {
         let kind = kind_settings(&options.services, target.kind)?;
-        let credentials = Credentials::new(
+        let (headers, authorization) = credentials::credentials(
             &options.server.credentials,
             options.services.basic_charset,
             &target,
@@ -99,14 +98,17 @@ impl UpstreamSettings {
         let (tls, no_check) = connection::tls(&options.connection, target.kind)?;
         let (idle_timeout, short) = idle_timeout(&options.time, target.kind)?;
         let endpoint = endpoint(target.url, secrets);
-        let in_clear = in_clear(&endpoint, &credentials);
+        let has_secret = credentials::have_secret(&headers, &authorization);
+        let in_clear = if has_secret { in_clear(&endpoint) } else { None };
         let http = HttpSettings {
-            headers: credentials.headers,
+            headers,
+            authorization,
             secrets: secrets.clone(),
-            token: credentials.token,
-            tls,
-            proxy: connection::proxy(&options.connection, secrets)?,
-            connect_timeout: options.time.connect_timeout,
+            connect: ConnectSettings {
+                tls,
+                proxy: connection::proxy(&options.connection, secrets)?,
+                timeout: options.time.connect_timeout,
+            },
             idle_timeout,
             retry_for: options.time.retry_for,
             max_body: options.limits.max_message,
@@ -207,11 +209,10 @@ fn endpoint(mut url: Url, secrets: &Secrets) -> Endpoint {
     Endpoint::new(url)
 }
 
-/// What to warn of if credentials go to the upstream without encryption.
-fn in_clear(endpoint: &Endpoint, credentials: &Credentials) -> Option<String> {
+/// What to warn of if credentials go to `endpoint` without encryption.
+fn in_clear(endpoint: &Endpoint) -> Option<String> {
     let Endpoint { url, shown } = endpoint;
-    let is_exposed = credentials.are_secret() && url.scheme() == "http" && !is_loopback(url);
-    is_exposed.then(|| {
+    (url.scheme() == "http" && !is_loopback(url)).then(|| {
         format!(
             "credentials are sent to {shown} without encryption: anybody on the way can read them; \
              use https:// if the server has it"

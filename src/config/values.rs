@@ -97,17 +97,16 @@ pub(super) fn header_line(text: &str) -> Result<(&str, &str), SetupError> {
         .ok_or_else(|| SetupError::usage("--header must be written NAME:VALUE; one has no colon"))
 }
 
-/// The file that `option` names.
-pub(super) fn read(path: &Path, option: &str) -> Result<Vec<u8>, SetupError> {
-    fs::read(path).map_err(|why| {
-        SetupError::usage(format!("{option} {} cannot be read: {why}", path.display()))
-    })
+/// `text` with each `%XX` decoded as UTF-8, as URLs write user names and passwords.
+pub(super) fn percent_decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// The text in the file that `option` names.
 pub(super) fn read_text(path: &Path, option: &str) -> Result<String, SetupError> {
-    let text = String::from_utf8(read(path, option)?)
-        .map_err(|_| SetupError::usage(format!("{option} {} is not UTF-8 text", path.display())))?;
+    let unusable = |why| SetupError::usage(format!("{option} {} {why}", path.display()));
+    let bytes = fs::read(path).map_err(|why| unusable(format!("cannot be read: {why}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
     // Windows editors write a BOM in front.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

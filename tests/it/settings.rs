@@ -65,6 +65,41 @@ fn a_bearer_token_is_read_again_when_its_file_changes() {
     line.finish_with_nothing_left();
 }
 
+/// Refuses the token "old" and brings the new one into the file at the same time.
+#[test]
+fn a_call_refused_with_an_outdated_token_is_sent_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "old").unwrap();
+    let token = file.clone();
+    let upstream = Upstream::serve(after_handshake(move |exchange| {
+        if exchange.request.header("authorization") == Some("Bearer new") {
+            return exchange.result("{}");
+        }
+        fs::write(&token, "new").unwrap();
+        exchange.send(&Reply::status(401).header("WWW-Authenticate", "Bearer"))
+    }));
+    let mut line = Line::to(&upstream.url()).arg("--bearer-file").arg(&file).ready();
+    line.send(call(1, "x", "{}"));
+    assert_eq!(line.recv_id("1").raw_result(), "{}");
+    assert_eq!(upstream.count("tools/call"), 2);
+    assert_eq!(upstream.nth("tools/call", 2).header("authorization"), Some("Bearer new"));
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_call_refused_with_the_current_token_is_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "wrong").unwrap();
+    let upstream = indiscreet();
+    let mut line = Line::to(&upstream.url()).arg("--bearer-file").arg(&file).ready();
+    line.send(call(1, "x", "{}"));
+    assert!(line.recv_id("1").error_text().contains("401"));
+    assert_eq!(upstream.count("tools/call"), 1);
+    line.finish_with_nothing_left();
+}
+
 #[test]
 fn headers_may_come_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -130,6 +165,46 @@ fn a_setting_that_makes_no_sense_is_refused_in_one_line() {
     is_refused(&format!("--header X:${{NOT_SET}} {URL}"), "NOT_SET");
     is_refused(&format!("--header-file /no/such/file {URL}"), "/no/such/file");
     is_refused(&format!("--ca-file /no/such/file {URL}"), "/no/such/file");
+}
+
+#[test]
+fn certificates_and_keys_are_checked_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let pem = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    let text = file("text", "no PEM at all");
+    let certificate = file("certificate", &pem("CERTIFICATE"));
+    let key = file("key", &pem("PRIVATE KEY"));
+    // At an address to which no TLS leads as well.
+    for url in ["http://127.0.0.1:9/mcp", "https://127.0.0.1:9/mcp"] {
+        for file in [&text, &certificate] {
+            is_refused(&format!("--ca-file {file} {url}"), &format!("--ca-file {file} "));
+        }
+        for (certificate, key, hint) in [
+            (&text, &key, format!("--client-cert {text} ")),
+            (&certificate, &text, format!("--client-key {text} ")),
+            (&certificate, &key, format!("--client-cert {certificate} ")),
+            (&certificate, &key, format!("--client-key {key}")),
+        ] {
+            let args = format!("--client-cert {certificate} --client-key {key} {url}");
+            is_refused(&args, &hint);
+        }
+    }
+    let pem =
+        |name: &str| format!("{}/tests/it/support/tls/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    Line::to(&silent().url())
+        .arg("--ca-file")
+        .arg(pem("cert"))
+        .arg("--client-cert")
+        .arg(pem("cert"))
+        .arg("--client-key")
+        .arg(pem("key"))
+        .ready()
+        .finish_with_nothing_left();
 }
 
 #[test]
