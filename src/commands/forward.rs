@@ -31,7 +31,7 @@ pub(super) async fn run(
     let input = stdio::Stdin::open(conversation.max_message).map_err(no_thread)?;
     let writer = stdio::Writer::open().map_err(no_thread)?;
 
-    let http = Http::new(&http, &endpoint.url).map_err(SetupError::failed)?;
+    let http = Http::new(&http, &endpoint.url)?;
     let upstream = upstream::upstream(Arc::new(http), endpoint.url, &kind)?;
     let client = Client::new(writer.outlet());
     let link = Link::new(upstream, client.clone(), conversation.policy);

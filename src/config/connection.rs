@@ -23,10 +23,10 @@ pub(super) fn tls(
     };
     let mut tls = Tls::new(switch.is_some());
     if let Some(file) = &options.ca_file {
-        tls.trust(file).map_err(SetupError::usage)?;
+        tls.trust(file)?;
     }
     if let (Some(certificate), Some(key)) = (&options.client_cert, &options.client_key) {
-        tls.identify_by(certificate, key).map_err(SetupError::usage)?;
+        tls.identify_by(certificate, key)?;
     }
     let warning = switch.map(|switch| {
         format!(

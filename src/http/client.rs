@@ -16,6 +16,7 @@ use super::connect::{ConnectSettings, Connections};
 use super::failure;
 use crate::failure::{Cause, Class, Failure};
 use crate::redact::{self, Secrets};
+use crate::setup::SetupError;
 
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 5;
@@ -95,8 +96,8 @@ impl Http {
     /// Builds the client for `upstream`.
     ///
     /// # Errors
-    /// The proxy is unusable, in words.
-    pub fn new(settings: &HttpSettings, upstream: &Url) -> Result<Self, String> {
+    /// The proxy is unusable.
+    pub fn new(settings: &HttpSettings, upstream: &Url) -> Result<Self, SetupError> {
         let HttpSettings { headers, authorization, secrets, connect, .. } = settings.clone();
         let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
         let connections = Connections::new(connect, upstream.clone())?;

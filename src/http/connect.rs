@@ -14,6 +14,7 @@ use url::{Host, Url};
 
 use super::failure::root_cause;
 use crate::redact;
+use crate::setup::SetupError;
 
 /// Idle connections are closed before most proxies and servers close them (60 s and more), so
 /// that a request seldom meets a connection which is just going away.
@@ -69,9 +70,9 @@ impl Tls {
     /// Trusts the authorities in the PEM file of `--ca-file`.
     ///
     /// # Errors
-    /// The file cannot be read or used: a sentence that names it.
-    pub(crate) fn trust(&mut self, ca_file: &Path) -> Result<(), String> {
-        let unusable = |why: String| format!("--ca-file {} {why}", ca_file.display());
+    /// The file cannot be read or used.
+    pub(crate) fn trust(&mut self, ca_file: &Path) -> Result<(), SetupError> {
+        let unusable = |why: String| unusable("--ca-file", ca_file, &why);
         let pem = read(ca_file).map_err(unusable)?;
         self.ca = Certificate::from_pem_bundle(&pem)
             .map_err(|error| unusable(format!("cannot be used: {}", root_cause(&error))))?;
@@ -85,10 +86,10 @@ impl Tls {
     /// Presents the certificate of `--client-cert` with the key of `--client-key`, both PEM.
     ///
     /// # Errors
-    /// A file cannot be read or used: a sentence that names it.
-    pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), String> {
-        let of_certificate = |why: String| format!("--client-cert {} {why}", certificate.display());
-        let of_key = |why: String| format!("--client-key {} {why}", key.display());
+    /// A file cannot be read or used.
+    pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), SetupError> {
+        let of_certificate = |why: String| unusable("--client-cert", certificate, &why);
+        let of_key = |why: String| unusable("--client-key", key, &why);
         let chain = read(certificate).map_err(of_certificate)?;
         if CertificateDer::from_pem_slice(&chain).is_err() {
             return Err(of_certificate("holds no certificate in PEM".to_owned()));
@@ -108,6 +109,10 @@ impl Tls {
         self.identity = Some(identity);
         Ok(())
     }
+}
+
+fn unusable(option: &str, file: &Path, why: &str) -> SetupError {
+    SetupError::usage(format!("{option} {} {why}", file.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -146,8 +151,8 @@ impl Connections {
     /// Makes ready for connections to `upstream`.
     ///
     /// # Errors
-    /// The settings cannot be used, in words.
-    pub(super) fn new(settings: ConnectSettings, upstream: Url) -> Result<Self, String> {
+    /// The settings cannot be used.
+    pub(super) fn new(settings: ConnectSettings, upstream: Url) -> Result<Self, SetupError> {
         let client = client(&settings, &upstream)?;
         Ok(Self { settings, upstream, client: Mutex::new(client) })
     }
@@ -173,7 +178,7 @@ impl Connections {
     }
 }
 
-fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, String> {
+fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupError> {
     let ConnectSettings { tls, proxy, timeout } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
@@ -188,7 +193,7 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, String> 
         .tls_danger_accept_invalid_certs(tls.insecure);
     if let Some(proxy) = proxy {
         let proxy = Proxy::all(proxy.clone())
-            .map_err(|error| format!("the proxy cannot be used: {error}"))?;
+            .map_err(|error| SetupError::failed(format!("the proxy cannot be used: {error}")))?;
         builder = builder.proxy(proxy);
     } else if is_loopback(upstream) {
         builder = builder.no_proxy();
@@ -202,7 +207,8 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, String> 
         // Loading the system's certificates takes longer than the whole first exchange.
         builder.tls_certs_only(tls.ca.clone())
     };
-    build(builder).map_err(|why| format!("the HTTP client cannot be set up: {why}"))
+    build(builder)
+        .map_err(|why| SetupError::failed(format!("the HTTP client cannot be set up: {why}")))
 }
 
 /// Whether any connection may be made by TLS.
