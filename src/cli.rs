@@ -49,7 +49,7 @@ pub struct Cli {
 }
 
 impl fmt::Debug for Cli {
-    /// Without the options, among which are headers and a proxy's password.
+    /// Without the options: headers and a proxy's password are among them.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Cli").field("command", &self.command).finish_non_exhaustive()
     }
@@ -75,8 +75,8 @@ impl Cli {
         Ok(cli)
     }
 
-    /// What is derived, with what holds for every argument: an option may follow a command too,
-    /// and a variable may count as unset.
+    /// The derived command, with two rules for every argument: an option may follow a command too,
+    /// and a variable that counts as unset is ignored.
     fn complete_command() -> clap::Command {
         Self::command().mut_args(|arg| {
             let is_option = arg.get_long().is_some();

@@ -1,5 +1,5 @@
-//! The options, in groups by what they configure. The doc comment of an option is its help; the
-//! command line adds to each that it may also follow a command.
+//! The options, in groups by what they configure. The doc comment of an option is its help.
+//! [`crate::cli`] makes all of them global, so that an option may also follow a command.
 
 #![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
 
@@ -44,7 +44,7 @@ pub(crate) struct ServerOptions {
     pub(super) credentials: CredentialOptions,
 }
 
-/// What every request carries.
+/// The credentials of every request.
 #[derive(Args)]
 pub(super) struct CredentialOptions {
     // Reads the sources of the options below, so it must come before them.
@@ -121,7 +121,7 @@ impl Args for TypedLogin {
     }
 }
 
-/// What single kinds of service can be told.
+/// Settings of single kinds of service.
 #[derive(Args)]
 #[command(next_help_heading = "Services")]
 pub(crate) struct ServiceOptions {
@@ -197,7 +197,7 @@ pub(crate) struct ConnectionOptions {
     pub(super) proxy: Option<String>,
 }
 
-/// How long anything may take.
+/// Time limits.
 #[derive(Args)]
 #[command(next_help_heading = "Time")]
 pub(crate) struct TimeOptions {
@@ -236,7 +236,7 @@ pub(crate) struct TimeOptions {
     pub(super) drain: Duration,
 }
 
-/// How much at once.
+/// Limits on requests and messages.
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitOptions {
