@@ -2,23 +2,23 @@
 
 use std::process::ExitCode;
 
-use mcpline::{Cli, complain, run, without_secrets};
-
-/// The exit status for a command line that cannot be used, as clap has it.
-const USAGE: u8 = 2;
+use mcpline::{Cli, SetupError, complain, run, without_secrets};
 
 fn main() -> ExitCode {
-    let cli = match Cli::from_environment() {
-        Ok(cli) => cli,
+    let outcome = match Cli::from_environment() {
+        Ok(cli) => run(&cli),
         Err(answer) if !answer.use_stderr() => {
             // `--help` and `--version` are what stdout is for in such a run.
             return answer.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
         }
-        Err(error) => return fail(&on_one_line(&error), USAGE),
+        Err(error) => Err(SetupError::usage(on_one_line(&error))),
     };
-    match run(&cli) {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string(), error.status()),
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(error.status())
+        }
     }
 }
 
@@ -33,9 +33,4 @@ fn on_one_line(error: &clap::Error) -> String {
         "{}; see `mcpline --help`",
         text.trim_end_matches(" For more information, try '--help'.")
     )
-}
-
-fn fail(why: &str, status: u8) -> ExitCode {
-    complain(why);
-    ExitCode::from(status)
 }

@@ -15,7 +15,7 @@ pub struct SetupError {
 
 impl SetupError {
     /// The user's settings cannot be used.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, is_usage: true }
     }
 

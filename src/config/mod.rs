@@ -8,7 +8,6 @@ mod drop_in;
 mod options;
 mod values;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
 use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::LogSettings;
-use crate::redact::{self, Secrets};
+use crate::redact::Secrets;
 use crate::retry::Policy;
 use crate::setup::SetupError;
 use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
@@ -37,13 +36,6 @@ const MAX_IN_FLIGHT: usize = 64;
 pub(crate) struct Target {
     pub(crate) kind: Kind,
     pub(crate) url: Url,
-}
-
-impl fmt::Debug for Target {
-    /// Without what may be secret in the URL.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Target({:?}, {})", self.kind, redact::shown(&self.url))
-    }
 }
 
 impl Target {
@@ -246,13 +238,11 @@ mod tests {
             "http://me:hunter-password@host/mcp?key=hunter-query",
         ];
         let cli = Cli::try_parse_from(["mcpline"].iter().chain(&args)).unwrap();
-        let target = Target::new(cli.url.as_deref(), Kind::Auto).unwrap();
         let settings = settings(&args);
         let conversation = conversation(&cli.options, &settings);
         let http = Http::new(&settings.http, &Url::parse("http://host/").unwrap()).unwrap();
         let endpoint = Endpoint::new(Url::parse("http://u:hunter2@h/?k=hunter2").unwrap());
-        let shown =
-            format!("{cli:?} {target:?} {settings:?} {conversation:?} {http:?} {endpoint:?}");
+        let shown = format!("{cli:?} {settings:?} {conversation:?} {http:?} {endpoint:?}");
         assert!(shown.contains("host/mcp"), "{shown}");
         assert!(!shown.contains("hunter"), "{shown}");
     }
