@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Line, Reply, Upstream, after_handshake, call, request};
+use crate::support::{Line, Reply, Setup, Upstream, after_handshake, call, request};
 
 /// Answers `ping`, refuses calls in words that repeat what it was sent.
 fn indiscreet() -> Upstream {
@@ -98,6 +98,46 @@ fn a_call_refused_with_the_current_token_is_not_sent_again() {
     assert!(line.recv_id("1").error_text().contains("401"));
     assert_eq!(upstream.count("tools/call"), 1);
     line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_login_on_the_command_line_goes_before_one_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "typed-token").unwrap();
+    let sent = |setup: fn(Setup, &Path) -> Setup| {
+        let upstream = silent();
+        setup(Line::to(&upstream.url()), &file).ready().finish_with_nothing_left();
+        upstream.nth("initialize", 1).header("authorization").unwrap().to_owned()
+    };
+    let in_environment = |setup: Setup, _: &Path| {
+        setup
+            .env("MCPLINE_USER", "user")
+            .env("MCPLINE_PASSWORD", "password")
+            .env("MCPLINE_BEARER", "token")
+    };
+    assert_eq!(sent(in_environment), "Bearer token");
+    assert_eq!(
+        sent(|setup, _| {
+            let setup = setup.args("--user user").env("MCPLINE_PASSWORD", "password");
+            setup.env("MCPLINE_BEARER", "token").env("MCPLINE_BEARER_FILE", "/no/such/file")
+        }),
+        "Basic dXNlcjpwYXNzd29yZA=="
+    );
+    assert_eq!(
+        sent(|setup, file| {
+            let setup = setup.arg("--bearer-file").arg(file).env("MCPLINE_USER", "user");
+            setup.env("MCPLINE_BEARER", "token")
+        }),
+        "Bearer typed-token"
+    );
+    assert_eq!(
+        sent(|setup, _| {
+            let setup = setup.arg("--header").arg("Authorization: Custom it");
+            setup.args("--user user").env("MCPLINE_PASSWORD", "password")
+        }),
+        "Custom it"
+    );
 }
 
 #[test]
