@@ -18,24 +18,26 @@
 //! into a tree on their way through; `jsonrpc` looks at envelopes only.
 
 mod cli;
+mod commands;
 mod config;
 pub mod conversation;
 mod demo;
-mod drop_in;
 pub mod failure;
 pub mod http;
 pub mod jsonrpc;
-pub mod line;
 mod link;
 mod logging;
 mod mcp;
 mod redact;
 pub mod retry;
+mod setup;
 mod signals;
 pub mod stdio;
+mod terminal;
 mod upstream;
 
 pub use cli::Cli;
-pub use config::{Config, ConfigError};
-pub use logging::{Log, complain, start as start_logging};
+pub use commands::run;
 pub use redact::without_secrets;
+pub use setup::SetupError;
+pub use terminal::complain;

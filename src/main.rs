@@ -1,48 +1,28 @@
-//! The binary: reads the command line, starts logging, runs the line.
+//! The binary: reads the command line and runs its command.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use mcpline::{Cli, Config, complain, line, start_logging, without_secrets};
-
-/// The exit code for settings that cannot be used, as clap has it too.
-const USAGE: u8 = 2;
-
-/// Time for whoever reads the log to take its last lines.
-const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
+use mcpline::{Cli, SetupError, complain, run, without_secrets};
 
 fn main() -> ExitCode {
-    let cli = match Cli::from_environment() {
-        Ok(cli) => cli,
+    let outcome = match Cli::from_environment() {
+        Ok(cli) => run(&cli),
         Err(answer) if !answer.use_stderr() => {
             // `--help` and `--version` are what stdout is for in such a run.
             return answer.print().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
         }
-        Err(error) => return fail(&on_one_line(&error), USAGE),
+        Err(error) => Err(SetupError::usage(on_one_line(&error))),
     };
-    let config = match Config::new(cli) {
-        Ok(config) => config,
-        Err(error) => return fail(&error.to_string(), USAGE),
-    };
-    let log = match start_logging(&config.log) {
-        Ok(log) => log,
-        Err(error) => return fail(&error, USAGE),
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start: {error}"), 1),
-    };
-    let outcome = runtime.block_on(line::run(config));
-    // A name lookup that hangs in the system must not keep the process.
-    runtime.shutdown_background();
-    log.flush(FLUSH_PATIENCE);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, 1),
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(error.status())
+        }
     }
 }
 
-/// A client's log shows lines, not screens: the usage stays out.
+/// The text of `error` without the usage: a client's log shows lines, not screens.
 fn on_one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = without_secrets(text.split("Usage:").next().unwrap_or(&text));
@@ -53,9 +33,4 @@ fn on_one_line(error: &clap::Error) -> String {
         "{}; see `mcpline --help`",
         text.trim_end_matches(" For more information, try '--help'.")
     )
-}
-
-fn fail(why: &str, code: u8) -> ExitCode {
-    complain(why);
-    ExitCode::from(code)
 }

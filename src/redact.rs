@@ -1,5 +1,5 @@
-//! Keeps secrets out of logs and error texts, by value: whatever text is about to leave the
-//! process by another way than the request itself goes through [`Secrets::redact`].
+//! Keeps secrets out of logs and error texts, by value. Every text that leaves the process, except
+//! the request itself, goes through [`Secrets::redact`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,14 +7,14 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use url::Url;
 
-/// Shorter values are not looked for: they would turn up in every second word.
+/// Shorter values are not masked: they occur in ordinary words.
 const MIN_LENGTH: usize = 4;
 
-/// Values looked for: an upstream that gives a new session id with every answer must not make
-/// every line slower than the one before.
+/// The number of values: an upstream may send a new session id with every answer, and each value
+/// makes every line slower.
 const MAX_SECRETS: usize = 256;
 
-/// What a secret is replaced by.
+/// Stands for a secret.
 const MASK: &str = "***";
 
 /// The secret values of this process: passwords, tokens, header values. A token may be replaced
@@ -26,7 +26,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Adds a value that must never be shown; very short ones cannot be looked for.
+    /// Adds a value that must never be shown. Very short ones are left out.
     pub fn add(&self, value: &str) {
         let value = value.trim();
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
@@ -59,8 +59,8 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// A URL as it may be shown: without credentials, and without its query, in which API keys and
-/// session ids stand.
+/// A URL as it may be shown: without its credentials, and without its query, which may hold API
+/// keys and session ids.
 pub(crate) fn shown(url: &Url) -> String {
     let mut safe = url.clone();
     // Neither can fail for a URL that has a host, and only such URLs are accepted.
@@ -74,8 +74,8 @@ pub(crate) fn shown(url: &Url) -> String {
     safe.into()
 }
 
-/// A text that may hold URLs which are none, without what may be secret in them: what stands in
-/// front of an `@`, and what follows a `?`.
+/// A text with malformed URLs, without the parts of them that may be secret: what stands in front
+/// of an `@`, and what follows a `?`.
 pub fn without_secrets(text: &str) -> String {
     let safe = |word: &str| {
         let word = word.rsplit_once('@').map_or(word, |(_, rest)| rest);
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_masked_wherever_they_stand() {
+    fn secrets_are_masked_in_every_place() {
         let secrets = Secrets::default();
         for value in ["token", "token-long", "abc"] {
             secrets.add(value);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_quite_a_url_shows_no_secret_either() {
+    fn a_malformed_url_shows_no_secret_either() {
         let cases = [
             ("user:pw@host/mcp is", "host/mcp is"),
             ("'http://u:p@h:99999/x?key=1' found", "h:99999/x?… found"),

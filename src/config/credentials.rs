@@ -1,35 +1,62 @@
-//! Who we are to the upstream: header fields, names, passwords and tokens, from the command line,
-//! files and the environment.
+//! Builds the credentials of every request: header fields, API key, Basic and bearer, from the
+//! command line, files and the environment.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
 
-use super::{ConfigError, Target, error, read_text};
-use crate::cli::{self, BasicCharset, Options};
-use crate::drop_in;
-use crate::http::to_windows_1251;
+use super::Target;
+use super::drop_in;
+use super::options::{BasicCharset, CredentialOptions, TypedLogin};
+use super::values::{header_line, percent_decoded, read_text, variable};
+use crate::http::{Authorization, TokenFile, to_windows_1251};
 use crate::redact::Secrets;
+use crate::setup::SetupError;
 use crate::upstream::Kind;
 
+/// Carries an API key, as the amoCRM server wants it.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The header fields and the `Authorization` for `target`. Every secret in them is added to
+/// `secrets`.
+pub(super) fn credentials(
+    options: &CredentialOptions,
+    charset: BasicCharset,
+    target: &Target,
+    secrets: &Arc<Secrets>,
+) -> Result<(HeaderMap, Authorization), SetupError> {
+    let mut headers = headers(options, secrets)?;
+    let mut authorization = authorization(options, charset, target, secrets)?;
+    // An explicit header overrides every other way to log in.
+    if headers.contains_key(AUTHORIZATION) {
+        authorization = Authorization::None;
+    }
+    if let Some(key) = api_key(options, secrets)? {
+        headers.entry(API_KEY).or_insert(key);
+    }
+    Ok((headers, authorization))
+}
+
+/// Whether a secret is sent: `Authorization`, or a header that is a secret by its name.
+pub(super) fn have_secret(headers: &HeaderMap, authorization: &Authorization) -> bool {
+    !matches!(authorization, Authorization::None) || headers.keys().any(is_secret)
+}
+
 /// The value of `X-API-Key`.
-pub(super) fn api_key(
-    options: &Options,
+fn api_key(
+    options: &CredentialOptions,
     secrets: &Secrets,
-) -> Result<Option<HeaderValue>, ConfigError> {
+) -> Result<Option<HeaderValue>, SetupError> {
     let key = secret(options.api_key_file.as_deref(), "--api-key-file", "MCPLINE_API_KEY")?;
     let Some(key) = key.filter(|key| !key.is_empty()) else { return Ok(None) };
     secrets.add(&key);
     sensitive(key).map(Some)
 }
 
-/// Whether any header is a secret by its name.
-pub(super) fn has_credentials(headers: &HeaderMap) -> bool {
-    headers.keys().any(is_secret)
-}
-
 /// The header fields of `--header-file` and `--header`.
-pub(super) fn headers(options: &Options, secrets: &Secrets) -> Result<HeaderMap, ConfigError> {
+fn headers(options: &CredentialOptions, secrets: &Secrets) -> Result<HeaderMap, SetupError> {
     let mut headers = HeaderMap::new();
     if let Some(path) = &options.header_file {
         let text = read_text(path, "--header-file")?;
@@ -52,29 +79,27 @@ pub(super) fn headers(options: &Options, secrets: &Secrets) -> Result<HeaderMap,
 }
 
 /// Reads `NAME:VALUE`, expanding `${NAME}` in the value.
-fn header(text: &str, secrets: &Secrets) -> Result<(HeaderName, HeaderValue), ConfigError> {
-    let Some((name, value)) = text.split_once(':') else {
-        return Err(error("--header must be written NAME:VALUE; one has no colon"));
-    };
-    let name = name.trim();
+fn header(text: &str, secrets: &Secrets) -> Result<(HeaderName, HeaderValue), SetupError> {
+    let (name, value) = header_line(text)?;
     let header_name = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| error(format!("--header: `{name}` is not a header name")))?;
-    let value = expand(value.trim(), name, secrets)?;
+        .map_err(|_| SetupError::usage(format!("--header: `{name}` is not a header name")))?;
+    let value = expand(value, name, secrets)?;
     if is_secret(&header_name) {
         secrets.add(&value);
-        // `NAME=VALUE; …`: each value is secret by itself.
+        // `NAME=VALUE; …`: each value is a secret by itself.
         if header_name == COOKIE {
             for pair in value.split(';') {
                 secrets.add(pair.split_once('=').map_or(pair, |(_, value)| value));
             }
         }
-        // `Bearer TOKEN`: the token is secret by itself.
+        // `Bearer TOKEN`: the token is a secret by itself.
         if let Some((_, credentials)) = value.split_once(' ') {
             secrets.add(credentials);
         }
     }
     let mut header_value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
-        error(format!("the value of the header `{name}` holds characters that no header may"))
+        let message = "holds characters that a header cannot carry";
+        SetupError::usage(format!("the value of the header `{name}` {message}"))
     })?;
     header_value.set_sensitive(true);
     Ok((header_name, header_value))
@@ -87,19 +112,20 @@ fn is_secret(name: &HeaderName) -> bool {
         .any(|part| name.as_str().contains(part))
 }
 
-/// Replaces each `${NAME}` by the environment variable, whose value is taken for a secret.
-fn expand(text: &str, header: &str, secrets: &Secrets) -> Result<String, ConfigError> {
+/// Replaces each `${NAME}` by the environment variable, whose value counts as a secret.
+fn expand(text: &str, header: &str, secrets: &Secrets) -> Result<String, SetupError> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((name, after)) = after.split_once('}') else {
-            return Err(error(format!("the header `{header}` has a `${{` without its `}}`")));
+            let message = format!("the header `{header}` has a `${{` without its `}}`");
+            return Err(SetupError::usage(message));
         };
         let value = std::env::var(name).map_err(|_| {
-            error(format!(
-                "the header `{header}` needs the environment variable {name}, which is not set: \
-                 put it into the `env` part of the client's configuration"
+            SetupError::usage(format!(
+                "the header `{header}` needs the environment variable {name}, which is not set"
             ))
+            .hint("put it into the `env` part of the client's configuration")
         })?;
         secrets.add(&value);
         expanded.push_str(before);
@@ -110,96 +136,120 @@ fn expand(text: &str, header: &str, secrets: &Secrets) -> Result<String, ConfigE
     Ok(expanded)
 }
 
-/// What the `Authorization` header says.
-pub(super) struct Authorization {
-    pub(super) value: HeaderValue,
-    /// The file that a bearer token came from.
-    pub(super) file: Option<PathBuf>,
-}
-
 /// The `Authorization` header from a bearer token, a user name, or credentials in the URL.
-pub(super) fn authorization(
-    options: &Options,
+fn authorization(
+    options: &CredentialOptions,
+    charset: BasicCharset,
     target: &Target,
-    kind: Kind,
-    secrets: &Secrets,
-) -> Result<Option<Authorization>, ConfigError> {
+    secrets: &Arc<Secrets>,
+) -> Result<Authorization, SetupError> {
     let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
-    // A secret, whether it is used or not.
+    let user = options.user.as_deref().filter(|_| options.typed_login != TypedLogin::BearerFile);
+    // A secret even if a bearer token is sent.
     if let Some(password) = &password {
         secrets.add(password);
-        let user = options.user.as_deref().unwrap_or_default();
-        secrets.add(&base64(format!("{user}:{password}").as_bytes()));
+        let login = format!("{}:{password}", user.unwrap_or_default());
+        secrets.add(&base64(login.as_bytes()));
     }
-    let token = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?;
-    if let Some(token) = token.filter(|token| !token.is_empty() && !options.ignores_bearer) {
+    if options.typed_login != TypedLogin::User
+        && let Some(token) = bearer_token(options)?
+    {
         secrets.add(&token);
         let value = sensitive(format!("Bearer {token}"))?;
-        return Ok(Some(Authorization { value, file: options.bearer_file.clone() }));
-    }
-    let is_onec = kind == Kind::OneC;
-    let of_script = if is_onec { drop_in::onec_credentials() } else { None };
-    let (user, password) = match (&options.user, target) {
-        (Some(user), _) => {
-            let password =
-                password.or_else(|| if is_onec { drop_in::onec_password() } else { None });
-            (user.clone(), password.unwrap_or_default())
-        }
-        (None, Target::Url(url)) if !url.username().is_empty() => {
-            let decoded = |part| percent_decoded(part);
-            let in_url = url.password().map(decoded).unwrap_or_default();
-            (percent_decoded(url.username()), password.unwrap_or(in_url))
-        }
-        _ => match of_script {
-            Some((user, of_script)) => (user, password.unwrap_or(of_script)),
-            None if options.password_file.is_some() => {
-                return Err(error("--password-file needs --user"));
+        return Ok(match &options.bearer_file {
+            Some(file) => {
+                let file = TokenFile::new(file.clone(), value, secrets.clone());
+                Authorization::File(Arc::new(file))
             }
-            None => return Ok(None),
-        },
-    };
-    if user.contains(':') {
-        return Err(error("a user name with a colon cannot be sent by Basic authentication"));
+            None => Authorization::Fixed(value),
+        });
     }
-    secrets.add(&password);
+    match login(user, password, target) {
+        Some((user, password)) => {
+            basic(&user, &password, charset, secrets).map(Authorization::Fixed)
+        }
+        None if options.password_file.is_some() => {
+            Err(SetupError::usage("--password-file needs --user"))
+        }
+        None => Ok(Authorization::None),
+    }
+}
+
+fn bearer_token(options: &CredentialOptions) -> Result<Option<String>, SetupError> {
+    let token = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?;
+    Ok(token.filter(|token| !token.is_empty()))
+}
+
+/// User name and password: from our options, else from the URL, else from the variables of the
+/// script for 1C. A `password` of ours goes with a user name from anywhere.
+fn login(
+    user: Option<&str>,
+    password: Option<String>,
+    target: &Target,
+) -> Option<(String, String)> {
+    let is_onec = target.kind == Kind::OneC;
+    if let Some(user) = user {
+        let password = password.or_else(|| drop_in::onec_password().filter(|_| is_onec));
+        return Some((user.to_owned(), password.unwrap_or_default()));
+    }
+    let (user, other) = match login_in(&target.url) {
+        Some(login) => login,
+        None => drop_in::onec_credentials().filter(|_| is_onec)?,
+    };
+    Some((user, password.unwrap_or(other)))
+}
+
+/// User name and password in `url`.
+fn login_in(url: &Url) -> Option<(String, String)> {
+    let password = url.password().map(percent_decoded).unwrap_or_default();
+    (!url.username().is_empty()).then(|| (percent_decoded(url.username()), password))
+}
+
+/// The value of `Authorization` for Basic authentication.
+fn basic(
+    user: &str,
+    password: &str,
+    charset: BasicCharset,
+    secrets: &Secrets,
+) -> Result<HeaderValue, SetupError> {
+    if user.contains(':') {
+        return Err(SetupError::usage(
+            "a user name with a colon cannot be sent by Basic authentication",
+        ));
+    }
+    secrets.add(password);
     let credentials = format!("{user}:{password}");
-    let credentials = match options.basic_charset {
+    let credentials = match charset {
         BasicCharset::Utf8 => credentials.into_bytes(),
         BasicCharset::Windows1251 => to_windows_1251(&credentials).ok_or_else(|| {
-            error("the user name or password holds characters that windows-1251 does not have")
+            SetupError::usage(
+                "the user name or password holds characters that windows-1251 does not have",
+            )
         })?,
     };
     let encoded = base64(&credentials);
     secrets.add(&encoded);
-    let value = sensitive(format!("Basic {encoded}"))?;
-    Ok(Some(Authorization { value, file: None }))
+    sensitive(format!("Basic {encoded}"))
 }
 
-fn sensitive(value: String) -> Result<HeaderValue, ConfigError> {
-    let mut value = HeaderValue::try_from(value)
-        .map_err(|_| error("the credentials hold characters that no header may"))?;
+fn sensitive(value: String) -> Result<HeaderValue, SetupError> {
+    let mut value = HeaderValue::try_from(value).map_err(|_| {
+        SetupError::usage("the credentials hold characters that a header cannot carry")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// A secret from a file, else from the environment variable; one line end at its end goes.
-fn secret(
-    file: Option<&Path>,
-    option: &str,
-    variable: &str,
-) -> Result<Option<String>, ConfigError> {
+/// A secret from a file, else from the environment variable, without the line end at its end.
+fn secret(file: Option<&Path>, option: &str, name: &str) -> Result<Option<String>, SetupError> {
     let text = match file {
         Some(path) => Some(read_text(path, option)?),
-        None => std::env::var(variable).ok().filter(|value| !cli::is_unset(value.as_ref())),
+        None => variable(name),
     };
     Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Decodes `%XX` as UTF-8, as user names and passwords in URLs are written.
-pub(super) fn percent_decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
+/// `bytes` as Basic authentication encodes them.
 pub(super) fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)

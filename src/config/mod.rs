@@ -1,219 +1,159 @@
-//! From the command line and the environment to settings that can be used: URLs, headers and
-//! files are read and checked here, so that nothing later can be misconfigured.
+//! From options and variables to settings that can be used: URLs, headers and files are read and
+//! checked here. Each function builds what one part of the program needs, so that a command takes
+//! the settings of the parts that it runs and of no others.
 
+mod connection;
 mod credentials;
+mod drop_in;
+mod options;
+mod values;
 
-use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderName};
 use url::Url;
 
-use self::credentials::{
-    Authorization, api_key, authorization, base64, has_credentials, headers, percent_decoded,
-};
-use crate::cli::{Cli, Command, Options};
+use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
-use crate::drop_in;
-use crate::http::{HttpSettings, PROXY_VARIABLES, Tls, TokenFile, is_loopback};
+use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::LogSettings;
-use crate::redact::{self, Secrets};
+use crate::redact::Secrets;
 use crate::retry::Policy;
+use crate::setup::SetupError;
 use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
 
-/// Carries an API key, as the amoCRM server wants it.
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(crate) use self::drop_in::without_script;
+pub(crate) use self::options::Options;
+pub(crate) use self::values::is_unset;
+
+/// The bound on silence during a request where nobody has chosen one.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Requests at once where the kind has no bound of its own.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// What to forward to.
-pub enum Target {
-    /// The service at this URL.
-    Url(Url),
-    /// The sample service of the kind, inside the process.
-    Demo,
+/// What to forward to. The URL may still hold credentials.
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
+    pub(crate) url: Url,
 }
 
-impl fmt::Debug for Target {
-    /// Without what may be secret in the URL.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(url) => formatter.write_str(&redact::shown(url)),
-            Self::Demo => formatter.write_str("Demo"),
+impl Target {
+    /// What the command line names, else what the variables of the scripts name.
+    pub(crate) fn new(url: Option<&str>, kind: Kind) -> Result<Self, SetupError> {
+        if let Some(url) = url {
+            let url = values::upstream_url(url)?;
+            return Ok(Self { kind: kind.at(&url), url });
         }
+        let Some((kind, url)) = drop_in::target(kind)? else {
+            let hint = if kind == Kind::OneC {
+                "`mcpline --kind 1c http://server/base`, or set MCP_ONEC_URL"
+            } else {
+                "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`"
+            };
+            return Err(SetupError::usage("no URL given").hint(hint));
+        };
+        Ok(Self { kind, url: values::upstream_url(&url)? })
     }
 }
 
-/// Everything that a run is decided by.
+/// What a command needs that talks to an upstream.
 #[derive(Debug)]
-pub struct Config {
-    /// What to forward to.
-    pub target: Target,
+pub(crate) struct UpstreamSettings {
+    /// Where it is, without credentials.
+    pub(crate) endpoint: Endpoint,
     /// How it is reached.
-    pub kind: KindSettings,
+    pub(crate) kind: KindSettings,
     /// How HTTP is spoken.
-    pub http: HttpSettings,
-    /// How the conversation is led; its URL is filled in once the target is known.
-    pub conversation: conversation::Settings,
-    /// Where the log goes.
-    pub log: LogSettings,
+    pub(crate) http: HttpSettings,
     /// What the user should hear once, as soon as there is a log.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
-/// Why the settings cannot be used: one line for a person.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
-
-fn error(text: impl Into<String>) -> ConfigError {
-    ConfigError(text.into())
-}
-
-impl Config {
-    /// Makes sense of `cli` and of the environment variables that it refers to.
+impl UpstreamSettings {
+    /// The settings for `target`. Every secret among them is added to `secrets`.
     ///
     /// # Errors
-    /// Something is missing, unreadable or contradictory.
-    pub fn new(cli: Cli) -> Result<Self, ConfigError> {
-        let secrets = Arc::new(Secrets::default());
-        let options = cli.options;
-        let (kind, target) = target(cli.command.as_ref(), cli.url.as_deref(), options.kind)?;
-        let kind = kind_settings(kind, &options)?;
-        let mut headers = headers(&options, &secrets)?;
-        let authorization = authorization(&options, &target, kind.kind, &secrets)?;
-        let mut token = None;
-        // Who writes the header out means it.
-        if let (false, Some(Authorization { value, file })) =
-            (headers.contains_key(AUTHORIZATION), authorization)
-        {
-            token = file.map(|file| Arc::new(TokenFile::new(file, value.clone(), secrets.clone())));
-            headers.insert(AUTHORIZATION, value);
-        }
-        if let Some(key) = api_key(&options, &secrets)? {
-            headers.entry(API_KEY).or_insert(key);
-        }
-        let target = without_credentials(target);
-        if let Target::Url(url) = &target {
-            for (_, value) in url.query_pairs().filter(|(_, value)| value.len() >= 8) {
-                secrets.add(&value);
-            }
-        }
-        for name in PROXY_VARIABLES {
-            let proxy = std::env::var(name).ok().and_then(|proxy| Url::parse(&proxy).ok());
-            if let Some(proxy) = proxy {
-                add_proxy_login(&proxy, &secrets);
-            }
-        }
-        let mut warnings = Vec::new();
-        let mut tls = tls(&options)?;
-        let switch = if tls.insecure { "--insecure" } else { "AMO_SSL_VERIFY" };
-        tls.insecure |= kind.kind == Kind::Amocrm && drop_in::amocrm_is_insecure();
-        if tls.insecure {
-            warnings.push(format!(
-                "{switch}: the server's certificate is not checked; whoever sits in between can \
-                 read and change everything, credentials included"
-            ));
-        }
-        let mut idle_timeout = options.timeout;
-        if kind.kind == Kind::Bitrix
-            && options.has_default_timeout
-            && let Some((timeout, warning)) = drop_in::bitrix_timeout().map_err(error)?
-        {
-            idle_timeout = timeout;
-            warnings.extend(warning);
-        }
-        if let (Target::Url(url), true) = (&target, has_credentials(&headers))
-            && url.scheme() == "http"
-            && !is_loopback(url)
-        {
-            warnings.push(format!(
-                "credentials are sent to {} without encryption: whoever is on the way can read \
-                 them; use https:// if the server has it",
-                redact::shown(url)
-            ));
-        }
+    /// A setting is unreadable or contradicts another.
+    pub(crate) fn new(
+        options: &Options,
+        target: Target,
+        secrets: &Arc<Secrets>,
+    ) -> Result<Self, SetupError> {
+        let kind = kind_settings(&options.services, target.kind)?;
+        let (headers, authorization) = credentials::credentials(
+            &options.server.credentials,
+            options.services.basic_charset,
+            &target,
+            secrets,
+        )?;
+        let (tls, no_check) = connection::tls(&options.connection, target.kind)?;
+        let (idle_timeout, short) = idle_timeout(&options.time, target.kind)?;
+        let endpoint = endpoint(target.url, secrets);
+        let has_secret = credentials::have_secret(&headers, &authorization);
+        let in_clear = if has_secret { in_clear(&endpoint) } else { None };
         let http = HttpSettings {
             headers,
+            authorization,
             secrets: secrets.clone(),
-            token,
-            tls,
-            proxy: proxy(&options, &secrets)?,
-            connect_timeout: options.connect_timeout,
+            connect: ConnectSettings {
+                tls,
+                proxy: connection::proxy(&options.connection, secrets)?,
+                timeout: options.time.connect_timeout,
+            },
             idle_timeout,
-            retry_for: options.retry_for,
-            max_body: options.max_message,
+            retry_for: options.time.retry_for,
+            max_body: options.limits.max_message,
         };
-        let conversation = conversation::Settings {
-            url: String::new(),
-            secrets: secrets.clone(),
-            max_in_flight: max_in_flight(&options, &kind),
-            max_message: options.max_message,
-            start_timeout: options.start_timeout,
-            max_time: options.max_time,
-            drain: options.drain,
-            policy: Policy { retry_for: options.retry_for, enabled: !options.no_retry },
-        };
-        let of_script = if kind.kind == Kind::OneC { drop_in::onec_log_level() } else { None };
-        let level = options.log_level.or(of_script);
-        let log = LogSettings { level, file: options.log_file, secrets };
-        Ok(Self { target, kind, http, conversation, log, warnings })
+        let warnings = [no_check, short, in_clear].into_iter().flatten().collect();
+        Ok(Self { endpoint, kind, http, warnings })
     }
 }
 
-/// What to forward to and how: by the command line, else by the variables of the scripts.
-fn target(
-    command: Option<&Command>,
-    url: Option<&str>,
-    kind: Kind,
-) -> Result<(Kind, Target), ConfigError> {
-    match (command, url) {
-        (Some(Command::Demo), _) => match kind {
-            Kind::Auto => Ok((Kind::OneC, Target::Demo)),
-            Kind::Mcp | Kind::Sse => {
-                Err(error("the demo is of kind 1c, bitrix or amocrm; see `mcpline --help`"))
-            }
-            kind => Ok((kind, Target::Demo)),
-        },
-        (None, Some(url)) => {
-            let url = upstream_url(url)?;
-            Ok((kind.at(&url), Target::Url(url)))
-        }
-        (None, None) => match drop_in::target(kind).map_err(error)? {
-            Some((kind, url)) => Ok((kind, Target::Url(upstream_url(&url)?))),
-            None => {
-                let help = if kind == Kind::OneC {
-                    "`mcpline --kind 1c http://server/base`, or set MCP_ONEC_URL"
-                } else {
-                    "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`"
-                };
-                Err(error(format!("no URL given: {help}")))
-            }
-        },
+/// How to lead a conversation with the upstream of these settings.
+pub(crate) fn conversation(
+    options: &Options,
+    upstream: &UpstreamSettings,
+) -> conversation::Settings {
+    let TimeOptions { max_time, start_timeout, retry_for, no_retry, drain, .. } = options.time;
+    conversation::Settings {
+        url: upstream.endpoint.shown.to_string(),
+        secrets: upstream.http.secrets.clone(),
+        max_in_flight: max_in_flight(&options.limits, &upstream.kind),
+        max_message: options.limits.max_message,
+        start_timeout,
+        max_time,
+        drain,
+        policy: Policy { retry_for, enabled: !no_retry },
     }
+}
+
+/// Where to log, and how much, for an upstream of `kind`.
+pub(crate) fn log(options: &LogOptions, kind: Kind, secrets: Arc<Secrets>) -> LogSettings {
+    let of_script = || drop_in::onec_log_level().filter(|_| kind == Kind::OneC);
+    let level = options.log_level.or_else(of_script);
+    LogSettings { level, file: options.log_file.clone(), secrets }
 }
 
 /// What the kind is told beyond the URL.
-fn kind_settings(kind: Kind, options: &Options) -> Result<KindSettings, ConfigError> {
+fn kind_settings(options: &ServiceOptions, kind: Kind) -> Result<KindSettings, SetupError> {
     let root = options.service_root.clone();
     let root = root.or_else(|| drop_in::onec_service_root().filter(|_| kind == Kind::OneC));
     let catalogue = match &options.catalogue {
         Some(path) => {
-            let text = read_text(path, "--catalogue")?;
-            check_catalogue(&text)
-                .map_err(|why| error(format!("--catalogue {}: {why}", path.display())))?;
+            let text = values::read_text(path, "--catalogue")?;
+            check_catalogue(&text).map_err(|why| {
+                SetupError::usage(format!("--catalogue {}: {why}", path.display()))
+            })?;
             Some(text)
         }
         None => None,
     };
     let lead_defaults = drop_in::lead_defaults();
     let lead_defaults = if kind == Kind::Amocrm {
-        lead_defaults.map_err(error)?
+        lead_defaults?
     } else {
-        // Not necessarily meant for us.
+        // The variables may be meant for another program.
         lead_defaults.unwrap_or_default()
     };
     Ok(KindSettings {
@@ -228,8 +168,21 @@ fn kind_settings(kind: Kind, options: &Options) -> Result<KindSettings, ConfigEr
     })
 }
 
-/// Requests at once: as many as the user says, else as the kind stands.
-fn max_in_flight(options: &Options, kind: &KindSettings) -> usize {
+/// The bound on silence during a request, and what to warn of.
+fn idle_timeout(
+    options: &TimeOptions,
+    kind: Kind,
+) -> Result<(Duration, Option<String>), SetupError> {
+    let of_script = match (options.timeout, kind) {
+        (Some(timeout), _) => Some((timeout, None)),
+        (None, Kind::Bitrix) => drop_in::bitrix_timeout()?,
+        (None, _) => None,
+    };
+    Ok(of_script.unwrap_or((IDLE_TIMEOUT, None)))
+}
+
+/// Requests at once: as many as the user allows, else as many as the kind can take.
+fn max_in_flight(options: &LimitOptions, kind: &KindSettings) -> usize {
     match (options.max_in_flight, kind.kind) {
         (Some(count), _) => count as usize,
         (None, Kind::OneC) => kind.managed_sessions.unwrap_or(ONEC_MAX_IN_FLIGHT),
@@ -237,86 +190,26 @@ fn max_in_flight(options: &Options, kind: &KindSettings) -> usize {
     }
 }
 
-fn upstream_url(text: &str) -> Result<Url, ConfigError> {
-    let text = text.trim();
-    let refuse = |why: &str| {
-        let shown = redact::without_secrets(text);
-        let help = "give the address in full, for example https://mcp.example.com/mcp";
-        Err(error(format!("`{shown}` {why}: {help}")))
-    };
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        Ok(_) => refuse("is not an http:// or https:// URL"),
-        Err(url::ParseError::RelativeUrlWithoutBase) => {
-            refuse("is not a URL, because https:// or http:// in front is missing")
-        }
-        Err(why) => refuse(&format!("is not a URL ({why})")),
+/// The endpoint at `url` without its credentials. The values in its query become secrets.
+fn endpoint(mut url: Url, secrets: &Secrets) -> Endpoint {
+    // Neither can fail for a URL with a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    for (_, value) in url.query_pairs().filter(|(_, value)| value.len() >= 8) {
+        secrets.add(&value);
     }
+    Endpoint::new(url)
 }
 
-fn without_credentials(target: Target) -> Target {
-    match target {
-        Target::Url(mut url) => {
-            // Neither can fail for a URL with a host.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            Target::Url(url)
-        }
-        Target::Demo => Target::Demo,
-    }
-}
-
-fn tls(options: &Options) -> Result<Tls, ConfigError> {
-    let ca = options.ca_file.as_deref().map(|path| read(path, "--ca-file")).transpose()?;
-    let identity = match (&options.client_cert, &options.client_key) {
-        (Some(certificate), Some(key)) => {
-            let mut pem = read(key, "--client-key")?;
-            pem.push(b'\n');
-            pem.extend(read(certificate, "--client-cert")?);
-            Some(pem)
-        }
-        _ => None,
-    };
-    Ok(Tls { ca, identity, insecure: options.insecure })
-}
-
-fn proxy(options: &Options, secrets: &Secrets) -> Result<Option<Url>, ConfigError> {
-    let Some(text) = options.proxy.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    // People write HOST:PORT, which parses as a URL with the scheme HOST.
-    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&text).map_err(|why| {
-        error(format!("`{}` is not a proxy's URL ({why})", redact::without_secrets(&text)))
-    })?;
-    if !matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") {
-        let scheme = url.scheme();
-        return Err(error(format!("a proxy is http, https or socks5, not `{scheme}`")));
-    }
-    add_proxy_login(&url, secrets);
-    Ok(Some(url))
-}
-
-/// Adds the proxy's password to the secrets, and its login as it travels.
-fn add_proxy_login(proxy: &Url, secrets: &Secrets) {
-    let Some(password) = proxy.password() else { return };
-    secrets.add(password);
-    secrets.add(&percent_decoded(password));
-    let login = [proxy.username(), password].map(percent_decoded).join(":");
-    secrets.add(&base64(login.as_bytes()));
-}
-
-fn read(path: &Path, option: &str) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path)
-        .map_err(|why| error(format!("{option} {} cannot be read: {why}", path.display())))
-}
-
-fn read_text(path: &Path, option: &str) -> Result<String, ConfigError> {
-    let bytes = read(path, option)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| error(format!("{option} {} is not UTF-8 text", path.display())))?;
-    // Windows editors like to put a BOM in front.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+/// What to warn of if credentials go to `endpoint` without encryption.
+fn in_clear(endpoint: &Endpoint) -> Option<String> {
+    let Endpoint { url, shown } = endpoint;
+    (url.scheme() == "http" && !is_loopback(url)).then(|| {
+        format!(
+            "credentials are sent to {shown} without encryption: anybody on the way can read them; \
+             use https:// if the server has it"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -324,11 +217,13 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::http::{Endpoint, Http};
+    use crate::cli::Cli;
+    use crate::http::Http;
 
-    fn config(args: &[&str]) -> Config {
-        let args = ["mcpline"].iter().chain(args);
-        Config::new(Cli::try_parse_from(args).unwrap()).unwrap()
+    fn settings(args: &[&str]) -> UpstreamSettings {
+        let cli = Cli::try_parse_from(["mcpline"].iter().chain(args)).unwrap();
+        let target = Target::new(cli.url.as_deref(), cli.options.server.kind).unwrap();
+        UpstreamSettings::new(&cli.options, target, &Arc::default()).unwrap()
     }
 
     #[test]
@@ -343,18 +238,18 @@ mod tests {
             "http://me:hunter-password@host/mcp?key=hunter-query",
         ];
         let cli = Cli::try_parse_from(["mcpline"].iter().chain(&args)).unwrap();
-        let shown = format!("{cli:?} {:?}", config(&args));
-        assert!(shown.contains("host/mcp"), "{shown}");
-        assert!(!shown.contains("hunter"), "{shown}");
-        let http = Http::new(&config(&args).http, &Url::parse("http://host/").unwrap()).unwrap();
+        let settings = settings(&args);
+        let conversation = conversation(&cli.options, &settings);
+        let http = Http::new(&settings.http, &Url::parse("http://host/").unwrap()).unwrap();
         let endpoint = Endpoint::new(Url::parse("http://u:hunter2@h/?k=hunter2").unwrap());
-        let shown = format!("{http:?} {endpoint:?}");
+        let shown = format!("{cli:?} {settings:?} {conversation:?} {http:?} {endpoint:?}");
+        assert!(shown.contains("host/mcp"), "{shown}");
         assert!(!shown.contains("hunter"), "{shown}");
     }
 
     #[test]
     fn credentials_in_the_clear_are_warned_about() {
-        let warnings = |args: &[&str]| config(args).warnings.len();
+        let warnings = |args: &[&str]| settings(args).warnings.len();
         let key = ["--header", "X-API-Key:12345678"];
         assert_eq!(warnings(&[&key[..], &["http://host/mcp"]].concat()), 1);
         assert_eq!(warnings(&["http://user:password@host/mcp"]), 1);

@@ -17,6 +17,8 @@ mod cancel;
 mod intake;
 mod reply;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -1,7 +1,10 @@
 //! Reads what an upstream answers: a whole body or a stream of events, within limits.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -62,9 +65,14 @@ impl Answer {
 
     /// Whether the body is an event stream.
     pub fn is_event_stream(&self) -> bool {
-        self.content_type()
-            .and_then(|value| value.split(';').next())
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("text/event-stream"))
+        const EVENT_STREAM: &[u8] = b"text/event-stream";
+        let Some(value) = self.response.headers().get(CONTENT_TYPE) else { return false };
+        let value = value.as_bytes().trim_ascii_start();
+        let Some((media_type, rest)) = value.split_at_checked(EVENT_STREAM.len()) else {
+            return false;
+        };
+        let ends_here = matches!(rest.trim_ascii_start().first(), None | Some(b';'));
+        ends_here && media_type.eq_ignore_ascii_case(EVENT_STREAM)
     }
 
     /// Reads the whole body, decompressed.
@@ -75,17 +83,22 @@ impl Answer {
         let Some(first) = self.chunk().await? else {
             return Ok(Bytes::new());
         };
+        self.within_limit(first.len())?;
+        // The length counts down to what is still to come. The usual case, a body that came in one
+        // piece, is not copied.
+        if self.response.content_length() == Some(0) {
+            return Ok(first);
+        }
         let Some(second) = self.chunk().await? else {
-            // The usual case, a body that came in one piece, is not copied.
-            return self.within_limit(first.len()).map(|()| first);
+            return Ok(first);
         };
-        let announced = self.response.content_length().unwrap_or(0);
-        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
         let so_far = first.len() + second.len();
-        let mut body = BytesMut::with_capacity(announced.min(self.max_body).max(so_far));
+        self.within_limit(so_far)?;
+        let rest = usize::try_from(self.response.content_length().unwrap_or(0));
+        let announced = so_far.saturating_add(rest.unwrap_or(usize::MAX));
+        let mut body = BytesMut::with_capacity(announced.min(self.max_body));
         body.extend_from_slice(&first);
         body.extend_from_slice(&second);
-        self.within_limit(body.len())?;
         while let Some(chunk) = self.chunk().await? {
             self.within_limit(body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
@@ -124,9 +137,9 @@ impl Answer {
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        match tokio::time::timeout(self.idle_timeout, self.response.chunk()).await {
-            Ok(chunk) => chunk.map_err(|error| failure::of_body(&error, &self.url)),
-            Err(_) => Err(failure::timed_out(&self.url, self.idle_timeout)),
+        match within(self.idle_timeout, self.response.chunk()).await {
+            Some(chunk) => chunk.map_err(|error| failure::of_body(&error, &self.url)),
+            None => Err(failure::timed_out(&self.url, self.idle_timeout)),
         }
     }
 
@@ -162,6 +175,17 @@ impl Refusal {
     /// As [`Refusal::failure`], for a body that says `said` to whoever knows how to read it.
     pub fn failure_saying(&self, said: &str) -> Failure {
         failure::refused(self.status, &self.headers, said, &self.url)
+    }
+}
+
+/// What `future` gives within `patience`. Sets up a timer only if it has to wait at all: most
+/// answers have come whole by the time that their head has been read.
+async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let now = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+    match now {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => tokio::time::timeout(patience, future).await.ok(),
     }
 }
 
@@ -221,7 +245,7 @@ impl Events {
             let read = self.answer.response.chunk();
             let chunk = match self.idle_timeout {
                 None => read.await,
-                Some(patience) => tokio::time::timeout(patience, read).await.map_err(|_| {
+                Some(patience) => within(patience, read).await.ok_or_else(|| {
                     StreamBroke::Failed(failure::timed_out(&self.answer.url, patience))
                 })?,
             };

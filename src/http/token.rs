@@ -1,9 +1,9 @@
-//! A bearer token in a file, which whoever renews it may replace at any time.
+//! A bearer token in a file, which another program may replace at any time.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use reqwest::header::HeaderValue;
@@ -32,23 +32,42 @@ impl TokenFile {
 
     /// The value of `Authorization`. A file that is being replaced, or holds nothing, leaves the
     /// token that was read last.
-    pub(super) fn current(&self) -> HeaderValue {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+    ///
+    /// Asks the file system for the file's time and length, and no more, while they stay the same.
+    pub(super) async fn value(&self) -> HeaderValue {
         let state = state(&self.path);
-        if state.is_some() && state != latest.state {
-            match fs::read_to_string(&self.path).ok().as_deref().and_then(bearer) {
-                Some((token, value)) => {
-                    tracing::info!("the file with the bearer token has changed");
-                    self.secrets.add(token);
-                    *latest = Latest { state, value };
-                }
-                None => {
-                    tracing::warn!("the file with the bearer token holds none");
-                    latest.state = state;
-                }
-            }
+        if state.is_some() && state != self.latest().state {
+            self.read(state).await;
         }
-        latest.value.clone()
+        self.latest().value.clone()
+    }
+
+    /// Whether the file holds another token than `sent`, whatever its time and length say.
+    pub(super) async fn differs_from(&self, sent: Option<&HeaderValue>) -> bool {
+        self.read(state(&self.path)).await;
+        Some(&self.latest().value) != sent
+    }
+
+    async fn read(&self, state: Option<State>) {
+        let path = self.path.clone();
+        let text = tokio::task::spawn_blocking(move || fs::read_to_string(path)).await;
+        let text = text.ok().and_then(Result::ok);
+        let token = text.as_deref().and_then(bearer);
+        let mut latest = self.latest();
+        latest.state = state;
+        match token {
+            Some((_, value)) if value == latest.value => {}
+            Some((token, value)) => {
+                tracing::info!("the file with the bearer token has changed");
+                self.secrets.add(token);
+                latest.value = value;
+            }
+            None => tracing::warn!("the file with the bearer token holds none"),
+        }
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,6 +6,8 @@
 //! ends the session that it got.
 
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

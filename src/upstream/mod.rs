@@ -19,6 +19,8 @@ mod repair;
 mod request;
 mod settings;
 mod streamable;
+#[cfg(test)]
+pub(crate) mod stub;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use url::Url;
 use crate::failure::Failure;
 use crate::http::{Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
+use crate::setup::SetupError;
 
 pub(crate) use self::amocrm::check_catalogue;
 pub(crate) use self::client::refusal;
@@ -48,7 +51,7 @@ pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How an upstream is reached (`--kind`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Find out: 1C by `/hs/` in the URL, the other services by what answers, else as `mcp`
     #[default]
     Auto,
@@ -76,12 +79,12 @@ impl Kind {
 /// The upstream at `url`.
 ///
 /// # Errors
-/// A setting of the kind cannot be used, in words.
+/// A setting of the kind cannot be used.
 pub(crate) fn upstream(
     http: Arc<Http>,
     url: Url,
     settings: &KindSettings,
-) -> Result<Box<dyn Upstream>, String> {
+) -> Result<Box<dyn Upstream>, SetupError> {
     let endpoint = Endpoint::new(url);
     Ok(match settings.kind {
         Kind::Auto => Box::new(auto::Auto::new(http, endpoint, Some(settings))),
@@ -89,7 +92,10 @@ pub(crate) fn upstream(
         Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
         Kind::OneC => Box::new(onec::OneC::new(http, &endpoint.url, settings)),
         Kind::Bitrix => Box::new(bitrix::Bitrix::new(http, &endpoint.url, settings)),
-        Kind::Amocrm => Box::new(amocrm::Amocrm::new(http, &endpoint.url, settings)?),
+        Kind::Amocrm => {
+            let amocrm = amocrm::Amocrm::new(http, &endpoint.url, settings);
+            Box::new(amocrm.map_err(SetupError::failed)?)
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! What the kinds can be told beyond the URL.
+//! The settings of the kinds beyond the URL.
 
 #![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
 
@@ -6,31 +6,31 @@ use clap::ValueEnum;
 
 use super::Kind;
 
-/// Settings of the kinds; each kind looks at its own.
-#[derive(Debug, Clone, Default)]
-pub struct KindSettings {
+/// Settings of all kinds; each kind uses its own.
+#[derive(Debug, Clone)]
+pub(crate) struct KindSettings {
     /// How the upstream is reached.
     pub kind: Kind,
     /// 1C: the root URL of the HTTP service (`--service-root`).
     pub service_root: String,
-    /// 1C: the number of managed sessions; `None` leaves reuse to the publication.
+    /// 1C: the number of managed sessions; with `None` the publication reuses sessions.
     pub managed_sessions: Option<usize>,
-    /// What is left as the service sends it.
+    /// Repairs that are turned off.
     pub keep: Vec<Keep>,
-    /// What is done only on request.
+    /// Things to do that are off by default.
     pub with: Vec<With>,
     /// amoCRM: calls of the REST API a second; 0 for no limit.
     pub rate: u32,
-    /// amoCRM: the text of a tool catalogue to add to the embedded one.
+    /// amoCRM: a tool catalogue in JSON, to add to the embedded one.
     pub catalogue: Option<String>,
-    /// amoCRM: values for created leads whose caller names none.
+    /// amoCRM: values for created leads where the call has none.
     pub lead_defaults: LeadDefaults,
 }
 
-/// Where amoCRM leads go whose caller does not say (`AMO_PIPELINE_ID` and its like).
+/// Values for created amoCRM leads where the call has none (`AMO_PIPELINE_ID` and its like).
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::struct_field_names, reason = "the names of amoCRM")]
-pub struct LeadDefaults {
+pub(crate) struct LeadDefaults {
     /// `pipeline_id`
     pub pipeline_id: Option<u64>,
     /// `status_id`
@@ -41,7 +41,7 @@ pub struct LeadDefaults {
 
 /// Repairs that can be turned off (`--keep`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Keep {
+pub(crate) enum Keep {
     /// 1C: tool and prompt names that clients or models refuse
     Names,
     /// Bitrix24: resource URIs without a scheme
@@ -50,9 +50,9 @@ pub enum Keep {
     Errors,
 }
 
-/// Things that are done only on request (`--with`).
+/// Things that are off by default (`--with`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum With {
+pub(crate) enum With {
     /// 1C: pass the client's notifications on to the service
     Notifications,
     /// Bitrix24: listen to the stream on which the server tells everybody everything

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Line, Reply, Upstream, after_handshake, call, request};
+use crate::support::{Line, Reply, Setup, Upstream, after_handshake, call, request};
 
 /// Answers `ping`, refuses calls in words that repeat what it was sent.
 fn indiscreet() -> Upstream {
@@ -63,6 +63,81 @@ fn a_bearer_token_is_read_again_when_its_file_changes() {
     let sent = upstream.nth("tools/call", 2);
     assert_eq!(sent.header("authorization"), Some("Bearer second and longer"));
     line.finish_with_nothing_left();
+}
+
+/// Refuses the token "old" and brings the new one into the file at the same time.
+#[test]
+fn a_call_refused_with_an_outdated_token_is_sent_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "old").unwrap();
+    let token = file.clone();
+    let upstream = Upstream::serve(after_handshake(move |exchange| {
+        if exchange.request.header("authorization") == Some("Bearer new") {
+            return exchange.result("{}");
+        }
+        fs::write(&token, "new").unwrap();
+        exchange.send(&Reply::status(401).header("WWW-Authenticate", "Bearer"))
+    }));
+    let mut line = Line::to(&upstream.url()).arg("--bearer-file").arg(&file).ready();
+    line.send(call(1, "x", "{}"));
+    assert_eq!(line.recv_id("1").raw_result(), "{}");
+    assert_eq!(upstream.count("tools/call"), 2);
+    assert_eq!(upstream.nth("tools/call", 2).header("authorization"), Some("Bearer new"));
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_call_refused_with_the_current_token_is_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "wrong").unwrap();
+    let upstream = indiscreet();
+    let mut line = Line::to(&upstream.url()).arg("--bearer-file").arg(&file).ready();
+    line.send(call(1, "x", "{}"));
+    assert!(line.recv_id("1").error_text().contains("401"));
+    assert_eq!(upstream.count("tools/call"), 1);
+    line.finish_with_nothing_left();
+}
+
+#[test]
+fn a_login_on_the_command_line_goes_before_one_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "typed-token").unwrap();
+    let sent = |setup: fn(Setup, &Path) -> Setup| {
+        let upstream = silent();
+        setup(Line::to(&upstream.url()), &file).ready().finish_with_nothing_left();
+        upstream.nth("initialize", 1).header("authorization").unwrap().to_owned()
+    };
+    let in_environment = |setup: Setup, _: &Path| {
+        setup
+            .env("MCPLINE_USER", "user")
+            .env("MCPLINE_PASSWORD", "password")
+            .env("MCPLINE_BEARER", "token")
+    };
+    assert_eq!(sent(in_environment), "Bearer token");
+    assert_eq!(
+        sent(|setup, _| {
+            let setup = setup.args("--user user").env("MCPLINE_PASSWORD", "password");
+            setup.env("MCPLINE_BEARER", "token").env("MCPLINE_BEARER_FILE", "/no/such/file")
+        }),
+        "Basic dXNlcjpwYXNzd29yZA=="
+    );
+    assert_eq!(
+        sent(|setup, file| {
+            let setup = setup.arg("--bearer-file").arg(file).env("MCPLINE_USER", "user");
+            setup.env("MCPLINE_BEARER", "token")
+        }),
+        "Bearer typed-token"
+    );
+    assert_eq!(
+        sent(|setup, _| {
+            let setup = setup.arg("--header").arg("Authorization: Custom it");
+            setup.args("--user user").env("MCPLINE_PASSWORD", "password")
+        }),
+        "Custom it"
+    );
 }
 
 #[test]
@@ -133,6 +208,46 @@ fn a_setting_that_makes_no_sense_is_refused_in_one_line() {
 }
 
 #[test]
+fn certificates_and_keys_are_checked_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let pem = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    let text = file("text", "no PEM at all");
+    let certificate = file("certificate", &pem("CERTIFICATE"));
+    let key = file("key", &pem("PRIVATE KEY"));
+    // At an address to which no TLS leads as well.
+    for url in ["http://127.0.0.1:9/mcp", "https://127.0.0.1:9/mcp"] {
+        for file in [&text, &certificate] {
+            is_refused(&format!("--ca-file {file} {url}"), &format!("--ca-file {file} "));
+        }
+        for (certificate, key, hint) in [
+            (&text, &key, format!("--client-cert {text} ")),
+            (&certificate, &text, format!("--client-key {text} ")),
+            (&certificate, &key, format!("--client-cert {certificate} ")),
+            (&certificate, &key, format!("--client-key {key}")),
+        ] {
+            let args = format!("--client-cert {certificate} --client-key {key} {url}");
+            is_refused(&args, &hint);
+        }
+    }
+    let pem =
+        |name: &str| format!("{}/tests/it/support/tls/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    Line::to(&silent().url())
+        .arg("--ca-file")
+        .arg(pem("cert"))
+        .arg("--client-cert")
+        .arg(pem("cert"))
+        .arg("--client-key")
+        .arg(pem("key"))
+        .ready()
+        .finish_with_nothing_left();
+}
+
+#[test]
 fn help_names_every_option_and_its_variable() {
     // Not a line of stdin's kind, so not read as one.
     let output =
@@ -164,18 +279,11 @@ fn help_names_every_option_and_its_variable() {
     }
 }
 
-fn read_all(folder: &Path) -> String {
-    let files = fs::read_dir(folder).unwrap();
-    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
-    texts.collect()
-}
-
 #[test]
 fn no_secret_is_ever_written() {
     const SECRETS: [&str; 4] = ["t0ken-in-env", "pa55word", "k3y-in-file", "k3y-in-arg"];
     let folder = tempfile::tempdir().unwrap();
-    let logs = folder.path().join("logs");
-    fs::create_dir(&logs).unwrap();
+    let log = folder.path().join("mcpline.log");
     let headers = folder.path().join("headers");
     fs::write(&headers, "X-Api-Key: k3y-in-file\n").unwrap();
     let upstream = indiscreet();
@@ -188,7 +296,7 @@ fn no_secret_is_ever_written() {
         .arg("--header-file")
         .arg(&headers)
         .arg("--log-file")
-        .arg(logs.join("mcpline.log"))
+        .arg(&log)
         .ready();
     line.send(call(1, "any", "{}"));
     let mut shown = line.recv().text;
@@ -198,7 +306,7 @@ fn no_secret_is_ever_written() {
     line.close_stdin();
     let ended = line.wait();
     shown += &ended.stderr;
-    shown += &read_all(&logs);
+    shown += &fs::read_to_string(&log).unwrap();
     let sent = upstream.nth("tools/call", 1);
     assert_eq!(sent.header("x-api-key"), Some("k3y-in-file"));
     assert!(sent.header("authorization").is_some_and(|value| value.contains("t0ken-in-env")));
@@ -221,42 +329,9 @@ fn a_request_can_be_followed_through_the_log_file_by_its_id() {
     line.recv();
     line.close_stdin();
     line.wait();
-    let log = read_all(folder.path());
+    let log = fs::read_to_string(folder.path().join("mcpline.log")).unwrap();
     let told = log.lines().filter(|line| line.contains("follow-me-42"));
     assert!(told.count() >= 2, "{log}");
-}
-
-#[test]
-fn old_log_files_do_not_pile_up() {
-    const OLD: usize = 60;
-    let folder = tempfile::tempdir().unwrap();
-    let upstream = silent();
-    let run = || {
-        let line = Line::to(&upstream.url())
-            .args("--log-level info")
-            .arg("--log-file")
-            .arg(folder.path().join("mcpline.log"))
-            .ready();
-        line.finish_with_nothing_left();
-    };
-    run();
-    // One run shows how today's file is called, so that others can be made for days gone by.
-    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(files.len(), 1);
-    let name = files[0].as_ref().unwrap().file_name();
-    let name = name.into_string().unwrap();
-    let year = name.find("20").expect("a date in the name of the file");
-    // Away with it, so that it is the youngest when it is made again.
-    fs::remove_file(folder.path().join(&name)).unwrap();
-    for day in 0..OLD {
-        let date = format!("2001-{:02}-{:02}", 1 + day / 28, 1 + day % 28);
-        let old = format!("{}{date}{}", &name[..year], &name[year + date.len()..]);
-        fs::write(folder.path().join(old), "old\n").unwrap();
-    }
-    run();
-    let left = fs::read_dir(folder.path()).unwrap().count();
-    assert!(left < OLD, "{left} files are left");
-    assert!(folder.path().join(&name).exists(), "today's file is gone");
 }
 
 #[test]
@@ -270,30 +345,94 @@ fn a_quiet_line_writes_nothing_to_stderr() {
     assert_eq!(ended.stderr, "");
 }
 
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn log_files_of_others_are_left_alone() {
+fn old_log_files_do_not_pile_up_and_files_of_others_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let days = folder.join("x.log.days");
+    fs::create_dir(&days).unwrap();
+    let of_others =
+        ["x.log.bak", "x.log.old", "x.log.2026-11-20.gz", "x.log.2020-01-01", "x", "y.log"];
+    let in_our_folder =
+        ["2020-01-01.gz", "2020-01-01.bak", "copy of 2020-01-01", "x.log.2020-01-01"];
+    for name in of_others {
+        fs::write(folder.join(name), name).unwrap();
+    }
+    for name in in_our_folder {
+        fs::write(days.join(name), name).unwrap();
+    }
+    let old: Vec<_> = (1..=20).map(|day| format!("2020-01-{day:02}")).collect();
+    let created = |name: &String| fs::metadata(days.join(name)).unwrap().created().ok();
+    for (at, name) in old.iter().enumerate() {
+        fs::write(days.join(name), "old").unwrap();
+        // Files are removed by their age, which some systems count in coarse ticks.
+        while at > 0 && created(name).is_some() && created(name) == created(&old[at - 1]) {
+            fs::remove_file(days.join(name)).unwrap();
+            fs::write(days.join(name), "old").unwrap();
+        }
+    }
     let upstream = silent();
-    let others: Vec<String> = (1..=9)
-        .map(|n| format!("mcp-notes-{n}.txt"))
-        .chain(["mcp.json", "mcp", "mcp.2020-01-01.bak", "mcp2.2020-01-01"].map(str::to_owned))
+    let log = folder.join("x.log");
+    Line::to(&upstream.url()).arg("--log-file").arg(&log).ready().finish_with_nothing_left();
+
+    let mut expected: Vec<_> = of_others.into_iter().chain(["x.log", "x.log.days"]).collect();
+    expected.sort_unstable();
+    assert_eq!(names(folder), expected);
+    let ours: Vec<_> = names(&days);
+    let ours: Vec<_> = ours.iter().filter(|name| !in_our_folder.contains(&name.as_str())).collect();
+    let (today, kept) = (ours[6], &ours[..6]);
+    assert_eq!(kept, &old[14..].iter().collect::<Vec<_>>(), "{ours:?}");
+    assert_eq!(ours.len(), 8, "seven days and the lock: {ours:?}");
+    for name in in_our_folder {
+        assert_eq!(fs::read_to_string(days.join(name)).unwrap(), name);
+    }
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text, fs::read_to_string(days.join(today)).unwrap());
+    let place = format!("the log is written to {}", log.display());
+    assert!(text.contains(&place), "{text}");
+}
+
+#[test]
+fn a_log_file_that_many_processes_share_has_every_line_of_each() {
+    const PROCESSES: usize = 8;
+    const CALLS: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("shared.log");
+    let upstream = silent();
+    let mut lines: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            let setup = Line::to(&upstream.url()).args("--log-level debug").arg("--log-file");
+            setup.arg(&log).spawn()
+        })
         .collect();
-    let own: Vec<String> = (1..=10).map(|day| format!("mcp.2020-01-{day:02}")).collect();
-    // The newest first, so that the age of the files themselves says the opposite.
-    for name in others.iter().chain(own.iter().rev()) {
-        fs::write(folder.path().join(name), name).unwrap();
+    let id = |process: usize, number: usize| format!(r#""call {process}-{number}""#);
+    for number in 0..CALLS {
+        for (process, line) in lines.iter_mut().enumerate() {
+            line.send(request(id(process, number), "any", "{}"));
+        }
     }
-    let line = Line::to(&upstream.url()).arg("--log-file").arg(folder.path().join("mcp")).ready();
-    line.finish_with_nothing_left();
-    for name in &others {
-        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), *name);
+    for mut line in lines {
+        for _ in 0..CALLS {
+            line.recv();
+        }
+        line.close_stdin();
+        line.wait();
     }
-    let left = fs::read_dir(folder.path()).unwrap();
-    let left = left.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut left: Vec<String> = left.filter(|name| !others.contains(name)).collect();
-    left.sort();
-    assert_eq!(left.len(), 7, "{left:?}");
-    assert_eq!(left[..6], own[4..], "the newest stay");
+    let log = fs::read_to_string(&log).unwrap();
+    for (process, number) in (0..PROCESSES).flat_map(|p| (0..CALLS).map(move |n| (p, n))) {
+        assert!(log.contains(&id(process, number)), "{process}-{number} is not in the log");
+    }
+    let broken =
+        log.lines().find(|line| !line.starts_with("20") || line.matches("Z ").count() != 1);
+    assert_eq!(broken, None);
 }
 
 #[test]

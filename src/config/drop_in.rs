@@ -1,10 +1,13 @@
-//! The environment variables of the scripts that the three services came with, so that a person
-//! changes nothing but `command` in the client's configuration. Our own options win over them.
+//! The environment variables of the scripts that the three services came with: a person who moves
+//! from a script to this program changes only `command` in the client's configuration. Our own
+//! options win over them.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::{self, LogLevel};
+use super::values::{seconds, variable};
+use crate::logging::LogLevel;
+use crate::setup::SetupError;
 use crate::upstream::{Kind, LeadDefaults};
 
 /// Where each script looks for its service.
@@ -14,22 +17,17 @@ const URLS: [(Kind, &str); 3] = [
     (Kind::Amocrm, "AMOCRM_SERVER_URL"),
 ];
 
-/// Where two of the scripts look when they are told nothing.
+/// The default of two of the scripts.
 const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 
-/// A time that b24-mcp itself may need: it asks Bitrix24 up to four times.
+/// A shorter bound cuts calls off: b24-mcp asks Bitrix24 up to four times.
 const BITRIX_TIME: Duration = Duration::from_mins(1);
-
-/// The variable `name`, unless it is empty or an unfilled placeholder.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !cli::is_unset(value.as_ref()))
-}
 
 /// The kind and URL that the environment names, for a command line without a URL.
 ///
 /// # Errors
 /// It names more than one.
-pub(crate) fn target(kind: Kind) -> Result<Option<(Kind, String)>, String> {
+pub(super) fn target(kind: Kind) -> Result<Option<(Kind, String)>, SetupError> {
     let named: Vec<_> = URLS
         .into_iter()
         .filter(|(of, _)| kind == Kind::Auto || kind == *of)
@@ -43,17 +41,16 @@ pub(crate) fn target(kind: Kind) -> Result<Option<(Kind, String)>, String> {
         [(kind, _, url)] => Ok(Some((*kind, url.clone()))),
         all => {
             let set: Vec<_> = all.iter().map(|(_, name, _)| *name).collect();
-            Err(format!(
-                "{} are set at once: say which with --kind 1c, --kind bitrix or --kind amocrm",
-                set.join(" and ")
-            ))
+            let message = format!("{} are set at once", set.join(" and "));
+            let hint = "say which with --kind 1c, --kind bitrix or --kind amocrm";
+            Err(SetupError::usage(message).hint(hint))
         }
     }
 }
 
-/// The arguments without those that started a script of these services, as they stand in a client's
-/// configuration in which only `command` was changed: `-u`, `-m MODULE` and `FILE.py`. Nothing is
-/// taken out unless the environment names a service.
+/// The arguments without those that started a script: `-u`, `-m MODULE` and `FILE.py`. They still
+/// stand in a configuration in which only `command` was changed. All arguments stay if the
+/// environment names no service.
 pub(crate) fn without_script(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let arguments: Vec<_> = arguments.collect();
     if URLS.iter().all(|(_, name)| variable(name).is_none()) {
@@ -73,23 +70,23 @@ pub(crate) fn without_script(arguments: impl Iterator<Item = OsString>) -> Vec<O
 }
 
 /// User name and password for 1C; a user without a password is common there.
-pub(crate) fn onec_credentials() -> Option<(String, String)> {
+pub(super) fn onec_credentials() -> Option<(String, String)> {
     let user = variable("MCP_ONEC_USERNAME")?;
     Some((user, onec_password().unwrap_or_default()))
 }
 
-/// The password for 1C, for a user that was named in another way.
-pub(crate) fn onec_password() -> Option<String> {
+/// The password for 1C.
+pub(super) fn onec_password() -> Option<String> {
     variable("MCP_ONEC_PASSWORD")
 }
 
 /// The root URL of the HTTP service of 1C.
-pub(crate) fn onec_service_root() -> Option<String> {
+pub(super) fn onec_service_root() -> Option<String> {
     variable("MCP_ONEC_SERVICE_ROOT")
 }
 
 /// How much to log, in the words of Python's `logging`.
-pub(crate) fn onec_log_level() -> Option<LogLevel> {
+pub(super) fn onec_log_level() -> Option<LogLevel> {
     match variable("MCP_LOG_LEVEL")?.trim().to_ascii_lowercase().as_str() {
         "debug" => Some(LogLevel::Debug),
         "info" => Some(LogLevel::Info),
@@ -99,15 +96,15 @@ pub(crate) fn onec_log_level() -> Option<LogLevel> {
     }
 }
 
-/// The bound on silence for Bitrix24, in seconds, and what is to be said about it.
+/// The bound on silence for Bitrix24, and a warning if it is short.
 ///
 /// # Errors
-/// It is no number of seconds.
-pub(crate) fn bitrix_timeout() -> Result<Option<(Duration, Option<String>)>, String> {
+/// It is not a number of seconds.
+pub(super) fn bitrix_timeout() -> Result<Option<(Duration, Option<String>)>, SetupError> {
     let Some(text) = variable("MCP_PROXY_TIMEOUT") else { return Ok(None) };
-    let timeout = cli::seconds(&text).ok().filter(|timeout| !timeout.is_zero());
+    let timeout = seconds(&text).ok().filter(|timeout| !timeout.is_zero());
     let timeout =
-        timeout.ok_or_else(|| "MCP_PROXY_TIMEOUT is not a number of seconds".to_owned())?;
+        timeout.ok_or_else(|| SetupError::usage("MCP_PROXY_TIMEOUT is not a number of seconds"))?;
     let warning = (timeout < BITRIX_TIME).then(|| {
         format!(
             "MCP_PROXY_TIMEOUT={} may cut calls off: b24-mcp asks Bitrix24 up to four times, \
@@ -118,21 +115,21 @@ pub(crate) fn bitrix_timeout() -> Result<Option<(Duration, Option<String>)>, Str
     Ok(Some((timeout, warning)))
 }
 
-/// Whether the amoCRM script was told not to check certificates.
-pub(crate) fn amocrm_is_insecure() -> bool {
-    variable("AMO_SSL_VERIFY").is_some_and(|value| {
-        matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false" | "no")
-    })
+/// The variable that told the amoCRM script not to check certificates, if it did.
+pub(super) fn amocrm_insecure() -> Option<&'static str> {
+    let name = "AMO_SSL_VERIFY";
+    let value = variable(name)?.trim().to_ascii_lowercase();
+    matches!(&value[..], "0" | "false" | "no").then_some(name)
 }
 
-/// Where created leads go.
+/// The defaults for created leads.
 ///
 /// # Errors
-/// A variable is no number.
-pub(crate) fn lead_defaults() -> Result<LeadDefaults, String> {
-    let number = |name: &str| match variable(name) {
-        Some(text) => text.trim().parse().map(Some).map_err(|_| format!("{name} is not a number")),
-        None => Ok(None),
+/// A variable is not a number.
+pub(super) fn lead_defaults() -> Result<LeadDefaults, SetupError> {
+    let number = |name: &str| {
+        let number = variable(name).map(|text| text.trim().parse());
+        number.transpose().map_err(|_| SetupError::usage(format!("{name} is not a number")))
     };
     Ok(LeadDefaults {
         pipeline_id: number("AMO_PIPELINE_ID")?,

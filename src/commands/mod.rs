@@ -1,0 +1,57 @@
+//! The commands. Each takes the settings that it needs from the command line, starts what it
+//! needs, and runs.
+
+mod demo;
+mod forward;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, Target, UpstreamSettings};
+use crate::logging::{self, LogSettings};
+use crate::redact::Secrets;
+use crate::setup::SetupError;
+
+/// Time for the reader of the log to take its last lines.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Runs the command of `cli` until it is done.
+///
+/// # Errors
+/// It cannot start. Once it runs, nothing that an upstream does is an error of the process.
+pub fn run(cli: &Cli) -> Result<(), SetupError> {
+    let options = &cli.options;
+    let secrets = Arc::<Secrets>::default();
+    match cli.command {
+        None => {
+            let target = Target::new(cli.url.as_deref(), options.server.kind)?;
+            let upstream = UpstreamSettings::new(options, target, &secrets)?;
+            let conversation = config::conversation(options, &upstream);
+            let log = config::log(&options.logs, upstream.kind.kind, secrets);
+            on_runtime(&log, forward::run(upstream, conversation))
+        }
+        Some(Command::Demo) => {
+            let kind = demo::kind(options.server.kind)?;
+            let log = config::log(&options.logs, kind, secrets.clone());
+            on_runtime(&log, demo::run(options, kind, &secrets))
+        }
+    }
+}
+
+/// Starts logging, and runs `command` on the process's one runtime.
+fn on_runtime(
+    log: &LogSettings,
+    command: impl Future<Output = Result<(), SetupError>>,
+) -> Result<(), SetupError> {
+    let log = logging::start(log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| SetupError::failed(format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(command);
+    // A name lookup that hangs in the system must not keep the process.
+    runtime.shutdown_background();
+    log.flush(FLUSH_PATIENCE);
+    outcome
+}

@@ -1,0 +1,265 @@
+//! The options, in groups by what they configure. The doc comment of an option is its help.
+//! [`crate::cli`] makes all of them global, so that an option may also follow a command.
+
+#![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+
+use super::values::{seconds, size};
+use crate::logging::LogLevel;
+use crate::upstream::{Keep, Kind, With};
+
+/// Every option, in the order of the help.
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+    #[command(flatten)]
+    pub(crate) services: ServiceOptions,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionOptions,
+    #[command(flatten)]
+    pub(crate) time: TimeOptions,
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+    #[command(flatten)]
+    pub(crate) logs: LogOptions,
+}
+
+/// Which kind of server it is, and the credentials for it.
+#[derive(Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerOptions {
+    /// How the server is reached
+    #[arg(long, env = "MCPLINE_KIND", value_enum, default_value_t)]
+    pub(crate) kind: Kind,
+
+    #[command(flatten)]
+    pub(super) credentials: CredentialOptions,
+}
+
+/// The credentials of every request.
+#[derive(Args)]
+pub(super) struct CredentialOptions {
+    // Reads the sources of the options below, so it must come before them.
+    #[command(flatten)]
+    pub(super) typed_login: TypedLogin,
+
+    /// Send this header with every request; ${NAME} stands for an environment variable
+    ///
+    /// May be given several times, with or without a space after the colon. In MCPLINE_HEADER,
+    /// put one header on each line.
+    #[arg(long, env = "MCPLINE_HEADER", hide_env_values = true)]
+    #[arg(value_name = "NAME:VALUE", value_delimiter = '\n')]
+    pub(super) header: Vec<String>,
+
+    /// Read headers from this file, one NAME:VALUE on each line, # for comments
+    #[arg(long, env = "MCPLINE_HEADER_FILE", value_name = "FILE")]
+    pub(super) header_file: Option<PathBuf>,
+
+    /// Log in with this user name (Basic authentication, UTF-8)
+    #[arg(long, env = "MCPLINE_USER", value_name = "NAME")]
+    pub(super) user: Option<String>,
+
+    /// Read the password for --user from this file; or set MCPLINE_PASSWORD
+    #[arg(long, env = "MCPLINE_PASSWORD_FILE", value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// Send this key as X-API-Key, read from this file; or set MCPLINE_API_KEY
+    #[arg(long, env = "MCPLINE_API_KEY_FILE", value_name = "FILE")]
+    pub(super) api_key_file: Option<PathBuf>,
+
+    /// Read a bearer token from this file; or set MCPLINE_BEARER
+    #[arg(long, env = "MCPLINE_BEARER_FILE", value_name = "FILE")]
+    pub(super) bearer_file: Option<PathBuf>,
+}
+
+/// The way to log in that stands on the command line. It overrides one from the environment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TypedLogin {
+    /// Neither `--user` nor `--bearer-file`.
+    None,
+    /// `--user`
+    User,
+    /// `--bearer-file`
+    BearerFile,
+}
+
+impl FromArgMatches for TypedLogin {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        match (is_typed("user"), is_typed("bearer_file")) {
+            (false, false) => Ok(Self::None),
+            (true, false) => Ok(Self::User),
+            (false, true) => Ok(Self::BearerFile),
+            (true, true) => Err(clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "--user and --bearer-file cannot be used together",
+            )),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for TypedLogin {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
+}
+
+/// Settings of single kinds of service.
+#[derive(Args)]
+#[command(next_help_heading = "Services")]
+pub(crate) struct ServiceOptions {
+    /// 1C: the root URL of the HTTP service, where the URL does not name it [default: mcp]
+    #[arg(long, env = "MCPLINE_SERVICE_ROOT", value_name = "ROOT")]
+    pub(super) service_root: Option<String>,
+
+    /// 1C: keep this many sessions of our own, each of which may take a licence [COUNT: 1]
+    ///
+    /// Without it the publication reuses sessions as it is set up to.
+    #[arg(long, env = "MCPLINE_MANAGED_SESSIONS", value_name = "COUNT", num_args = 0..=1)]
+    #[arg(require_equals = true, default_missing_value = "1")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) managed_sessions: Option<u32>,
+
+    /// Encode name and password in this charset; old 1C platforms on Windows read windows-1251
+    #[arg(long, env = "MCPLINE_BASIC_CHARSET", value_enum, default_value_t)]
+    pub(super) basic_charset: BasicCharset,
+
+    /// AmoCRM: calls of the REST API a second, 0 for no limit
+    #[arg(long, env = "MCPLINE_RATE", value_name = "CALLS", default_value_t = 7)]
+    pub(super) rate: u32,
+
+    /// AmoCRM: add the tools of this file to the catalogue for the REST API
+    #[arg(long, env = "MCPLINE_CATALOGUE", value_name = "FILE")]
+    pub(super) catalogue: Option<PathBuf>,
+
+    /// Leave these as the service sends them, separated by commas
+    #[arg(long, env = "MCPLINE_KEEP", value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub(super) keep: Vec<Keep>,
+
+    /// Do these as well, separated by commas
+    #[arg(long, env = "MCPLINE_WITH", value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub(super) with: Vec<With>,
+}
+
+/// How Basic credentials are encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum BasicCharset {
+    /// What RFC 7617 recommends, and 1C reads
+    #[default]
+    #[value(name = "utf-8", alias = "utf8")]
+    Utf8,
+    /// For very old platforms on Windows
+    #[value(name = "windows-1251", alias = "cp1251")]
+    Windows1251,
+}
+
+/// TLS and the proxy.
+#[derive(Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionOptions {
+    /// Trust the certificates in this PEM file too (a company's own authority)
+    #[arg(long, env = "MCPLINE_CA_FILE", value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+
+    /// Show the server this certificate (PEM, with its chain)
+    #[arg(long, env = "MCPLINE_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
+    pub(super) client_cert: Option<PathBuf>,
+
+    /// The private key of --client-cert (PEM)
+    #[arg(long, env = "MCPLINE_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
+    pub(super) client_key: Option<PathBuf>,
+
+    /// Accept any certificate: anybody in between can read and change everything
+    #[arg(long, env = "MCPLINE_INSECURE", value_parser = FalseyValueParser::new())]
+    pub(super) insecure: bool,
+
+    /// Connect through this proxy: http://, https:// or socks5://, with USER:PASSWORD@ if needed
+    ///
+    /// Without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY and the system's settings count.
+    #[arg(long, env = "MCPLINE_PROXY", hide_env_values = true, value_name = "URL")]
+    pub(super) proxy: Option<String>,
+}
+
+/// Time limits.
+#[derive(Args)]
+#[command(next_help_heading = "Time")]
+pub(crate) struct TimeOptions {
+    /// Give up connecting after this time
+    #[arg(long, env = "MCPLINE_CONNECT_TIMEOUT", value_name = "SECONDS")]
+    #[arg(default_value = "10", value_parser = seconds)]
+    pub(super) connect_timeout: Duration,
+
+    /// Give a request up when the server shows no sign of life for this time [default: 300]
+    #[arg(long, env = "MCPLINE_TIMEOUT", value_name = "SECONDS", value_parser = seconds)]
+    pub(super) timeout: Option<Duration>,
+
+    /// Give a request up after this time in any case [default: no limit]
+    #[arg(long, env = "MCPLINE_MAX_TIME", value_name = "SECONDS", value_parser = seconds)]
+    pub(super) max_time: Option<Duration>,
+
+    /// Answer the client's `initialize` without the server after this time
+    ///
+    /// The connection is then made in the background, and the client is told when it is there.
+    #[arg(long, env = "MCPLINE_START_TIMEOUT", value_name = "SECONDS")]
+    #[arg(default_value = "8", value_parser = seconds)]
+    pub(super) start_timeout: Duration,
+
+    /// Try a failed request again for at most this time, where that cannot do anything twice
+    #[arg(long, env = "MCPLINE_RETRY_FOR", value_name = "SECONDS")]
+    #[arg(default_value = "50", value_parser = seconds)]
+    pub(super) retry_for: Duration,
+
+    /// Never try a failed request again
+    #[arg(long, env = "MCPLINE_NO_RETRY", value_parser = FalseyValueParser::new())]
+    pub(super) no_retry: bool,
+
+    /// When the input ends, wait for replies for at most this time
+    #[arg(long, env = "MCPLINE_DRAIN", value_name = "SECONDS")]
+    #[arg(default_value = "60", value_parser = seconds)]
+    pub(super) drain: Duration,
+}
+
+/// Limits on requests and messages.
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitOptions {
+    /// Send at most this many requests at once; more wait in order [default: 64, for 1C 4]
+    #[arg(long, env = "MCPLINE_MAX_IN_FLIGHT", value_name = "COUNT")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_in_flight: Option<u32>,
+
+    /// Refuse messages longer than this, in either direction: bytes, or with KiB, MiB, GiB
+    #[arg(long, env = "MCPLINE_MAX_MESSAGE", value_name = "SIZE")]
+    #[arg(default_value = "256MiB", value_parser = size)]
+    pub(super) max_message: usize,
+}
+
+/// Where the log goes.
+#[derive(Args)]
+#[command(next_help_heading = "Logs")]
+pub(crate) struct LogOptions {
+    /// Write the log to this file too: that of today; the last seven days are in FILE.days
+    #[arg(long, env = "MCPLINE_LOG_FILE", value_name = "FILE")]
+    pub(super) log_file: Option<PathBuf>,
+
+    /// How much to log [default: warn on standard error, info in the log file]
+    #[arg(long, env = "MCPLINE_LOG_LEVEL", value_name = "LEVEL", value_enum)]
+    pub(super) log_level: Option<LogLevel>,
+}
