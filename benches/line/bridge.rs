@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const EXIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A bridge that can be started: mcpline itself or a peer.
+#[derive(Clone)]
 pub(crate) struct Candidate {
     pub(crate) name: String,
     program: PathBuf,
@@ -44,6 +45,17 @@ impl Candidate {
             stderr,
             ours: true,
         })
+    }
+
+    /// The same candidate under a profiler that counts instructions and writes them to `profile`.
+    pub(crate) fn under_callgrind(&self, profile: &Path) -> Self {
+        let mut arguments = vec![
+            "--tool=callgrind".to_owned(),
+            format!("--callgrind-out-file={}", profile.display()),
+            self.program.display().to_string(),
+        ];
+        arguments.extend_from_slice(&self.arguments);
+        Self { program: PathBuf::from("valgrind"), arguments, ..self.clone() }
     }
 
     pub(crate) fn peer(command: &str, stderr: bool) -> Result<Self> {

@@ -34,14 +34,14 @@ pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
     let rate = Spread::of(compared.straight.iter().map(|sample| sample.per_second()));
     Ok(vec![Row {
         what: format!("calls a second, {WINDOW} in flight on two cores"),
-        target: "≥ 20,000 and ≥ 0.2× straight",
+        target: "≥ 30,000 and ≥ 0.5× straight",
         straight: format!("{:.0}", rate.median),
         cells: Cell::each(&compared.through, |pairs| {
             let rate = Spread::of(pairs.iter().map(|pair| pair.through.per_second()));
             let ratio = Spread::of(
                 pairs.iter().map(|pair| pair.through.per_second() / pair.straight.per_second()),
             );
-            let held = rate.median >= 20_000.0 && ratio.median >= 0.2;
+            let held = rate.median >= 30_000.0 && ratio.median >= 0.5;
             Cell::new(format!("{:.0}, {}", rate.median, ratio.ratio()), Some(held))
         }),
     }])

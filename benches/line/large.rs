@@ -39,7 +39,7 @@ pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
     Ok(vec![
         Row {
             what: format!("a result of {size} MiB"),
-            target: "≤ 2× straight",
+            target: "≤ 1.6× straight",
             straight: seconds(time.median),
             cells: Cell::each(&compared.through, |pairs| {
                 let time = Spread::of(pairs.iter().map(|pair| pair.through.time.as_secs_f64()));
@@ -48,13 +48,13 @@ pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
                 }));
                 Cell::new(
                     format!("{}, {}", seconds(time.median), ratio.ratio()),
-                    Some(ratio.median <= 2.0),
+                    Some(ratio.median <= 1.6),
                 )
             }),
         },
         Row {
             what: format!("most memory ever over {size} MiB: after one such result, after all"),
-            target: "≤ 2.5×",
+            target: "≤ 1.3×",
             straight: "–".to_owned(),
             cells: Cell::each(&compared.through, |pairs| {
                 let peak = |pair: Option<&rounds::Pair<Sample>>| Some(pair?.through.memory?.peak);
@@ -68,7 +68,7 @@ pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
                             over_size(last),
                             mebibytes(last)
                         ),
-                        Some(over_size(last) <= 2.5),
+                        Some(over_size(last) <= 1.3),
                     ),
                 }
             }),

@@ -7,6 +7,7 @@
 
 mod bridge;
 mod in_flight;
+mod instructions;
 mod large;
 mod lines;
 mod memory;
@@ -110,6 +111,7 @@ fn measure(options: &Options) -> Result<ExitCode> {
 
     report.place("sequential calls", &pin(&cores, 1));
     report.add(sequential::run(&plan, &candidates)?);
+    report.add(instructions::run(&plan, &candidates[0], candidates.len())?);
 
     report.place("the rest", &pin(&cores, 2));
     report.add(in_flight::run(&plan, &candidates)?);

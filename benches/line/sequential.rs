@@ -61,9 +61,9 @@ pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
         latency(
             &compared,
             "p50",
-            "≤ 2.5× straight",
+            "≤ 2.2× straight",
             |sample| sample.p50,
-            |ratio| Some(ratio.median <= 2.5),
+            |ratio| Some(ratio.median <= 2.2),
         ),
         latency(&compared, "p99", "", |sample| sample.p99, |_| None),
         cpu(&compared),
@@ -95,11 +95,11 @@ fn latency(
 fn cpu(compared: &Compared<Sample>) -> Row {
     Row {
         what: "CPU time of 10,000 such calls".to_owned(),
-        target: "≤ 0.6 s",
+        target: "≤ 0.4 s",
         straight: cpu_text(per_10_000(compared.straight.iter())),
         cells: Cell::each(&compared.through, |pairs| {
             let cpu = per_10_000(pairs.iter().map(|pair| &pair.through));
-            Cell::new(cpu_text(cpu), cpu.map(|cpu| cpu <= 0.6))
+            Cell::new(cpu_text(cpu), cpu.map(|cpu| cpu <= 0.4))
         }),
     }
 }

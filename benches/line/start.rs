@@ -37,11 +37,11 @@ pub(crate) fn run(plan: &Plan, candidates: &[Candidate], binary: &Path) -> Resul
     Ok(vec![
         Row {
             what: "start to the answer of `initialize`, min / median".to_owned(),
-            target: "≤ 3 ms",
+            target: "≤ 2 ms",
             straight: "–".to_owned(),
             cells: Cell::each(&taken, |times| {
                 let time = Spread::of(times.iter().copied());
-                Cell::new(pair(time), Some(time.median <= 0.003))
+                Cell::new(pair(time), Some(time.median <= 0.002))
             }),
         },
         Row {

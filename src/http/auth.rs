@@ -80,22 +80,13 @@ impl Credentials {
         &self.headers
     }
 
-    /// Adds what goes to `url`: nothing outside the upstream's origin. What `headers` hold already
-    /// stays. Returns the value of `Authorization` that was added.
-    pub(super) async fn add_to(&self, headers: &mut HeaderMap, url: &Url) -> Option<HeaderValue> {
+    /// What goes with a request to `url`: nothing outside the upstream's origin.
+    pub(super) async fn for_url(&self, url: &Url) -> Option<Granted<'_>> {
         if !is_same_origin(url, &self.upstream) {
             return None;
         }
-        for name in self.headers.keys() {
-            if !headers.contains_key(name) {
-                for value in self.headers.get_all(name) {
-                    headers.append(name, value.clone());
-                }
-            }
-        }
-        let value = self.authorization.value().await?;
-        headers.insert(AUTHORIZATION, value.clone());
-        Some(value)
+        let authorization = self.authorization.value().await;
+        Some(Granted { headers: &self.headers, authorization })
     }
 
     /// Hears of a refusal. True means that the same request is worth sending once more: the
@@ -114,6 +105,28 @@ impl Credentials {
     }
 }
 
+/// The credentials of one request.
+pub(super) struct Granted<'a> {
+    headers: &'a HeaderMap,
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl Granted<'_> {
+    /// Adds the credentials to `headers`; what these hold already stays.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        for name in self.headers.keys() {
+            if !headers.contains_key(name) {
+                for value in self.headers.get_all(name) {
+                    headers.append(name, value.clone());
+                }
+            }
+        }
+        if let Some(value) = &self.authorization {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
+    }
+}
+
 /// Whether two URLs with a host have the same origin, without building it as [`Url::origin`] does.
 pub(super) fn is_same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
@@ -127,6 +140,13 @@ mod tests {
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
+    }
+
+    async fn sent(credentials: &Credentials, target: &str, mut headers: HeaderMap) -> HeaderMap {
+        if let Some(granted) = credentials.for_url(&url(target)).await {
+            granted.add_to(&mut headers);
+        }
+        headers
     }
 
     #[tokio::test]
@@ -143,8 +163,7 @@ mod tests {
             ("https://sub.host/mcp", 0),
             ("https://host.other/mcp", 0),
         ] {
-            let mut headers = HeaderMap::new();
-            credentials.add_to(&mut headers, &url(target)).await;
+            let headers = sent(&credentials, target, HeaderMap::new()).await;
             assert_eq!(headers.len(), count, "{target}");
         }
     }
@@ -158,7 +177,7 @@ mod tests {
         let credentials = Credentials::new(url("http://host/"), own, Authorization::None);
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_static("b=2"));
-        assert_eq!(credentials.add_to(&mut headers, &url("http://host/x")).await, None);
+        let headers = sent(&credentials, "http://host/x", headers).await;
         assert_eq!(headers["cookie"], "b=2");
         assert_eq!(headers.get_all("x-twice").iter().count(), 2);
     }

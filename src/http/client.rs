@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
-use super::auth::{Authorization, Challenge, Credentials, is_same_origin};
+use super::auth::{Authorization, Challenge, Credentials, Granted, is_same_origin};
 use super::body::Answer;
 use super::connect::{ConnectSettings, Connections};
 use super::failure;
@@ -64,6 +64,8 @@ pub struct Endpoint {
     pub url: Url,
     /// The URL as it may be shown.
     pub shown: Arc<str>,
+    /// `Host`, which would otherwise be put together for each request.
+    host: Option<HeaderValue>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -77,7 +79,12 @@ impl Endpoint {
     /// The endpoint at `url`.
     pub fn new(url: Url) -> Self {
         let shown = redact::shown(&url).into();
-        Self { url, shown }
+        let host = url.host_str().map(|host| match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        });
+        let host = host.and_then(|host| HeaderValue::try_from(host).ok());
+        Self { url, shown, host }
     }
 }
 
@@ -184,60 +191,57 @@ impl Http {
         headers: &HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, Failure> {
+        let shown = &endpoint.shown;
+        let outline = Outline { method, endpoint, headers, body };
         let mut url = Cow::Borrowed(&endpoint.url);
         let mut redirects = 0;
         let mut was_refused = false;
         loop {
-            let mut request = Request::new(method.clone(), Url::clone(&url));
-            *request.headers_mut() = headers.clone();
-            *request.body_mut() = body.clone().map(Into::into);
-            let sent = self.credentials.add_to(request.headers_mut(), &url).await;
-            let response = self.attempt(request, endpoint).await?;
-            match response.status() {
-                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
-                    if redirects < MAX_REDIRECTS
-                        && let Some(target) = target_within_origin(&response, &url)
-                    {
-                        redirects += 1;
-                        url = Cow::Owned(target);
-                        continue;
-                    }
-                }
-                status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) if !was_refused => {
-                    let headers = response.headers();
-                    let challenge = Challenge { status, headers, sent: sent.as_ref() };
-                    if self.credentials.refused(challenge).await {
-                        was_refused = true;
-                        continue;
-                    }
-                }
-                _ => {}
-            }
-            let shown = &endpoint.shown;
-            return match failure::of_encoding(response.headers(), shown) {
-                Some(failure) => Err(failure),
-                None => Ok(Answer::new(response, shown.clone(), self.idle_timeout, self.max_body)),
+            let granted = self.credentials.for_url(&url).await;
+            // A future that holds the request itself would be large.
+            let sending =
+                self.connections.client().execute(outline.request(&url, granted.as_ref()));
+            let response = match tokio::time::timeout(self.idle_timeout, sending).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => return Err(self.not_answered(&error, endpoint)),
+                Err(_) => return Err(failure::timed_out(shown, self.idle_timeout)),
             };
+            self.look_after_connections(&response, &url);
+            if let Some(target) = target_within_origin(&response, &url)
+                && redirects < MAX_REDIRECTS
+            {
+                redirects += 1;
+                url = Cow::Owned(target);
+            } else if !was_refused && self.is_worth_repeating(&response, granted).await {
+                was_refused = true;
+            } else {
+                return match failure::of_encoding(response.headers(), shown) {
+                    Some(failure) => Err(failure),
+                    None => {
+                        Ok(Answer::new(response, shown.clone(), self.idle_timeout, self.max_body))
+                    }
+                };
+            }
         }
     }
 
-    /// Sends `request` once.
-    async fn attempt(&self, request: Request, endpoint: &Endpoint) -> Result<Response, Failure> {
-        let sending = self.connections.client().execute(request);
-        match tokio::time::timeout(self.idle_timeout, sending).await {
-            Ok(Ok(response)) => {
-                // A Python server closes its connection right after a 500, without a word, and the
-                // next call would go into it and be lost. Behind TLS a proxy stands in front of
-                // such servers, which keeps its own connections.
-                if response.status() == StatusCode::INTERNAL_SERVER_ERROR
-                    && endpoint.url.scheme() == "http"
-                {
-                    self.connections.give_up_idle();
-                }
-                Ok(response)
-            }
-            Ok(Err(error)) => Err(self.not_answered(&error, endpoint)),
-            Err(_) => Err(failure::timed_out(&endpoint.shown, self.idle_timeout)),
+    /// Whether `response` refuses the credentials that were sent, and there are others by now.
+    async fn is_worth_repeating(&self, response: &Response, granted: Option<Granted<'_>>) -> bool {
+        let status = response.status();
+        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return false;
+        }
+        let sent = granted.and_then(|granted| granted.authorization);
+        let challenge = Challenge { status, headers: response.headers(), sent: sent.as_ref() };
+        Box::pin(self.credentials.refused(challenge)).await
+    }
+
+    /// A Python server closes its connection right after a 500, without a word, and the next call
+    /// would go into it and be lost. Behind TLS a proxy stands in front of such servers, which
+    /// keeps its own connections.
+    fn look_after_connections(&self, response: &Response, url: &Url) {
+        if response.status() == StatusCode::INTERNAL_SERVER_ERROR && url.scheme() == "http" {
+            self.connections.give_up_idle();
         }
     }
 
@@ -253,11 +257,38 @@ impl Http {
     }
 }
 
+/// What a request is made of, each time that it is sent.
+struct Outline<'a> {
+    method: Method,
+    endpoint: &'a Endpoint,
+    headers: &'a HeaderMap,
+    body: Option<Bytes>,
+}
+
+impl Outline<'_> {
+    /// The request to `url`, which has the origin of the endpoint.
+    fn request(&self, url: &Url, granted: Option<&Granted<'_>>) -> Request {
+        let mut request = Request::new(self.method.clone(), url.clone());
+        let headers = request.headers_mut();
+        headers.clone_from(self.headers);
+        if let Some(granted) = granted {
+            granted.add_to(headers);
+        }
+        if let Some(host) = &self.endpoint.host {
+            headers.entry(HOST).or_insert_with(|| host.clone());
+        }
+        *request.body_mut() = self.body.clone().map(Into::into);
+        request
+    }
+}
+
 /// Where a redirect that keeps method and body leads, if it keeps the origin as well: a POST must
 /// not become a GET, and no header of ours may reach another origin. Every other redirect comes
 /// back as the answer, for the error.
 fn target_within_origin(response: &Response, from: &Url) -> Option<Url> {
-    let location = response.headers().get(LOCATION)?;
+    let keeps_method = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT]
+        .contains(&response.status());
+    let location = response.headers().get(LOCATION).filter(|_| keeps_method)?;
     let target = from.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
     is_same_origin(&target, from).then_some(target)
 }
