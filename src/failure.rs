@@ -90,8 +90,8 @@ impl Cause {
 /// One failed attempt to get an answer from the upstream.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What may be done about it.
-    pub class: Class,
+    /// What may be done about it; changes only by [`Failure::reclassed`].
+    class: Class,
     /// What the client is told.
     pub cause: Cause,
     /// What failed, against which URL, and what the upstream said: a sentence without its period.
@@ -122,6 +122,22 @@ impl Failure {
             pace: None,
             answer: None,
         }
+    }
+
+    /// What may be done about it.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The failure with another class, where its place knows more than the rule that made it: `why`
+    /// is that knowledge.
+    #[must_use]
+    pub fn reclassed(mut self, class: Class, why: &'static str) -> Self {
+        if class != self.class {
+            tracing::debug!("{:?} counts as {class:?}: {why}", self.class);
+            self.class = class;
+        }
+        self
     }
 
     /// Adds what a person can do about it.

@@ -129,7 +129,7 @@ impl Policy {
     /// twice does no harm.
     pub fn allows(&self, failure: &Failure, is_repeatable: bool) -> bool {
         self.enabled
-            && match failure.class {
+            && match failure.class() {
                 Class::NotSent | Class::Rejected | Class::SessionLost => true,
                 Class::Ambiguous => is_repeatable,
                 Class::Final => false,
@@ -175,7 +175,7 @@ impl Retry {
         if self.attempts >= MAX_ATTEMPTS || !self.policy.allows(failure, is_repeatable) {
             return None;
         }
-        if failure.class == Class::SessionLost {
+        if failure.class() == Class::SessionLost {
             self.recoveries += 1;
             return (self.recoveries <= MAX_RECOVERIES).then_some(Duration::ZERO);
         }
@@ -258,7 +258,7 @@ impl Resumption {
 
     /// The delay after the upstream refused to open the stream again; `None` when it is given up.
     pub fn after_refusal(&mut self, failure: &Failure) -> Option<Duration> {
-        if matches!(failure.class, Class::Final | Class::SessionLost) {
+        if matches!(failure.class(), Class::Final | Class::SessionLost) {
             return None;
         }
         self.failed += 1;
@@ -319,14 +319,14 @@ impl Delivery {
     /// if it has not arrived: the upstream takes an answer once.
     pub fn of_answer_after(&mut self, failure: &Failure) -> Option<Duration> {
         self.attempts += 1;
-        let may_arrive = matches!(failure.class, Class::NotSent | Class::Rejected);
+        let may_arrive = matches!(failure.class(), Class::NotSent | Class::Rejected);
         (may_arrive && self.attempts < MAX_DELIVERIES).then(|| self.backoff.next_delay())
     }
 
     /// The delay before `notifications/initialized` is sent again after `failure`, for as long as
     /// the caller has patience.
     pub fn of_initialized_after(&mut self, failure: &Failure) -> Option<Duration> {
-        let may_arrive = !matches!(failure.class, Class::Final | Class::SessionLost);
+        let may_arrive = !matches!(failure.class(), Class::Final | Class::SessionLost);
         may_arrive.then(|| self.backoff.next_delay())
     }
 }

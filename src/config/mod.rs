@@ -203,7 +203,7 @@ fn endpoint(mut url: Url, secrets: &Secrets) -> Endpoint {
 
 /// What to warn of if credentials go to `endpoint` without encryption.
 fn in_clear(endpoint: &Endpoint) -> Option<String> {
-    let Endpoint { url, shown } = endpoint;
+    let Endpoint { url, shown, .. } = endpoint;
     (url.scheme() == "http" && !is_loopback(url)).then(|| {
         format!(
             "credentials are sent to {shown} without encryption: anybody on the way can read them; \

@@ -201,7 +201,7 @@ impl<'a> Carrier<'a> {
             None => Class::NotSent,
             Some(failure) => {
                 what.push_str(&format!("; before that, {}", failure.what));
-                failure.class
+                failure.class()
             }
         };
         Failure::new(class, Cause::TimedOut, what)
@@ -228,7 +228,7 @@ impl<'a> Carrier<'a> {
 
     /// Returns when the message may be sent again.
     async fn prepare_retry(&mut self, failure: Failure, live: &Arc<Live>) -> Result<(), Failure> {
-        if failure.class == Class::SessionLost {
+        if failure.class() == Class::SessionLost {
             self.context.link.lost(live);
         }
         let is_repeatable = self.context.link.allows_repeat(self.message);

@@ -247,7 +247,7 @@ impl Http {
 
     fn not_answered(&self, error: &reqwest::Error, endpoint: &Endpoint) -> Failure {
         let mut failure = failure::of_request(error, &endpoint.url);
-        if failure.class == Class::NotSent && self.connections.uses_proxy() {
+        if failure.class() == Class::NotSent && self.connections.uses_proxy() {
             let hint = failure.hint.get_or_insert_default();
             hint.push_str(
                 " A proxy is in use (`--proxy` or HTTPS_PROXY): check its address as well.",

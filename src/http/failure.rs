@@ -124,12 +124,13 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
         Failure::new(Class::NotSent, Cause::Unreachable, what)
     };
     if text("proxy authentication required") || text("proxy authorization required") {
-        let mut failure = failure("the proxy wants a user name and password").hint(
-            "Give them in the proxy's URL: `--proxy http://USER:PASSWORD@HOST:PORT`, or in \
-             MCPLINE_PROXY.",
-        );
-        failure.class = Class::Final;
-        return failure;
+        let why = "the proxy will not change its mind";
+        return failure("the proxy wants a user name and password")
+            .reclassed(Class::Final, why)
+            .hint(
+                "Give them in the proxy's URL: `--proxy http://USER:PASSWORD@HOST:PORT`, or in \
+                 MCPLINE_PROXY.",
+            );
     }
     if error.is_dns() || text("dns error") {
         return failure(&format!("the host name `{host}` is not known ({cause})")).hint(
@@ -156,8 +157,7 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
         let mut failure = failure(&format!("the TLS handshake failed ({cause})"))
             .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
         if matches!(tls, rustls::Error::InvalidMessage(_)) {
-            // Whoever answers like this does not speak TLS, and will not learn it.
-            failure.class = Class::Final;
+            failure = failure.reclassed(Class::Final, "what answers does not speak TLS");
         }
         return failure;
     }
@@ -321,7 +321,7 @@ mod tests {
         ];
         for (code, class, cause) in cases {
             let failure = status(code, &[], "");
-            assert_eq!((failure.class, failure.cause), (class, cause), "{code}");
+            assert_eq!((failure.class(), failure.cause), (class, cause), "{code}");
             assert_eq!(failure.status, Some(code));
         }
     }

@@ -97,13 +97,14 @@ impl HttpSse {
         session.clone().read_in_background(events);
         let response = match session.exchange(initialize).await {
             Ok(response) => response,
-            Err(mut failure) => {
+            Err(failure) => {
                 session.ended.cancel();
-                // There was no session to lose: the endpoint is not where the stream says.
-                if failure.class == Class::SessionLost {
-                    failure.class = Class::Final;
-                }
-                return Err(failure);
+                return Err(if failure.class() == Class::SessionLost {
+                    let why = "no session was open: the endpoint is not where the stream says";
+                    failure.reclassed(Class::Final, why)
+                } else {
+                    failure
+                });
             }
         };
         accepted(&response, &session.stream_url).inspect_err(|_| session.ended.cancel())?;

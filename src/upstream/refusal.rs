@@ -72,11 +72,12 @@ pub(super) fn refused(refusal: &Refusal, request: Option<&Request>, has_session:
     // An error with the request's own id comes from a server that knew what it was asked.
     let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
     if has_session && is_session_gone(refusal.status, &refusal.body, knew) {
-        failure.class = Class::SessionLost;
+        failure =
+            failure.reclassed(Class::SessionLost, "the refusal tells that the session is gone");
     }
     let says_it_better =
-        failure.class == Class::Final && refusal.status != StatusCode::UNAUTHORIZED;
-    if says_it_better || failure.class == Class::SessionLost {
+        failure.class() == Class::Final && refusal.status != StatusCode::UNAUTHORIZED;
+    if says_it_better || failure.class() == Class::SessionLost {
         failure.answer = own_error.map(Box::new);
     }
     failure

@@ -137,7 +137,8 @@ impl Amocrm {
             }
             Err(failure) => failure,
         };
-        let may_be_without = no_stream.class == Class::Final || no_stream.cause == Cause::TimedOut;
+        let may_be_without =
+            no_stream.class() == Class::Final || no_stream.cause == Cause::TimedOut;
         if !may_be_without || matches!(no_stream.status, Some(401 | 403)) {
             return Err(no_stream);
         }
@@ -158,7 +159,7 @@ impl Amocrm {
         tracing::info!("the endpoint is not where the stream says; trying {}", endpoint.shown);
         match self.stream.go_on(beginning, endpoint, initialize, client).await {
             Ok(opened) => Ok(self.repaired(opened)),
-            Err(failure) if failure.class == Class::Final => Err(refusal),
+            Err(failure) if failure.class() == Class::Final => Err(refusal),
             Err(failure) => Err(failure),
         }
     }

@@ -96,7 +96,7 @@ impl Api {
         let is_amocrms_limit = failure.cause == Cause::RateLimited
             && Object::read(local::text(&refusal.body)).is_some_and(|body| body.has("detail"));
         // A final refusal by the server is an answer; the refusal of an overloaded proxy is not.
-        if is_amocrms_limit || failure.class == Class::Final {
+        if is_amocrms_limit || failure.class() == Class::Final {
             return Ok(Answer { status, body: refusal.body });
         }
         Err(failure)

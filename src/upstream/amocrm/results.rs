@@ -118,7 +118,7 @@ mod tests {
         assert!(is_error(r#"{"error":"Unknown tool: nope"}"#));
         assert!(!is_error(r#"{"id":1,"status":500}"#));
         let failure = repair_call(&call(), result(r#"{"status": 429}"#), false).unwrap_err();
-        assert_eq!((failure.class, failure.cause), (Class::Rejected, Cause::RateLimited));
+        assert_eq!((failure.class(), failure.cause), (Class::Rejected, Cause::RateLimited));
         assert!(failure.answer.is_some());
         let kept = repair_call(&call(), result(r#"{"error":"x"}"#), true).unwrap();
         assert!(!local::text(kept.result().unwrap()).contains("isError"));

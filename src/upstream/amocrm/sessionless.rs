@@ -65,13 +65,14 @@ impl SessionlessSession {
             if let Some(response) = own_error(&refusal.body, None) {
                 return Ok(response);
             }
-            let mut failure = refusal.failure();
-            // The route is gone or wants a session, so another generation runs there now. Nothing
-            // was carried out.
-            if matches!(refusal.status.as_u16(), 404 | 405) || mentions_session(&refusal.body) {
-                failure.class = Class::SessionLost;
-            }
-            return Err(failure);
+            let failure = refusal.failure();
+            let is_gone = matches!(refusal.status.as_u16(), 404 | 405);
+            return Err(if is_gone || mentions_session(&refusal.body) {
+                let why = "the route is gone or wants a session: another generation runs there now";
+                failure.reclassed(Class::SessionLost, why)
+            } else {
+                failure
+            });
         }
         let url = answer.url().clone();
         let response = sole_response(answer, &self.client, http::excerpt).await?;

@@ -112,9 +112,8 @@ fn failure(refusal: &Refusal, detail: &Detail<'_>, method: &str) -> Failure {
             || is_refused_by_bitrix("401")
             || is_refused_by_bitrix("403") =>
         {
-            failure.class = Class::Final;
             failure.cause = Cause::Unauthorised;
-            failure.hint(
+            failure.reclassed(Class::Final, "Bitrix24 refuses the webhook").hint(
                 "Bitrix24 refuses the server's webhook or token: the administrator of b24-mcp must \
                  renew it, or give it the rights (scope) for this method.",
             )
@@ -127,10 +126,9 @@ fn failure(refusal: &Refusal, detail: &Detail<'_>, method: &str) -> Failure {
                  webhook's address, and whether Bitrix24 blocks the server's address.",
             )
         }
-        502 if !code.is_empty() && is_refused_by_bitrix("4") => {
-            failure.class = Class::Final;
-            failure.hint("Bitrix24 refused the call: correct what it complains about.")
-        }
+        502 if !code.is_empty() && is_refused_by_bitrix("4") => failure
+            .reclassed(Class::Final, "Bitrix24 refuses the call itself")
+            .hint("Bitrix24 refused the call: correct what it complains about."),
         500 if method == "tools/call" => failure.hint(
             "As a rule an argument is missing or wrong: check the arguments against the tool's \
              schema. For callBitrixMethod, getCompany and getLeadCalls it may also be a limit, the \
@@ -178,16 +176,14 @@ impl Limit {
         failure.cause = Cause::RateLimited;
         match self {
             Self::TooFast => {
-                failure.class = Class::Rejected;
                 failure.pace = Some(PACE);
-                failure.hint(
+                failure.reclassed(Class::Rejected, "Bitrix24 limits calls a second").hint(
                     "Bitrix24 takes about two calls a second from a portal: ask for less at once, \
                      or lower `--max-in-flight`.",
                 )
             }
             Self::TooMuch => {
-                failure.class = Class::Final;
-                failure.hint(
+                failure.reclassed(Class::Final, "Bitrix24 blocks the method for minutes").hint(
                     "Bitrix24 has blocked this method for up to ten minutes, because its calls \
                      took more than 480 s of computing time: ask for less at once (narrower \
                      filters, fewer fields) and try again later.",
@@ -288,7 +284,7 @@ mod tests {
         ];
         for (status, body, class, cause) in cases {
             let failure = answer(status, &body).unwrap_err();
-            assert_eq!((failure.class, failure.cause), (class, cause), "{body}");
+            assert_eq!((failure.class(), failure.cause), (class, cause), "{body}");
         }
     }
 

@@ -122,7 +122,7 @@ impl Bitrix {
             }
             Err(failure) => failure,
         };
-        let is_other_variant = refusal.class == Class::Final
+        let is_other_variant = refusal.class() == Class::Final
             && !matches!(refusal.status, Some(401 | 403))
             && refusal.answer.is_none();
         if !is_other_variant {

@@ -109,7 +109,7 @@ impl Offered {
                 }
                 Ok(Answered { response: None, .. }) => {}
                 Err(failure) => {
-                    let may_pass = failure.class != Class::Final;
+                    let may_pass = failure.class() != Class::Final;
                     tracing::info!(method, may_pass, "no list: {}", failure.summary());
                     capabilities.extend(may_pass.then_some(name));
                     first_failure.get_or_insert(failure);

@@ -254,9 +254,8 @@ fn refused(
     has_mcp_session: bool,
 ) -> Result<Answered, Failure> {
     if has_mcp_session && is_session_gone(refusal.status, &refusal.body, own_error.is_some()) {
-        let mut failure = faults::failure(refusal);
-        failure.class = Class::SessionLost;
-        return Err(failure);
+        let why = "the refusal tells that the session is gone";
+        return Err(faults::failure(refusal).reclassed(Class::SessionLost, why));
     }
     match own_error {
         Some(_) => Ok(Answered { response: own_error, session_id: None }),
@@ -265,9 +264,9 @@ fn refused(
 }
 
 /// `failure` of a step before the call, which was then not sent.
-pub(super) fn unsent(mut failure: Failure) -> Failure {
-    if failure.class == Class::Ambiguous {
-        failure.class = Class::NotSent;
+pub(super) fn unsent(failure: Failure) -> Failure {
+    match failure.class() {
+        Class::Ambiguous => failure.reclassed(Class::NotSent, "the call itself was not sent"),
+        _ => failure,
     }
-    failure
 }

@@ -151,7 +151,7 @@ impl OneCSession {
         let answered = self.service.call(&list, "{}", &self.headers, &self.client).await;
         let response = match answered {
             // A final failure will not pass: the name is then taken as the service's own.
-            Err(failure) if failure.class == Class::Final => {
+            Err(failure) if failure.class() == Class::Final => {
                 tracing::info!("no listing to look up `{name}` in: {}", failure.summary());
                 None
             }

@@ -35,7 +35,7 @@ impl StreamableSession {
                     resume_from = ended.last_event_id.or(resume_from);
                     listening.after_end(ended.lived, ended.has_spoken, ended.retry)
                 }
-                Err(failure) if failure.class == Class::SessionLost => {
+                Err(failure) if failure.class() == Class::SessionLost => {
                     tracing::info!("the upstream has forgotten the session");
                     self.0.ended.cancel();
                     return;
@@ -47,7 +47,7 @@ impl StreamableSession {
                 Err(failure) => {
                     tracing::debug!("no listening stream yet: {}", failure.summary());
                     // A place in the stream that the upstream has forgotten: start over.
-                    if failure.class == Class::Final {
+                    if failure.class() == Class::Final {
                         resume_from = None;
                     }
                     listening.after_refusal(&failure)
@@ -90,6 +90,6 @@ impl StreamableSession {
 /// the upstream must say so in words: a 409 or 500 may come from a proxy, or from a server that
 /// has not noticed yet that the old stream is gone.
 fn offers_no_stream(failure: &Failure, was_open: bool) -> bool {
-    failure.class == Class::Final
+    failure.class() == Class::Final
         && (!was_open || matches!(failure.status, Some(401 | 403 | 404 | 405)))
 }

@@ -119,7 +119,7 @@ async fn resume(
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        if failure.class == Class::SessionLost {
+        if failure.class() == Class::SessionLost {
             connection.ended.cancel();
         }
         match resumption.after_refusal(&failure) {

@@ -61,12 +61,12 @@ impl Catalogue {
         if !tool.route_is_absent.load(Relaxed) {
             let answer = match self.send(scope.request(&tool.request), defaults, rest).await {
                 Ok(answer) => answer,
-                Err(mut failure) => {
-                    // In this request the server calls amoCRM several times. One of these calls was
-                    // refused, and earlier ones may have run.
-                    if tool.is_composite() && failure.class == Class::Rejected {
-                        failure.class = Class::Ambiguous;
-                    }
+                Err(failure) if tool.is_composite() && failure.class() == Class::Rejected => {
+                    let why =
+                        "the server calls amoCRM several times, and earlier calls may have run";
+                    return Err(failure.reclassed(Class::Ambiguous, why).into());
+                }
+                Err(failure) => {
                     return Err(failure.into());
                 }
             };

@@ -83,18 +83,17 @@ impl Progress {
 
     /// The failure of `step` as the failure of the whole call: classed for a retry of all steps.
     pub(super) fn failed(&self, step: &Step<'_>, mut failure: Failure) -> Failure {
-        let is_ambiguous = failure.class == Class::Ambiguous;
+        let is_ambiguous = failure.class() == Class::Ambiguous;
         if self.0.is_empty() {
             if step.is_read && is_ambiguous {
-                // The call has only read so far, so it may be made again.
-                failure.class = Class::Rejected;
+                failure = failure.reclassed(Class::Rejected, "the call has only read so far");
             }
             return failure;
         }
         let is_unreadable = matches!(failure.cause, Cause::Unusable | Cause::TooLarge);
-        let may_have_run = is_ambiguous || failure.class == Class::Final && is_unreadable;
+        let may_have_run = is_ambiguous || failure.class() == Class::Final && is_unreadable;
         if !is_ambiguous {
-            failure.class = Class::Final;
+            failure = failure.reclassed(Class::Final, "earlier steps have run");
         }
         let so_far = self.with_miss(step, step.is_read || !may_have_run);
         failure.what = format!("{so_far}: {}", failure.what);

@@ -97,7 +97,7 @@ impl Meaning {
     }
 
     fn apply(&self, mut failure: Failure) -> Failure {
-        failure.class = self.class;
+        failure = failure.reclassed(self.class, "1C says so in words");
         failure.pace = Some(self.pace);
         // 1C sends 401 and 403 for locked infobases too: only the text tells the cause.
         failure.cause =
@@ -225,7 +225,7 @@ mod tests {
         ];
         for (status, body, class) in cases {
             let failure = failure(&refusal(status, body));
-            assert_eq!(failure.class, class, "{status} {body}");
+            assert_eq!(failure.class(), class, "{status} {body}");
             assert!(failure.hint.is_some(), "{status} {body}");
         }
     }

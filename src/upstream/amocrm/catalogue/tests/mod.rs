@@ -163,7 +163,7 @@ fn broken_off(title: &str, broken: usize, class: &str) -> (Class, Option<String>
     match call(&catalogue(), case, &script) {
         Err(CallError::Failed(failure)) => {
             script.ends();
-            (failure.class, failure.what.strip_suffix(": broke off").map(str::to_owned))
+            (failure.class(), failure.what.strip_suffix(": broke off").map(str::to_owned))
         }
         other => panic!("{other:?}"),
     }
