@@ -11,13 +11,7 @@ use super::{Client, Request};
 use crate::failure::Failure;
 use crate::http::Answer;
 use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, RequestId, Response, to_json};
-pub(super) use crate::mcp::CallParams as Named;
 use crate::mcp::method;
-
-/// The revision that a client asks for in `initialize`, where it is one that we know.
-pub(super) fn asked_revision(initialize: &Message) -> Option<&'static str> {
-    crate::mcp::asked_revision(initialize).map(crate::mcp::Revision::as_str)
-}
 
 /// The `params` are wrong (JSON-RPC 2.0 section 5.1).
 pub(super) const INVALID_PARAMS: i64 = -32602;

@@ -43,7 +43,7 @@ pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
 
 use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
 use self::refusal::{
-    accepted, is_session_gone, mentions_session, own_error, says_nothing, unusable,
+    accepted, empty_success, is_session_gone, mentions_session, own_error, unusable,
 };
 
 /// A future that a kind returns.

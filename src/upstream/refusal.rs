@@ -40,13 +40,8 @@ pub(super) fn accepted<'a>(response: &'a Response, url: &str) -> Result<&'a Byte
 }
 
 /// 2xx with an empty body, which answers no request.
-pub(super) fn empty_success(url: &str, status: StatusCode) -> Failure {
-    unusable(format!("{url} answered with HTTP {status} and an empty body"))
-}
-
-/// As [`empty_success`], where the status is not at hand.
-pub(super) fn says_nothing(url: &str) -> Failure {
-    unusable(format!("{url} answered with success and an empty body, which is no answer"))
+pub(super) fn empty_success(url: &str) -> Failure {
+    unusable(format!("{url} answered with success and an empty body"))
 }
 
 /// The body is not a usable JSON-RPC response.

@@ -22,12 +22,13 @@ use self::rest::{Api, CatalogueSession};
 use self::sessionless::SessionlessSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
-use super::local::{self, Named};
+use super::local;
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
 use crate::jsonrpc::Message;
+use crate::mcp::{CallParams, method};
 use crate::upstream::Client;
 
 /// What the server calls itself in `serverInfo`.
@@ -214,10 +215,10 @@ impl Amocrm {
     }
 
     pub(super) fn is_repeatable(&self, message: &Message) -> bool {
-        if message.method() != "tools/call" {
+        if message.method() != method::TOOLS_CALL {
             return false;
         }
-        let Some(call) = message.read_params::<Named<'_>>() else { return false };
+        let Some(call) = message.read_params::<CallParams<'_>>() else { return false };
         if self.api.is_in_use() {
             return self.api.is_repeatable(&call);
         }

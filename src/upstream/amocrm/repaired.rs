@@ -10,6 +10,7 @@ use super::rest::{Api, resource};
 use super::results;
 use crate::failure::Failure;
 use crate::jsonrpc::{Message, Response};
+use crate::mcp::method;
 use crate::upstream::local::{self, mended};
 use crate::upstream::{Opened, Pending, Request, Session, repair};
 
@@ -46,8 +47,10 @@ impl RepairedSession {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let response = self.inner.exchange(&own_request(number, message)).await?;
         match message.method() {
-            "tools/list" => Ok(mended(response, |result| repair::list(result, "tools", |_| {}))),
-            "tools/call" => results::repair_call(message, response, self.keeps_errors),
+            method::TOOLS_LIST => {
+                Ok(mended(response, |result| repair::list(result, "tools", |_| {})))
+            }
+            method::TOOLS_CALL => results::repair_call(message, response, self.keeps_errors),
             _ => Ok(response),
         }
     }
@@ -69,7 +72,7 @@ impl Session for RepairedSession {
     /// The server answers other notifications with errors and acts on none. A request without an
     /// id, however, it would carry out.
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        if message.method() == "notifications/initialized" {
+        if message.method() == method::INITIALIZED {
             return self.inner.send(message);
         }
         Box::pin(std::future::ready(Ok(())))

@@ -17,18 +17,21 @@ use super::{SERVER_NAME, results};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Http};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
-use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::mcp::{
+    CallParams, Implementation, InitializeResult, Part, Revision, ServerCapabilities,
+    asked_revision, method,
+};
 use crate::redact;
 use crate::upstream::json::Object;
-use crate::upstream::local::{self, INVALID_PARAMS, Named, RESOURCE_NOT_FOUND, asked_revision};
+use crate::upstream::local::{self, INVALID_PARAMS, RESOURCE_NOT_FOUND};
 use crate::upstream::settings::{KindSettings, LeadDefaults};
 use crate::upstream::{Pending, Request, Session, endpoint_at};
 
 /// The revision for clients that ask for an unknown one.
-const REVISION: &str = "2025-11-25";
+const REVISION: Revision = Revision::V2025_11_25;
 
 /// The first revision with `structuredContent`.
-const STRUCTURED_SINCE: &str = "2025-06-18";
+const STRUCTURED_SINCE: Revision = Revision::V2025_06_18;
 
 /// How long all requests wait after amoCRM has refused one of them as too frequent.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -61,7 +64,7 @@ impl Api {
         self.is_in_use.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_repeatable(&self, call: &Named<'_>) -> bool {
+    pub(super) fn is_repeatable(&self, call: &CallParams<'_>) -> bool {
         serde_json::from_str(call.arguments())
             .is_ok_and(|arguments| self.catalogue.is_repeatable(&call.name, &arguments))
     }
@@ -159,7 +162,7 @@ pub(super) fn initialize(initialize: &Message, generation: &str) -> Response {
          API ({generation})."
     );
     local::result(to_json(&InitializeResult {
-        protocol_version: asked_revision(initialize).unwrap_or(REVISION),
+        protocol_version: asked_revision(initialize).unwrap_or(REVISION).as_str(),
         capabilities: Part::Ours(ServerCapabilities::of(&["tools", "resources"])),
         server_info: Part::Ours(Implementation {
             name: SERVER_NAME,
@@ -173,9 +176,9 @@ pub(super) fn initialize(initialize: &Message, generation: &str) -> Response {
 /// The answer to a request about resources; `None` for other requests.
 pub(super) async fn resource(api: &Api, message: &Message) -> Option<Result<Response, Failure>> {
     match message.method() {
-        "resources/list" => Some(Ok(Response::with_result(api.catalogue.resources_list()))),
-        "resources/templates/list" => local::empty_list(message.method()).map(Ok),
-        "resources/read" => Some(read(api, message).await),
+        method::RESOURCES_LIST => Some(Ok(Response::with_result(api.catalogue.resources_list()))),
+        method::RESOURCE_TEMPLATES_LIST => local::empty_list(message.method()).map(Ok),
+        method::RESOURCES_READ => Some(read(api, message).await),
         _ => None,
     }
 }
@@ -216,15 +219,15 @@ impl CatalogueSession {
             return outcome;
         }
         match message.method() {
-            "ping" => Ok(local::pong()),
-            "tools/list" => Ok(Response::with_result(self.api.catalogue.tools_list())),
-            "tools/call" => self.call_tool(message).await,
+            method::PING => Ok(local::pong()),
+            method::TOOLS_LIST => Ok(Response::with_result(self.api.catalogue.tools_list())),
+            method::TOOLS_CALL => self.call_tool(message).await,
             method => Ok(local::method_not_found(method)),
         }
     }
 
     async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
-        let Some(call) = message.read_params::<Named<'_>>() else {
+        let Some(call) = message.read_params::<CallParams<'_>>() else {
             return Ok(local::error(INVALID_PARAMS, "the tool's `name` is missing"));
         };
         let arguments = match serde_json::from_str(call.arguments()) {

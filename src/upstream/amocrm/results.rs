@@ -7,8 +7,9 @@ use super::SERVER_NAME;
 use super::catalogue::HiddenFailure;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
+use crate::mcp::CallParams;
 use crate::upstream::json::{Object, items};
-use crate::upstream::local::{self, Named, error_code, mended, mended_error};
+use crate::upstream::local::{self, error_code, mended, mended_error};
 use crate::upstream::repair;
 
 /// The pause after amoCRM's limit of seven calls a second. It allows few retries: amoCRM bans
@@ -28,7 +29,7 @@ pub(super) fn repair_call(
     if error_code(&response) == Some(INTERNAL_ERROR) {
         return Ok(mended_error(response, missing_argument));
     }
-    let named: Option<Named<'_>> = call.read_params();
+    let named: Option<CallParams<'_>> = call.read_params();
     let name = named.as_ref().map_or("", |named| &named.name);
     let response = mended(response, |result| repair::call_result(result, name));
     let text = response.result().and_then(|result| only_text(local::text(result)));

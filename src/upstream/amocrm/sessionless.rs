@@ -10,21 +10,23 @@ use super::SERVER_NAME;
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response, to_json};
-use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::mcp::{
+    Implementation, InitializeResult, Part, Revision, ServerCapabilities, asked_revision, method,
+};
 use crate::upstream::Client;
 use crate::upstream::json::Object;
-use crate::upstream::local::{self, asked_revision, sole_response};
+use crate::upstream::local::{self, sole_response};
 use crate::upstream::{
-    Pending, Request, Session, mentions_session, own_error, post_headers, says_nothing,
+    Pending, Request, Session, empty_success, mentions_session, own_error, post_headers,
 };
 
 /// The revision that the server speaks.
-const REVISION: &str = "2024-11-05";
+const REVISION: Revision = Revision::V2024_11_05;
 
 /// The `params` of the greeting, where the first event is one.
 pub(super) fn greeting(data: &Bytes) -> Option<String> {
     let event = Object::read(local::text(data))?;
-    let is_greeting = event.string("method")? == "initialize";
+    let is_greeting = event.string("method")? == method::INITIALIZE;
     is_greeting.then(|| event.get("params").unwrap_or("{}").to_owned())
 }
 
@@ -33,7 +35,7 @@ pub(super) fn initialize(greeting: &str, initialize: &Message) -> Response {
     let greeting = Object::read(greeting).unwrap_or_default();
     let ours = Implementation { name: SERVER_NAME, version: "unknown", description: None };
     local::result(to_json(&InitializeResult {
-        protocol_version: asked_revision(initialize).unwrap_or(REVISION),
+        protocol_version: asked_revision(initialize).unwrap_or(REVISION).as_str(),
         capabilities: Part::Ours(ServerCapabilities::of(&["tools"])),
         server_info: Part::object_or(greeting.get("serverInfo"), ours),
         instructions: None,
@@ -55,8 +57,8 @@ impl SessionlessSession {
 
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
         match request.message.method() {
-            "ping" => return Ok(local::pong()),
-            "tools/list" | "tools/call" => {}
+            method::PING => return Ok(local::pong()),
+            method::TOOLS_LIST | method::TOOLS_CALL => {}
             method => return Ok(local::method_not_found(method)),
         }
         let answer = self.http.post(&self.messages, post_headers(), request.body.clone()).await?;
@@ -76,7 +78,7 @@ impl SessionlessSession {
         }
         let url = answer.url().clone();
         let response = sole_response(answer, &self.client, http::excerpt).await?;
-        response.ok_or_else(|| says_nothing(&url))
+        response.ok_or_else(|| empty_success(&url))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{Refusal, shorten};
 use crate::jsonrpc::{INTERNAL_ERROR, Response};
+use crate::mcp::method;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, INVALID_PARAMS, RESOURCE_NOT_FOUND};
 use crate::upstream::own_error;
@@ -129,7 +130,7 @@ fn failure(refusal: &Refusal, detail: &Detail<'_>, method: &str) -> Failure {
         502 if !code.is_empty() && is_refused_by_bitrix("4") => failure
             .reclassed(Class::Final, "Bitrix24 refuses the call itself")
             .hint("Bitrix24 refused the call: correct what it complains about."),
-        500 if method == "tools/call" => failure.hint(
+        500 if method == method::TOOLS_CALL => failure.hint(
             "As a rule an argument is missing or wrong: check the arguments against the tool's \
              schema. For callBitrixMethod, getCompany and getLeadCalls it may also be a limit, the \
              token or the rights at Bitrix24, which b24-mcp hides: look at its log.",

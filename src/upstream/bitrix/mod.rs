@@ -16,22 +16,23 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::rest::IndexSession;
-use super::local::{self, Named, asked_revision, mended, sole_response};
+use super::local::{self, mended, sole_response};
 use super::settings::{Keep, KindSettings, With};
 use super::{
-    Greeting, Opened, Pending, Request, Session, Upstream, accepted, post_headers, repair,
-    says_nothing, streamable,
+    Greeting, Opened, Pending, Request, Session, Upstream, accepted, empty_success, post_headers,
+    repair, streamable,
 };
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
+use crate::mcp::{CallParams, Revision, asked_revision, method};
 use crate::upstream::Client;
 
 /// What the server calls itself in `serverInfo`.
 pub(super) const SERVER_NAME: &str = "Bitrix24 MCP Server";
 
 /// The revision that we assume of servers that do not state one.
-const DEFAULT_REVISION: &str = "2025-06-18";
+const DEFAULT_REVISION: Revision = Revision::V2025_06_18;
 
 /// The tools that only read. The server gives no hints, and `callBitrixMethod` can do anything.
 const READING_TOOLS: [&str; 8] = [
@@ -71,10 +72,10 @@ impl Bitrix {
 
     /// Whether the called tool only reads.
     pub(super) fn is_repeatable(message: &Message) -> bool {
-        message.method() == "tools/call"
+        message.method() == method::TOOLS_CALL
             && message
                 .read_params()
-                .is_some_and(|Named { name, .. }| READING_TOOLS.contains(&name.as_ref()))
+                .is_some_and(|CallParams { name, .. }| READING_TOOLS.contains(&name.as_ref()))
     }
 
     /// Takes over a server that has answered `initialize` at `rpc`.
@@ -99,7 +100,7 @@ impl Bitrix {
             ended: CancellationToken::new(),
         };
         // Early versions give an object of numbers as the revision.
-        let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION);
+        let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION).as_str();
         let response = mended(response, |result| repair::initialize_result(result, revision));
         Opened { session: Arc::new(session), response }
     }
@@ -156,7 +157,7 @@ impl Server {
         }
         let url = answer.url().clone();
         let response = sole_response(answer, client, http::excerpt).await?;
-        let response = response.ok_or_else(|| says_nothing(&url))?;
+        let response = response.ok_or_else(|| empty_success(&url))?;
         faults::reject_rate_limited(response, &url)
     }
 }
@@ -188,9 +189,9 @@ impl BitrixSession {
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
         let message = &request.message;
         match message.method() {
-            "ping" => return Ok(local::pong()),
-            "resources/read" => return self.read_resource(request).await,
-            method @ ("prompts/list" | "resources/templates/list") => {
+            method::PING => return Ok(local::pong()),
+            method::RESOURCES_READ => return self.read_resource(request).await,
+            method @ (method::PROMPTS_LIST | method::RESOURCE_TEMPLATES_LIST) => {
                 return Ok(empty_or_unknown(method));
             }
             _ => {}
@@ -233,16 +234,16 @@ impl Server {
     /// `response` as strict clients take it.
     fn repaired(&self, message: &Message, response: Response) -> Response {
         match message.method() {
-            "tools/list" => mended(response, |result| repair::list(result, "tools", |_| {})),
-            "resources/list" => mended(response, |result| {
+            method::TOOLS_LIST => mended(response, |result| repair::list(result, "tools", |_| {})),
+            method::RESOURCES_LIST => mended(response, |result| {
                 repair::list(result, "resources", |item| {
                     if !self.keeps_uris {
                         resources::offer(item);
                     }
                 })
             }),
-            "tools/call" => mended(mended(response, repair::stray_result), |result| {
-                let call: Option<Named<'_>> = message.read_params();
+            method::TOOLS_CALL => mended(mended(response, repair::stray_result), |result| {
+                let call: Option<CallParams<'_>> = message.read_params();
                 repair::call_result(result, call.as_ref().map_or("", |call| &call.name))
             }),
             _ => response,

@@ -12,11 +12,12 @@ use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response, to_json};
 use crate::mcp::{
-    CallToolResult, Empty, Implementation, InitializeResult, Part, ServerCapabilities, TextContent,
+    CallParams, CallToolResult, Empty, Implementation, InitializeResult, Part, ServerCapabilities,
+    TextContent, asked_revision, method,
 };
 use crate::upstream::json::{Object, compact, items};
-use crate::upstream::local::{self, Named, asked_revision};
-use crate::upstream::{Pending, Request, Session, endpoint_at, says_nothing, unusable};
+use crate::upstream::local;
+use crate::upstream::{Pending, Request, Session, empty_success, endpoint_at, unusable};
 
 /// `GET /mcp/index`: an object with the arrays `tools` and `resources`. A probe reads only its
 /// beginning.
@@ -53,11 +54,9 @@ pub(super) fn initialize(index: &Bytes, initialize: &Message) -> Response {
             "An older server without `initialize`: mcpline made this answer from /mcp/index.",
         ),
     };
+    let asked = asked_revision(initialize).unwrap_or(DEFAULT_REVISION);
     local::result(to_json(&InitializeResult {
-        protocol_version: version
-            .as_deref()
-            .or(asked_revision(initialize))
-            .unwrap_or(DEFAULT_REVISION),
+        protocol_version: version.as_deref().unwrap_or(asked.as_str()),
         capabilities: Part::object_or(
             index.get("capabilities").filter(lists_tools),
             ServerCapabilities::of(&["tools", "resources"]),
@@ -94,11 +93,11 @@ impl IndexSession {
 
     async fn exchange(&self, message: &Message) -> Result<Response, Failure> {
         match message.method() {
-            "ping" => Ok(local::pong()),
-            "tools/list" => self.list("tools", message).await,
-            "resources/list" => self.list("resources", message).await,
-            "tools/call" => self.call_tool(message).await,
-            "resources/read" => self.read_resource(message).await,
+            method::PING => Ok(local::pong()),
+            method::TOOLS_LIST => self.list("tools", message).await,
+            method::RESOURCES_LIST => self.list("resources", message).await,
+            method::TOOLS_CALL => self.call_tool(message).await,
+            method::RESOURCES_READ => self.read_resource(message).await,
             method => Ok(empty_or_unknown(method)),
         }
     }
@@ -112,7 +111,7 @@ impl IndexSession {
     }
 
     async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
-        let Some(call) = message.read_params::<Named<'_>>() else {
+        let Some(call) = message.read_params::<CallParams<'_>>() else {
             return Ok(local::error(local::INVALID_PARAMS, "the tool's `name` is missing"));
         };
         let params = call.arguments.map_or(Part::Ours(Empty {}), Part::Theirs);
@@ -163,7 +162,7 @@ impl IndexSession {
         let url = answer.url().clone();
         let body = answer.bytes().await?;
         if local::is_blank(&body) {
-            return Err(says_nothing(&url));
+            return Err(empty_success(&url));
         }
         if let Some(error) = faults::hidden_error(&body, &url) {
             return error.map(Err);

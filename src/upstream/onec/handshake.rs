@@ -11,21 +11,26 @@ use tokio::time::Instant;
 use super::service::{Answered, Service};
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::mcp::{Implementation, InitializeResult, Part, ServerCapabilities};
+use crate::mcp::{
+    Implementation, InitializeResult, Part, Revision, ServerCapabilities, asked_revision, method,
+};
 use crate::upstream;
 use crate::upstream::Client;
 use crate::upstream::json::Object;
-use crate::upstream::local::{self, asked_revision};
+use crate::upstream::local;
 
 /// The revision that we assume of a service without a handshake.
-const DEFAULT_REVISION: &str = "2025-03-26";
+const DEFAULT_REVISION: Revision = Revision::V2025_03_26;
 
 /// How long the answer to a list that the handshake asked for can serve the client.
 const CACHED_FOR: Duration = Duration::from_secs(30);
 
 /// The capabilities, and the methods that list them.
-pub(super) const LISTS: [(&str, &str); 3] =
-    [("tools", "tools/list"), ("resources", "resources/list"), ("prompts", "prompts/list")];
+pub(super) const LISTS: [(&str, &str); 3] = [
+    ("tools", method::TOOLS_LIST),
+    ("resources", method::RESOURCES_LIST),
+    ("prompts", method::PROMPTS_LIST),
+];
 
 /// What a service has shown of its lists during the handshake.
 #[derive(Default)]
@@ -92,8 +97,11 @@ impl Offered {
             let message = Message::request(RequestId::number(1), method, "{}");
             service.call(&message, "{}", &HeaderMap::new(), client).await
         };
-        let (tools, resources, prompts) =
-            tokio::join!(ask("tools/list"), ask("resources/list"), ask("prompts/list"));
+        let (tools, resources, prompts) = tokio::join!(
+            ask(method::TOOLS_LIST),
+            ask(method::RESOURCES_LIST),
+            ask(method::PROMPTS_LIST)
+        );
         let cached = self.cached.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (mut capabilities, mut has_answered, mut first_failure) = (Vec::new(), false, None);
         for ((name, method), outcome) in LISTS.into_iter().zip([tools, resources, prompts]) {
@@ -150,7 +158,7 @@ pub(super) async fn synthesize(
     let description =
         format!("This service does not know `initialize`: mcpline made this answer from {source}.");
     let result = InitializeResult {
-        protocol_version: asked_revision(initialize).unwrap_or(DEFAULT_REVISION),
+        protocol_version: asked_revision(initialize).unwrap_or(DEFAULT_REVISION).as_str(),
         // Plain POST carries no notifications, whatever the manifest promises.
         capabilities: Part::Ours(ServerCapabilities::of(&capabilities)),
         server_info: Part::Ours(Implementation {
@@ -165,7 +173,7 @@ pub(super) async fn synthesize(
 
 /// The failure for a request that was answered with success and an empty body.
 pub(super) fn empty_success(url: &str) -> Failure {
-    upstream::says_nothing(url).hint(
+    upstream::empty_success(url).hint(
         "The HTTP service is published, but its handler does nothing, as in the first versions: \
          update the MCP extension in the infobase.",
     )

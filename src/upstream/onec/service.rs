@@ -14,6 +14,7 @@ use super::sessions::{Place, Sessions};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Http, Refusal};
 use crate::jsonrpc::{Message, RequestId, Response};
+use crate::mcp::method;
 use crate::upstream::Client;
 use crate::upstream::local::{self, sole_response};
 use crate::upstream::{PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, post_headers};
@@ -141,7 +142,7 @@ impl Service {
                 self.has_no_health.store(true, Ordering::Relaxed);
             }
             headers.extend(post_headers());
-            let list = Message::request(RequestId::number(1), "tools/list", "{}");
+            let list = Message::request(RequestId::number(1), method::TOOLS_LIST, "{}");
             self.http.post(&self.address.rpc, headers, list.text().clone()).await
         };
         let timed_out = |_| Err(http::timed_out(&self.address.health.shown, START_PATIENCE));
@@ -168,7 +169,7 @@ impl Service {
     /// Passes a notification on and drops what the service answers.
     pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         // It names the client's id of a request, but the request travels with an id of ours.
-        if message.method() == "notifications/cancelled" {
+        if message.method() == method::CANCELLED {
             return Ok(());
         }
         let mut place = self.sessions.enter().await;
@@ -239,11 +240,11 @@ pub(super) fn session_headers(id: Option<HeaderValue>, version: Option<HeaderVal
 fn may_start_session(method: &str) -> bool {
     matches!(
         method,
-        "initialize"
-            | "tools/list"
-            | "resources/list"
-            | "resources/templates/list"
-            | "prompts/list"
+        method::INITIALIZE
+            | method::TOOLS_LIST
+            | method::RESOURCES_LIST
+            | method::RESOURCE_TEMPLATES_LIST
+            | method::PROMPTS_LIST
     )
 }
 

@@ -15,9 +15,10 @@ use super::names::Names;
 use super::service::{Service, unsent};
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
+use crate::mcp::{CallParams, method};
 use crate::upstream::Client;
 use crate::upstream::json::{Object, items};
-use crate::upstream::local::{self, Named, knows_no_method, mended, mended_error};
+use crate::upstream::local::{self, knows_no_method, mended, mended_error};
 use crate::upstream::{Pending, Request, Session, repair};
 
 /// Arguments longer than this are not checked for what the service cannot read.
@@ -53,19 +54,21 @@ impl OneCSession {
         let message = &request.message;
         match message.method() {
             // Services answer `ping` with an error.
-            "ping" => Ok(local::pong()),
-            "tools/list" => self.list(message, "tools", self.aliases.tools.as_ref()).await,
-            "prompts/list" => self.list(message, "prompts", self.aliases.prompts.as_ref()).await,
-            "resources/list" => self.list(message, "resources", None).await,
-            "resources/templates/list" => self.list(message, "resourceTemplates", None).await,
-            "tools/call" => self.call_tool(message).await,
-            "prompts/get" => {
+            method::PING => Ok(local::pong()),
+            method::TOOLS_LIST => self.list(message, "tools", self.aliases.tools.as_ref()).await,
+            method::PROMPTS_LIST => {
+                self.list(message, "prompts", self.aliases.prompts.as_ref()).await
+            }
+            method::RESOURCES_LIST => self.list(message, "resources", None).await,
+            method::RESOURCE_TEMPLATES_LIST => self.list(message, "resourceTemplates", None).await,
+            method::TOOLS_CALL => self.call_tool(message).await,
+            method::PROMPTS_GET => {
                 let params = self.named_params(message, self.aliases.prompts.as_ref()).await?;
                 let response = self.call(message, &params, None).await?;
                 let name = called_name(&params);
                 Ok(mended(response, |result| repair::prompt_result(result, &name)))
             }
-            "resources/read" => {
+            method::RESOURCES_READ => {
                 let response = self.call(message, &readable_params(message), None).await?;
                 let uri = local::uri(message);
                 Ok(mended(response, |result| repair::read_result(result, uri.as_deref())))
@@ -132,10 +135,10 @@ impl OneCSession {
     ) -> Result<String, Failure> {
         let params = readable_params(message);
         let Some(names) = names else { return Ok(params) };
-        let Some(Named { name, .. }) = message.read_params() else { return Ok(params) };
+        let Some(CallParams { name, .. }) = message.read_params() else { return Ok(params) };
         if names.may_be_unknown_alias(&name) {
             // A call without a listing before it, as people make it from a shell.
-            let list = if message.method() == "tools/call" { "tools" } else { "prompts" };
+            let list = if message.method() == method::TOOLS_CALL { "tools" } else { "prompts" };
             self.learn_names(names, list, &name).await?;
         }
         let Some(original) = names.original(&name) else { return Ok(params) };

@@ -232,8 +232,8 @@ impl StreamableSession {
                 }
             }
         }
-        let (url, status) = (answer.url().clone(), answer.status());
+        let url = answer.url().clone();
         let response = reading.body(answer, http::excerpt).await?;
-        response.ok_or_else(|| empty_success(&url, status))
+        response.ok_or_else(|| empty_success(&url))
     }
 }
