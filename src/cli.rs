@@ -104,7 +104,7 @@ pub(crate) fn is_unset(value: &OsStr) -> bool {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Forward to a sample service inside the process: 1C, or with --kind bitrix or amocrm
+    /// Forward to a sample 1C service inside the process
     Demo,
 }
 

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use crate::client::Client;
 use crate::config::{Config, Target};
 use crate::conversation::Conversation;
-use crate::demo::{Demo, Sample};
+use crate::demo::Demo;
 use crate::http::Http;
 use crate::link::Link;
-use crate::upstream::Kind;
 use crate::{demo, redact, signals, stdio, terminal, upstream};
 
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
@@ -22,9 +21,7 @@ pub async fn run(config: Config) -> Result<(), String> {
     let (url, _demo) = match config.target {
         Target::Url(url) => (url, None),
         Target::Demo => {
-            let demo = demo::start(sample(config.kind.kind))
-                .await
-                .map_err(|error| format!("no demo: {error}"))?;
+            let demo = demo::start().await.map_err(|error| format!("no demo: {error}"))?;
             (parse(&demo)?, Some(demo))
         }
     };
@@ -48,15 +45,6 @@ pub async fn run(config: Config) -> Result<(), String> {
     let conversation = Conversation::new(settings, link, client, &writer);
     conversation.run(input, writer, stop, stdio::stdout_closed()).await;
     Ok(())
-}
-
-/// The sample service for a kind.
-fn sample(kind: Kind) -> Sample {
-    match kind {
-        Kind::Bitrix => Sample::Bitrix,
-        Kind::Amocrm => Sample::Amocrm,
-        _ => Sample::OneC,
-    }
 }
 
 fn parse(demo: &Demo) -> Result<url::Url, String> {

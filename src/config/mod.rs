@@ -172,11 +172,8 @@ fn target(
 ) -> Result<(Kind, Target), ConfigError> {
     match (command, url) {
         (Some(Command::Demo), _) => match kind {
-            Kind::Auto => Ok((Kind::OneC, Target::Demo)),
-            Kind::Mcp | Kind::Sse => {
-                Err(error("the demo is of kind 1c, bitrix or amocrm; see `mcpline --help`"))
-            }
-            kind => Ok((kind, Target::Demo)),
+            Kind::Auto | Kind::OneC => Ok((Kind::OneC, Target::Demo)),
+            _ => Err(error("`mcpline demo` is a 1C service: leave --kind out, or use --kind 1c")),
         },
         (None, Some(url)) => {
             let url = upstream_url(url)?;
