@@ -90,7 +90,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Forward to a sample service inside the process: 1C, or with --kind bitrix or amocrm
+    /// Forward to a sample service of 1C inside the process
     Demo,
 }
 

@@ -32,9 +32,9 @@ pub fn run(cli: &Cli) -> Result<(), SetupError> {
             on_runtime(&log, forward::run(upstream, conversation))
         }
         Some(Command::Demo) => {
-            let kind = demo::kind(options.server.kind)?;
-            let log = config::log(&options.logs, kind, secrets.clone());
-            on_runtime(&log, demo::run(options, kind, &secrets))
+            demo::check_kind(options.server.kind)?;
+            let log = config::log(&options.logs, demo::KIND, secrets.clone());
+            on_runtime(&log, demo::run(options, &secrets))
         }
     }
 }

@@ -15,6 +15,7 @@ mod cancel;
 mod demo;
 mod detection;
 mod drop_in;
+mod emulators;
 mod ending;
 mod errors;
 mod handshake;

@@ -1,7 +1,7 @@
-"""Lists, reads and calls what each sample service of `mcpline demo` offers, with the official Python
-SDK, which refuses a whole list for one bad item.
+"""Lists, reads and calls what each of the three services offers, with the official Python SDK, which
+refuses a whole list for one bad item. 1C is the sample of `mcpline demo`, the others are emulators.
 
-    services.py --results FILE --mcpline PATH
+    services.py --results FILE --mcpline PATH --emulator KIND=URL ...
 """
 
 import argparse
@@ -19,8 +19,9 @@ from expect import expect_same, expect_that
 SERVICES = json.loads((Path(__file__).parent.parent / "expected" / "services.json").read_text())
 
 
-async def converse(mcpline: str, kind: str, expected: dict) -> None:
-    arguments = ["demo", "--kind", kind, *expected.get("args", [])]
+async def converse(mcpline: str, kind: str, url: str | None, expected: dict) -> None:
+    target = ["demo"] if url is None else ["--kind", kind, url]
+    arguments = [*target, *expected.get("args", [])]
     server = StdioServerParameters(command=mcpline, args=arguments)
     async with stdio_client(server) as streams, ClientSession(*streams) as session:
         opened = await session.initialize()
@@ -45,25 +46,27 @@ async def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", required=True)
     parser.add_argument("--mcpline", required=True)
+    parser.add_argument("--emulator", action="append", default=[])
     options = parser.parse_args()
+    urls = dict(emulator.split("=", 1) for emulator in options.emulator)
     failed = False
     for kind, expected in SERVICES.items():
         outcome = "passed"
         try:
             with anyio.fail_after(60):
-                await converse(str(Path(options.mcpline).resolve()), kind, expected)
+                await converse(str(Path(options.mcpline).resolve()), kind, urls.get(kind), expected)
         except Exception:
             outcome, failed = "failed", True
             traceback.print_exc()
         row = {
             "client": "python",
-            "server": f"demo {kind}",
+            "server": f"service {kind}",
             "scenario": "a look around",
             "outcome": outcome,
         }
         with open(options.results, "a") as results:
             print(json.dumps(row), file=results)
-        print(f"{outcome:13} python demo {kind}: a look around")
+        print(f"{outcome:13} python service {kind}: a look around")
     return 1 if failed else 0
 
 

@@ -1,7 +1,8 @@
-// Lists, reads and calls what each sample service of `mcpline demo` offers, with the official
-// TypeScript SDK, which refuses a whole list for one bad item.
+// Lists, reads and calls what each of the three services offers, with the official TypeScript SDK,
+// which refuses a whole list for one bad item. 1C is the sample of `mcpline demo`, the others are
+// emulators.
 //
-//   services.mjs --results FILE --mcpline PATH
+//   services.mjs --results FILE --mcpline PATH --emulator KIND=URL ...
 
 import { appendFileSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -13,18 +14,24 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { expectSame, expectThat, within } from "./expect.mjs";
 
 const { values: options } = parseArgs({
-  options: { results: { type: "string" }, mcpline: { type: "string" } },
+  options: {
+    results: { type: "string" },
+    mcpline: { type: "string" },
+    emulator: { type: "string", multiple: true, default: [] },
+  },
 });
+const urls = new Map(options.emulator.map((emulator) => emulator.split(/=(.*)/s)));
 const services = JSON.parse(
   readFileSync(join(import.meta.dirname, "..", "expected", "services.json"), "utf8"),
 );
 
 async function converse(kind, expected) {
+  const target = urls.has(kind) ? ["--kind", kind, urls.get(kind)] : ["demo"];
   const client = new Client({ name: "e2e", version: "1" });
   await client.connect(
     new StdioClientTransport({
       command: resolve(options.mcpline),
-      args: ["demo", "--kind", kind, ...(expected.args ?? [])],
+      args: [...target, ...(expected.args ?? [])],
       stderr: "inherit",
     }),
   );
@@ -58,8 +65,8 @@ for (const [kind, expected] of Object.entries(services)) {
     failed = true;
     console.log(error.stack);
   }
-  const row = { client: "typescript", server: `demo ${kind}`, scenario: "a look around", outcome };
+  const row = { client: "typescript", server: `service ${kind}`, scenario: "a look around", outcome };
   appendFileSync(options.results, `${JSON.stringify(row)}\n`);
-  console.log(`${outcome.padEnd(13)} typescript demo ${kind}: a look around`);
+  console.log(`${outcome.padEnd(13)} typescript service ${kind}: a look around`);
 }
 process.exit(failed ? 1 : 0);
