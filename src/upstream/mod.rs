@@ -221,24 +221,27 @@ impl Request {
     async fn answer_in(
         &self,
         answer: Answer,
-        session: &Arc<dyn Session>,
+        session: impl Fn() -> Arc<dyn Session>,
         client: &Client,
     ) -> Result<Response, Failure> {
         let (url, status) = (answer.url().clone(), answer.status());
-        let content_type = answer.content_type().map(str::to_owned);
+        let content_type = answer.headers().get(CONTENT_TYPE).cloned();
+        let content_type = || content_type.as_ref()?.to_str().ok();
         let body = answer.bytes().await?;
         if body.trim_ascii().is_empty() {
             return Err(unusable(format!("{url} answered with HTTP {status} and an empty body")));
         }
         let messages = from_upstream(&body).map_err(|Unusable(why)| {
-            let said = http::excerpt(&body, content_type.as_deref());
-            let kind = content_type.as_deref().unwrap_or("no content type");
+            let said = http::excerpt(&body, content_type());
+            let kind = content_type().unwrap_or("no content type");
             unusable(format!("the answer of {url} ({kind}) cannot be used: {why}; it says: {said}"))
         })?;
         let (mut answer, mut other) = (None, None);
         for message in messages {
             match message {
-                FromUpstream::Message(message) => deliver(message, session.clone(), client).await,
+                FromUpstream::Message(message) => {
+                    Box::pin(deliver(message, session(), client)).await;
+                }
                 FromUpstream::Response(response) => {
                     if answer.is_none() && self.is_answered_by(&response) {
                         answer = Some(response);
@@ -351,7 +354,8 @@ async fn deliver(message: Message, session: Arc<dyn Session>, client: &Client) {
 
 /// The header fields of every POST (Streamable HTTP, "Sending Messages to the Server").
 fn post_headers() -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    // Room for what the session, the credentials and HTTP itself add.
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers

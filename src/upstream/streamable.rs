@@ -174,16 +174,16 @@ impl StreamableSession {
 
     /// Posts `request` and takes the head of a successful answer.
     async fn post(&self, request: &Request) -> Result<Answer, Failure> {
-        let headers = self.post_headers.clone();
+        let headers = &self.post_headers;
         let answer = self.http.post(&self.endpoint, headers, request.body.clone()).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
-        Err(self.refusal(answer, Some(request)).await)
+        Err(Box::pin(self.refusal(answer, Some(request))).await)
     }
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
-        let headers = self.post_headers.clone();
+        let headers = &self.post_headers;
         let answer = self.http.post(&self.endpoint, headers, message.text().clone()).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer, None).await);
@@ -205,9 +205,9 @@ impl StreamableSession {
     /// Reads the answer to `request`.
     async fn read(&self, answer: Answer, request: &Request) -> Result<Response, Failure> {
         if answer.is_event_stream() {
-            return self.read_stream(answer, request).await;
+            return Box::pin(self.read_stream(answer, request)).await;
         }
-        request.answer_in(answer, &self.handle(), &self.client).await
+        request.answer_in(answer, || self.handle(), &self.client).await
     }
 
     /// Reads events until the response to `request` comes, resuming the stream where it breaks
