@@ -154,15 +154,17 @@ impl Conversation {
         mut self,
         mut input: Stdin,
         writer: Writer,
-        stop: impl Future<Output = ()>,
-        client_gone: impl Future<Output = ()>,
+        stop: impl Future<Output = ()> + Send + 'static,
+        client_gone: impl Future<Output = ()> + Send + 'static,
     ) {
-        // Made once: the loop turns twice for each request.
-        let mut cut_short = std::pin::pin!(async {
+        // A task of its own: the loop turns three times for each request, and would ask each of
+        // these every time.
+        let gone = writer.gone().clone();
+        let mut cut_short = tokio::spawn(async move {
             tokio::select! {
                 () = stop => End::Stop,
                 () = client_gone => End::ClientGone,
-                () = writer.gone().cancelled() => End::ClientGone,
+                () = gone.cancelled() => End::ClientGone,
             }
         });
         let announcer = tokio::spawn(announce_gaps(self.client.clone(), self.context.clone()));
@@ -187,7 +189,7 @@ impl Conversation {
                 }
                 () = outlet.relieved(), if outlet.is_overfull() => {}
                 Some(()) = elapsed(drain.as_mut()), if drain.is_some() => break End::Input,
-                end = &mut cut_short => break end,
+                end = &mut cut_short => break end.unwrap_or(End::Stop),
             }
         };
         announcer.abort();
@@ -414,7 +416,9 @@ impl Conversation {
         let was_sent = reply.was_sent();
         let span = tracing::info_span!("request", %id, method = message.method());
         let request = Request::new(message, wire_id.clone());
-        let task = self.tasks.spawn(task(request, reply, was_sent.clone()).instrument(span));
+        // A large future, which a task would copy several times.
+        let task = Box::pin(task(request, reply, was_sent.clone()));
+        let task = self.tasks.spawn(task.instrument(span));
         let key = task.id();
         let entry = InFlight { id, wire_id, cancelled, was_sent, is_initialize, task };
         self.in_flight.insert(key, entry);

@@ -88,7 +88,7 @@ async fn finish(
     started: Instant,
 ) {
     let elapsed = started.elapsed();
-    let failure = match outcome {
+    match outcome {
         Ok(response) => {
             if response.result().is_some() {
                 context.link.remember(request);
@@ -97,10 +97,21 @@ async fn finish(
             let is_error = response.error().is_some();
             tracing::debug!(?elapsed, is_error, "answered");
             let line = response.into_line(reply.id());
-            return reply.send(line).await;
+            reply.send(line).await;
         }
-        Err(failure) => failure,
-    };
+        // Seldom, and large.
+        Err(failure) => Box::pin(fail(context, request, reply, failure, attempts, elapsed)).await,
+    }
+}
+
+async fn fail(
+    context: &Context,
+    request: &Request,
+    reply: PendingReply,
+    failure: Failure,
+    attempts: u32,
+    elapsed: Duration,
+) {
     if failure.cause == Cause::TimedOut && attempts > 0 {
         // The upstream may still be at work for somebody who does not wait any more.
         tell_cancelled(&context.link, &request.wire_id, "timed out");
@@ -216,7 +227,7 @@ impl<'a> Carrier<'a> {
             self.failed_with = None;
             match attempt(live.clone()).await {
                 Ok(done) => return Ok(done),
-                Err(failure) => self.prepare_retry(failure, &live).await?,
+                Err(failure) => Box::pin(self.prepare_retry(failure, &live)).await?,
             }
         }
     }
@@ -243,7 +254,7 @@ impl<'a> Carrier<'a> {
             return Ok(live);
         }
         let waiting = tokio::time::timeout_at(self.deadline, self.context.link.live());
-        let Ok(outcome) = waiting.await else {
+        let Ok(outcome) = Box::pin(waiting).await else {
             // The attempts to open a session were attempts to carry this message.
             if let Some(Tried { failure, attempts }) = self.context.link.tried() {
                 self.attempts += attempts;
