@@ -303,7 +303,8 @@ impl Conversation {
         let stands = method::stands(message.method());
         self.standing += usize::from(stands);
         let span = tracing::info_span!("request", %id, method = message.method());
-        let task = task(Request::new(message, wire_id.clone()), reply);
+        // A large future, which a task would copy several times.
+        let task = Box::pin(task(Request::new(message, wire_id.clone()), reply));
         let task = self.tasks.spawn(task.instrument(span));
         let key = task.id();
         self.in_flight.insert(key, InFlight { id, wire_id, fate, is_initialize, stands, task });

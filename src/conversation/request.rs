@@ -66,7 +66,7 @@ async fn finish(
     started: Instant,
 ) {
     let elapsed = started.elapsed();
-    let failure = match outcome {
+    match outcome {
         Ok(response) => {
             if response.result().is_some() {
                 context.link.learn(request, &response);
@@ -74,10 +74,22 @@ async fn finish(
             let is_error = response.error().is_some();
             tracing::debug!(?elapsed, is_error, "answered");
             let line = response.into_line(reply.id());
-            return reply.send(line).await;
+            reply.send(line).await;
         }
-        Err(failure) => failure,
-    };
+        // Seldom, and large.
+        Err(failure) => Box::pin(fail(context, request, reply, failure, attempts, elapsed)).await,
+    }
+}
+
+/// Answers with the upstream's own error, or with ours that tells why there is no answer.
+async fn fail(
+    context: &Context,
+    request: &Request,
+    reply: PendingReply,
+    failure: Failure,
+    attempts: u32,
+    elapsed: Duration,
+) {
     if failure.cause == Cause::TimedOut && attempts > 0 {
         // The upstream may still be at work for somebody who does not wait any more.
         tell_cancelled(&context.link, &request.wire_id, "timed out");

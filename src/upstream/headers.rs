@@ -9,7 +9,8 @@ pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-pro
 
 /// The header fields of every POST (Streamable HTTP, "Sending Messages to the Server").
 pub(super) fn post_headers() -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    // Room for what the session, the credentials and HTTP itself add.
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers

@@ -241,7 +241,7 @@ impl HttpSseSession {
 
     /// Posts `body`, which is that of `request` if it is one, and takes the body of the answer.
     async fn post(&self, body: Bytes, request: Option<&Request>) -> Result<Bytes, Failure> {
-        let answer = self.http.post(&self.endpoint, self.headers.clone(), body).await?;
+        let answer = self.http.post(&self.endpoint, &self.headers, body).await?;
         if answer.status().is_success() {
             return answer.bytes().await;
         }

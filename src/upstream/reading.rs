@@ -45,7 +45,7 @@ impl<'a> Inbox<'a> {
         for message in from_upstream(text)? {
             match message {
                 FromUpstream::Response(response) => responses.push(response),
-                FromUpstream::Message(message) => self.deliver(message).await,
+                FromUpstream::Message(message) => Box::pin(self.deliver(message)).await,
             }
         }
         Ok(responses)

@@ -158,8 +158,8 @@ impl Connection {
 
     /// Posts `request` and takes the head of a successful answer.
     async fn post(&self, request: &Request) -> Result<Answer, Failure> {
-        let headers = self.post_headers.clone();
-        let answer = self.http.post(&self.endpoint, headers, request.body.clone()).await?;
+        let answer =
+            self.http.post(&self.endpoint, &self.post_headers, request.body.clone()).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -167,8 +167,8 @@ impl Connection {
     }
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
-        let headers = self.post_headers.clone();
-        let answer = self.http.post(&self.endpoint, headers, message.text().clone()).await?;
+        let answer =
+            self.http.post(&self.endpoint, &self.post_headers, message.text().clone()).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer, None).await);
         }
@@ -207,7 +207,7 @@ impl Connection {
         if !self.has_session {
             return;
         }
-        match self.http.delete(&self.endpoint, self.stream_headers.clone()).await {
+        match self.http.delete(&self.endpoint, &self.stream_headers).await {
             Ok(status) => tracing::debug!(%status, "session ended"),
             Err(failure) => tracing::debug!("the session was not ended: {}", failure.summary()),
         }
