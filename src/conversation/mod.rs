@@ -31,7 +31,7 @@ use tracing::Instrument;
 use self::backlog::Backlog;
 use self::reply::{Ending, Fate, PendingReply, Replies};
 use self::request::Context;
-use crate::jsonrpc::{ErrorObject, Line, METHOD_NOT_FOUND, Message, RequestId};
+use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, OutLine, RequestId};
 use crate::link::Link;
 use crate::mcp::method;
 use crate::redact::Secrets;
@@ -72,7 +72,7 @@ pub struct Settings {
 /// What the upstream sends unasked goes to stdout between the replies.
 impl Sink for Outlet {
     fn put(&self, message: Message) -> Pending<'_, ()> {
-        Box::pin(self.write(Line::from(message.into_line())))
+        Box::pin(self.write(OutLine::from(message.into_line())))
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::failure::{Attempts, Cause, Class, Failure};
-use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Line, RequestId};
+use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, OutLine, RequestId};
 use crate::mcp::method::is_safe;
 use crate::redact::Secrets;
 use crate::stdio::Outlet;
@@ -164,7 +164,7 @@ impl PendingReply {
     }
 
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
-    pub(super) async fn send(mut self, line: Line) {
+    pub(super) async fn send(mut self, line: OutLine) {
         if line.len() > LONG_LINE && !self.replies.warned_of_length.swap(true, Ordering::Relaxed) {
             tracing::warn!("a reply has {} bytes; some clients refuse lines that long", line.len());
         }

@@ -208,7 +208,7 @@ fn message(text: &Bytes, members: &Members<'_>) -> Result<Message, Rejection> {
     if answers {
         return invalid("it has a `method` and also a `result` or `error`");
     }
-    let Ok(method) = serde_json::from_str::<String>(method.get()) else {
+    let Some(method) = string(method) else {
         return invalid("`method` must be a string");
     };
     let kind = match id {
@@ -217,7 +217,17 @@ fn message(text: &Bytes, members: &Members<'_>) -> Result<Message, Rejection> {
         Some(None) => return invalid("`id` must be a string or a number"),
     };
     let params = members.params.map(slice);
-    Ok(Message { text: text.clone(), kind, method: method.into(), params })
+    Ok(Message { text: text.clone(), kind, method, params })
+}
+
+/// The string that `raw` is; `None` for other values.
+fn string(raw: &RawValue) -> Option<Box<str>> {
+    let inner = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner {
+        // The usual case, which needs no parser: a string without escapes.
+        Some(inner) if !inner.contains('\\') => Some(inner.into()),
+        _ => serde_json::from_str::<String>(raw.get()).ok().map(Into::into),
+    }
 }
 
 /// Reads a request or notification from an upstream out of its envelope.

@@ -15,4 +15,4 @@ pub use error::{ErrorObject, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, 
 pub use id::RequestId;
 pub(crate) use message::to_json;
 pub use message::{Kind, Message, Parsed, Rejection, from_client, peek_oversized};
-pub use response::{FromUpstream, Line, Response, Unusable, from_upstream};
+pub use response::{FromUpstream, OutLine, Response, Unusable, from_upstream};

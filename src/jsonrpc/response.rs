@@ -28,7 +28,7 @@ pub struct Response {
     /// Whether `text` with another id is a valid response line as it stands.
     is_regular: bool,
     /// Whether the upstream's error was none that JSON-RPC knows, and `outcome` has one of ours.
-    is_mended: bool,
+    is_repaired: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -41,13 +41,13 @@ impl Response {
     /// A response of ours with `result`, which is JSON text.
     pub(crate) fn with_result(result: Bytes) -> Self {
         let outcome = Outcome::Result(result);
-        Self { text: Bytes::new(), id: None, outcome, is_regular: false, is_mended: false }
+        Self { text: Bytes::new(), id: None, outcome, is_regular: false, is_repaired: false }
     }
 
     /// A response of ours with `error`, which is the JSON text of an error object.
     pub(crate) fn with_error(error: Bytes) -> Self {
         let outcome = Outcome::Error(error);
-        Self { text: Bytes::new(), id: None, outcome, is_regular: false, is_mended: false }
+        Self { text: Bytes::new(), id: None, outcome, is_regular: false, is_repaired: false }
     }
 
     /// The id, where it is a string or number.
@@ -80,18 +80,18 @@ impl Response {
     /// Whether this is an error as JSON-RPC has it (section 5.1): other services have a member of
     /// that name too.
     pub(crate) fn is_genuine_error(&self) -> bool {
-        self.error().is_some() && !self.is_mended
+        self.error().is_some() && !self.is_repaired
     }
 
     /// The response as one line with `id` in the place of the upstream's.
-    pub fn into_line(self, id: &RequestId) -> Line {
+    pub fn into_line(self, id: &RequestId) -> OutLine {
         match &self.id {
             Some(own) if self.is_regular => {
                 if own == id.as_json() {
-                    return Line::from(one_line(self.text));
+                    return OutLine::from(one_line(self.text));
                 }
                 let start = offset_in(&self.text, own);
-                Line([
+                OutLine([
                     one_line(self.text.slice(..start)),
                     id.as_json().clone(),
                     one_line(self.text.slice(start + own.len()..)),
@@ -103,7 +103,7 @@ impl Response {
                     Outcome::Error(error) => ("error", error),
                 };
                 let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":"#);
-                Line([head.into(), one_line(value), Bytes::from_static(b"}")])
+                OutLine([head.into(), one_line(value), Bytes::from_static(b"}")])
             }
         }
     }
@@ -112,15 +112,15 @@ impl Response {
 /// One line for stdout, without its line feed, in up to three parts so that putting an id into a
 /// large message copies nothing.
 #[derive(Debug, Clone)]
-pub struct Line(pub(crate) [Bytes; 3]);
+pub struct OutLine(pub(crate) [Bytes; 3]);
 
-impl From<Bytes> for Line {
+impl From<Bytes> for OutLine {
     fn from(text: Bytes) -> Self {
         Self([text, Bytes::new(), Bytes::new()])
     }
 }
 
-impl Line {
+impl OutLine {
     /// The line's length in bytes.
     pub fn len(&self) -> usize {
         self.0.iter().map(Bytes::len).sum()
@@ -204,11 +204,11 @@ fn classify(text: Bytes, members: &Members<'_>) -> Result<FromUpstream, Unusable
     }
     let slice = |raw: &RawValue| text.slice_ref(raw.get().as_bytes());
     // Some servers write both members and leave the one that does not apply `null`.
-    let mut is_mended = false;
+    let mut is_repaired = false;
     let outcome = match (members.error.filter(|raw| raw.get() != "null"), members.result) {
         (Some(error), _) if is_error_object(error) => Outcome::Error(slice(error)),
         (Some(error), _) => {
-            is_mended = true;
+            is_repaired = true;
             Outcome::Error(as_error_object(error))
         }
         (None, Some(result)) => Outcome::Result(slice(result)),
@@ -218,9 +218,9 @@ fn classify(text: Bytes, members: &Members<'_>) -> Result<FromUpstream, Unusable
     };
     let is_regular = members.jsonrpc.is_some_and(|version| version.get() == "\"2.0\"")
         && members.result.is_some() != members.error.is_some()
-        && !is_mended;
+        && !is_repaired;
     let id = members.id.map(slice);
-    Ok(FromUpstream::Response(Response { text, id, outcome, is_regular, is_mended }))
+    Ok(FromUpstream::Response(Response { text, id, outcome, is_regular, is_repaired }))
 }
 
 /// What of an error makes it one.
@@ -326,9 +326,12 @@ mod tests {
                 r#"{"code":5,"message":"the upstream's error has no message; see data","data":{"code":5}}"#,
             ),
         ];
-        for (error, mended) in cases {
+        for (error, repaired) in cases {
             let text = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#);
-            assert_eq!(line(&text, "1"), format!(r#"{{"jsonrpc":"2.0","id":1,"error":{mended}}}"#));
+            assert_eq!(
+                line(&text, "1"),
+                format!(r#"{{"jsonrpc":"2.0","id":1,"error":{repaired}}}"#)
+            );
         }
         let own = r#"{"jsonrpc":"2.0","id":1,"error":{"message":"x","code":-1,"data": 1.0}}"#;
         assert_eq!(line(own, "1"), own);
@@ -336,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_no_control_characters() {
-        let line = Line::from(Bytes::from_static("{\"a\":\"\u{9b}31m\u{7f}é\"}".as_bytes()));
+        let line = OutLine::from(Bytes::from_static("{\"a\":\"\u{9b}31m\u{7f}é\"}".as_bytes()));
         assert_eq!(line.printable().to_bytes(), "{\"a\":\"\\u009b31m\\u007fé\"}");
     }
 

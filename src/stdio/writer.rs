@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::jsonrpc::Line;
+use crate::jsonrpc::OutLine;
 
 /// Bytes of lines that may wait for the client before whoever produces more has to wait: enough
 /// to keep a pipe busy, little enough to bound memory towards a client that reads slowly.
@@ -28,9 +28,9 @@ const LONG: usize = 256 * 1024;
 
 enum Command {
     /// A line, and how many bytes of [`MAX_WAITING`] it holds.
-    Write(Line, usize),
+    Write(OutLine, usize),
     /// A line that was queued without room, and its size in bytes.
-    WriteNow(Line, usize),
+    WriteNow(OutLine, usize),
     /// Everything before this has been written.
     Flush(oneshot::Sender<()>),
 }
@@ -56,7 +56,7 @@ impl Outlet {
     /// Queues `line`, waiting while the client is too far behind.
     ///
     /// Cancel safe: the line is queued whole or not at all.
-    pub async fn write(&self, line: Line) {
+    pub async fn write(&self, line: OutLine) {
         let line = self.shown(line);
         let size = line.len().min(MAX_WAITING);
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
@@ -69,7 +69,7 @@ impl Outlet {
 
     /// Queues `line` without waiting, for short lines that must not be lost. Whoever causes them
     /// must heed [`Outlet::is_overfull`].
-    pub fn write_now(&self, line: Line) {
+    pub fn write_now(&self, line: OutLine) {
         let line = self.shown(line);
         let size = line.len();
         self.unbounded.bytes.fetch_add(size, Ordering::Relaxed);
@@ -90,7 +90,7 @@ impl Outlet {
     }
 
     /// `line` without what would make a terminal do something.
-    fn shown(&self, line: Line) -> Line {
+    fn shown(&self, line: OutLine) -> OutLine {
         if self.is_terminal { line.printable() } else { line }
     }
 
@@ -163,7 +163,7 @@ impl Writer {
 /// Lines that go out together.
 #[derive(Default)]
 struct Gathered {
-    lines: Vec<Line>,
+    lines: Vec<OutLine>,
     bytes: usize,
     /// Bytes of [`MAX_WAITING`] to give back.
     room: usize,
@@ -232,7 +232,7 @@ enum Target {
 
 impl Target {
     /// Writes `lines`, which have so many `bytes` together.
-    async fn write(&mut self, lines: Vec<Line>, bytes: usize) -> io::Result<()> {
+    async fn write(&mut self, lines: Vec<OutLine>, bytes: usize) -> io::Result<()> {
         let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
         match self {
             Self::Stdout { direct, .. } if takes_at_once(bytes) => write_lines(direct, &lines),
@@ -251,7 +251,7 @@ impl Target {
 
 /// Lines for the thread to write.
 struct Job {
-    lines: Vec<Line>,
+    lines: Vec<OutLine>,
     done: oneshot::Sender<io::Result<()>>,
 }
 
@@ -348,7 +348,7 @@ fn takes_at_once(_bytes: usize) -> bool {
 }
 
 /// Writes each line with its line feed; parts too long to copy go out directly.
-fn write_lines(stdout: &mut impl Write, lines: &[Line]) -> io::Result<()> {
+fn write_lines(stdout: &mut impl Write, lines: &[OutLine]) -> io::Result<()> {
     let mut gathered = Vec::new();
     for line in lines {
         for part in &line.0 {
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn lines_come_out_in_order_and_whole() {
         let long = Bytes::from("y".repeat(GATHERED * 2));
-        let lines = [Bytes::from("{}"), long.clone(), Bytes::from("[]")].map(Line::from);
+        let lines = [Bytes::from("{}"), long.clone(), Bytes::from("[]")].map(OutLine::from);
         let mut out = Vec::new();
         write_lines(&mut out, &lines).unwrap();
         assert_eq!(out, [b"{}\n", &long[..], b"\n[]\n"].concat());

@@ -22,8 +22,8 @@ use crate::jsonrpc::{Message, Response};
 /// Time for an answer that tells which service is here.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A server that did not say what it is, is not asked again for this time.
-const SILENT_FOR: Duration = Duration::from_mins(5);
+/// A server that left the question what it is unanswered is not asked again for this time.
+const ASK_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// Streamable HTTP, falling back to HTTP+SSE (revision 2025-11-25, Transports, "Backwards
 /// Compatibility"). The client's own `initialize` is the probe.
@@ -32,21 +32,21 @@ pub(super) struct Auto {
     http_sse: HttpSse,
     /// Where the services that may turn out to be behind the URL are made from; `None` for kind
     /// `mcp`.
-    making: Option<Making>,
+    ingredients: Option<Ingredients>,
     services: OnceLock<Services>,
-    found: Found,
+    reached_as: Detection,
     /// Which service it is, however it is reached.
-    named: Found,
-    /// When it was asked in vain what else may be here.
-    silent: Mutex<Option<Instant>>,
+    service: Detection,
+    /// When a question what else may be here was left unanswered.
+    unanswered: Mutex<Option<Instant>>,
     endpoint: Endpoint,
     /// Whether the URL is the one that amoCRM's servers take messages at.
     is_messages: bool,
 }
 
-/// What services are made from. Making them means to read the catalogue of tools, for which few
+/// What services are made from. Ingredients them means to read the catalogue of tools, for which few
 /// lines have a use, and none while the client waits for its first answer.
-struct Making {
+struct Ingredients {
     http: Arc<Http>,
     url: Url,
     settings: KindSettings,
@@ -57,27 +57,27 @@ struct Services {
     amocrm: Amocrm,
 }
 
-/// What has answered at this URL. The last two have been found elsewhere on its server, by asking;
-/// what calls itself by their names is reached as it was found.
+/// What has answered. The last two have been found elsewhere on the server, by asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Is {
+enum Detected {
     Unknown,
     HttpSse,
     Bitrix,
     Amocrm,
 }
 
-/// What was found out, kept for the life of the process.
-struct Found(AtomicU8);
+/// What was detected, kept for the life of the process.
+struct Detection(AtomicU8);
 
-impl Found {
-    const ALL: [Is; 4] = [Is::Unknown, Is::HttpSse, Is::Bitrix, Is::Amocrm];
+impl Detection {
+    const ALL: [Detected; 4] =
+        [Detected::Unknown, Detected::HttpSse, Detected::Bitrix, Detected::Amocrm];
 
-    fn get(&self) -> Is {
+    fn get(&self) -> Detected {
         Self::ALL[usize::from(self.0.load(Ordering::Relaxed))]
     }
 
-    fn set(&self, is: Is) {
+    fn set(&self, is: Detected) {
         self.0.store(is as u8, Ordering::Relaxed);
     }
 }
@@ -90,7 +90,7 @@ impl Auto {
         endpoint: Endpoint,
         settings: Option<&KindSettings>,
     ) -> Self {
-        let making = settings.map(|settings| Making {
+        let ingredients = settings.map(|settings| Ingredients {
             http: http.clone(),
             url: endpoint.url.clone(),
             settings: settings.clone(),
@@ -98,20 +98,20 @@ impl Auto {
         let is_messages = endpoint.url.path().trim_end_matches('/').ends_with("/mcp/messages");
         Self {
             is_messages,
-            named: Found(AtomicU8::new(Is::Unknown as u8)),
-            silent: Mutex::default(),
+            service: Detection(AtomicU8::new(Detected::Unknown as u8)),
+            unanswered: Mutex::default(),
             endpoint: endpoint.clone(),
             streamable: Streamable::new(http.clone(), endpoint.clone()),
             http_sse: HttpSse::new(http, endpoint),
-            making,
+            ingredients,
             services: OnceLock::new(),
-            found: Found(AtomicU8::new(Is::Unknown as u8)),
+            reached_as: Detection(AtomicU8::new(Detected::Unknown as u8)),
         }
     }
 
     /// The services that may be behind the URL, unless none is to be looked for.
     fn services(&self) -> Option<&Services> {
-        let Making { http, url, settings } = self.making.as_ref()?;
+        let Ingredients { http, url, settings } = self.ingredients.as_ref()?;
         if let Some(services) = self.services.get() {
             return Some(services);
         }
@@ -124,15 +124,19 @@ impl Auto {
     }
 
     async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
-        let found = self.found.get();
+        let found = self.reached_as.get();
         let services = match found {
-            Is::Bitrix | Is::Amocrm => self.services(),
+            Detected::Bitrix | Detected::Amocrm => self.services(),
             _ => None,
         };
         match (found, services) {
-            (Is::HttpSse, _) => return self.http_sse.open(initialize, client).await,
-            (Is::Bitrix, Some(services)) => return services.bitrix.open(initialize, client).await,
-            (Is::Amocrm, Some(services)) => return services.amocrm.open(initialize, client).await,
+            (Detected::HttpSse, _) => return self.http_sse.open(initialize, client).await,
+            (Detected::Bitrix, Some(services)) => {
+                return services.bitrix.open(initialize, client).await;
+            }
+            (Detected::Amocrm, Some(services)) => {
+                return services.amocrm.open(initialize, client).await;
+            }
             _ => {}
         }
         let refusal = match self.streamable.open(initialize, client).await {
@@ -151,7 +155,7 @@ impl Auto {
         let no_stream = match self.http_sse.open(initialize, client).await {
             Ok(opened) => {
                 tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
-                self.found.set(Is::HttpSse);
+                self.reached_as.set(Detected::HttpSse);
                 return Ok(self.recognise(opened, &initialize.message, client));
             }
             Err(failure) => failure,
@@ -169,12 +173,12 @@ impl Auto {
         refusal: Failure,
     ) -> Result<Opened, Failure> {
         let Some(services) = self.services() else { return Err(refusal) };
-        let is_silent = self
-            .silent
+        let was_unanswered = self
+            .unanswered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|asked| asked.elapsed() < SILENT_FOR);
-        if is_silent {
+            .is_some_and(|asked| asked.elapsed() < ASK_AGAIN_AFTER);
+        if was_unanswered {
             return Err(refusal);
         }
         // A server that does not answer these is none of ours, and must not keep anybody waiting.
@@ -183,19 +187,19 @@ impl Auto {
             tokio::time::timeout(PROBE_PATIENCE, services.bitrix.is_here()),
         );
         if is_amocrm.is_err() || is_bitrix.is_err() {
-            let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-            *silent = Some(Instant::now());
+            let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            *unanswered = Some(Instant::now());
         }
         if is_amocrm.unwrap_or(false) {
             tracing::info!("the amoCRM server answers here: kind amocrm");
-            self.found.set(Is::Amocrm);
-            self.named.set(Is::Amocrm);
+            self.reached_as.set(Detected::Amocrm);
+            self.service.set(Detected::Amocrm);
             return services.amocrm.open(initialize, client).await;
         }
         if is_bitrix.unwrap_or(false) {
             tracing::info!("the Bitrix24 server answers here: kind bitrix");
-            self.found.set(Is::Bitrix);
-            self.named.set(Is::Bitrix);
+            self.reached_as.set(Detected::Bitrix);
+            self.service.set(Detected::Bitrix);
             return services.bitrix.open(initialize, client).await;
         }
         Err(refusal)
@@ -203,20 +207,20 @@ impl Auto {
 
     /// Hands a session that is open over to the kind whose service has answered.
     fn recognise(&self, opened: Opened, initialize: &Message, client: &Client) -> Opened {
-        if self.making.is_none() {
+        if self.ingredients.is_none() {
             return opened;
         }
         match server_name(&opened.response).as_deref() {
-            // Whoever has given the session an id is more than that server.
+            // b24-mcp never issues session ids; a server that does is a full MCP server.
             Some(bitrix::SERVER_NAME) if !opened.session.has_id() => {
                 let Some(services) = self.services() else { return opened };
-                self.named.set(Is::Bitrix);
+                self.service.set(Detected::Bitrix);
                 opened.session.ended().cancel();
                 services.bitrix.adopt(self.endpoint.clone(), initialize, client, opened.response)
             }
-            Some(amocrm::SERVER_NAME) if self.found.get() == Is::HttpSse => {
+            Some(amocrm::SERVER_NAME) if self.reached_as.get() == Detected::HttpSse => {
                 let Some(services) = self.services() else { return opened };
-                self.named.set(Is::Amocrm);
+                self.service.set(Detected::Amocrm);
                 services.amocrm.adopt(opened)
             }
             _ => opened,
@@ -250,9 +254,9 @@ impl Upstream for Auto {
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {
-        match (self.named.get(), self.services.get()) {
-            (Is::Bitrix, _) => Bitrix::is_repeatable(message),
-            (Is::Amocrm, Some(services)) => services.amocrm.is_repeatable(message),
+        match (self.service.get(), self.services.get()) {
+            (Detected::Bitrix, _) => Bitrix::is_repeatable(message),
+            (Detected::Amocrm, Some(services)) => services.amocrm.is_repeatable(message),
             _ => false,
         }
     }

@@ -90,7 +90,7 @@ impl HttpSse {
             headers: post_headers(),
             patience: idle_timeout,
             client: client.clone(),
-            waiting: Arc::default(),
+            waiters: Arc::new(Mutex::new(Some(HashMap::new()))),
             life: Arc::default(),
             ended: CancellationToken::new(),
         };
@@ -131,7 +131,7 @@ impl HttpSse {
         let endpoint = self.stream.url.join(named.trim()).map_err(|error| {
             no_endpoint(url, &format!("what the stream names is not a URL ({error})"))
         })?;
-        // Whoever controls the stream must not get our headers sent elsewhere.
+        // An attacker in control of the stream must not get our headers sent elsewhere.
         if endpoint.origin() != self.stream.url.origin() {
             let shown = redact::shown(&endpoint);
             return Err(no_endpoint(url, &format!("{shown} is on another host")));
@@ -164,7 +164,7 @@ impl Upstream for HttpSse {
 
 /// The requests whose responses are awaited on the stream, by the ids they travel with. `None`
 /// once the stream is gone.
-type Waiting = Option<HashMap<RequestId, oneshot::Sender<Response>>>;
+type Waiters = Option<HashMap<RequestId, oneshot::Sender<Response>>>;
 
 /// A session lives as long as its stream; clones belong to the same one.
 #[derive(Clone)]
@@ -176,23 +176,15 @@ struct HttpSseSession {
     /// Bound on the time without an event while a request waits.
     patience: Duration,
     client: Client,
-    waiting: Arc<Mutex<WaitingState>>,
+    waiters: Arc<Mutex<Waiters>>,
     /// Notified whenever anything comes on the stream.
     life: Arc<Notify>,
     ended: CancellationToken,
 }
 
-struct WaitingState(Waiting);
-
-impl Default for WaitingState {
-    fn default() -> Self {
-        Self(Some(HashMap::new()))
-    }
-}
-
 impl HttpSseSession {
-    fn waiting(&self) -> MutexGuard<'_, WaitingState> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiters(&self) -> MutexGuard<'_, Waiters> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_in_background(self, mut events: Events) {
@@ -200,8 +192,8 @@ impl HttpSseSession {
         tokio::spawn(async move {
             let ended = self.ended.clone();
             ended.run_until_cancelled(self.read(events)).await;
-            // Whoever waits learns that no response will come.
-            self.waiting().0 = None;
+            // The waiting requests learn that no response will come.
+            *self.waiters() = None;
             self.ended.cancel();
         });
     }
@@ -228,11 +220,11 @@ impl HttpSseSession {
         Inbox::new(&self.client, Some(self))
     }
 
-    /// Gives `response` to whoever waits for it. A second copy finds nobody, and is dropped.
+    /// Gives `response` to the request that waits for it. A second copy finds none, and is dropped.
     fn hand_over(&self, response: Response) {
-        let mut waiting = self.waiting();
-        let Some(waiting) = &mut waiting.0 else { return };
-        match awaited(waiting, &response).and_then(|key| waiting.remove(&key)) {
+        let mut waiters = self.waiters();
+        let Some(waiters) = &mut *waiters else { return };
+        match awaited(waiters, &response).and_then(|key| waiters.remove(&key)) {
             // A waiter that has given up meanwhile has told its client so.
             Some(waiter) => drop(waiter.send(response)),
             None => tracing::debug!(id = ?response.id(), "response that nobody waits for dropped"),
@@ -252,7 +244,7 @@ impl HttpSseSession {
 
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
         let (sender, mut response) = oneshot::channel();
-        match &mut self.waiting().0 {
+        match &mut *self.waiters() {
             Some(waiting) => waiting.insert(request.wire_id.clone(), sender),
             None => return Err(self.stream_gone(Class::SessionLost)),
         };
@@ -352,7 +344,7 @@ struct Registration<'a> {
 
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        if let Some(waiting) = &mut self.session.waiting().0 {
+        if let Some(waiting) = &mut *self.session.waiters() {
             waiting.remove(self.id);
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn method_not_found(method: &str) -> Response {
 }
 
 /// Whether `response` says that the service does not know the method.
-pub(super) fn knows_no_method(response: &Response) -> bool {
+pub(super) fn is_method_not_found(response: &Response) -> bool {
     error_code(response) == Some(METHOD_NOT_FOUND)
 }
 
@@ -65,20 +65,20 @@ pub(super) fn text(bytes: &Bytes) -> &str {
 }
 
 /// `response` with its result replaced by what `mend` makes of it, or as it came.
-pub(super) fn mended(response: Response, mend: impl FnOnce(&str) -> Option<String>) -> Response {
+pub(super) fn repaired(response: Response, mend: impl FnOnce(&str) -> Option<String>) -> Response {
     match response.result().and_then(|bytes| mend(text(bytes))) {
-        Some(mended) => result(mended),
+        Some(repaired) => result(repaired),
         None => response,
     }
 }
 
 /// `response` with its error replaced by what `mend` makes of it, or as it came.
-pub(super) fn mended_error(
+pub(super) fn repaired_error(
     response: Response,
     mend: impl FnOnce(&str) -> Option<String>,
 ) -> Response {
     match response.error().and_then(|bytes| mend(text(bytes))) {
-        Some(mended) => Response::with_error(mended.into()),
+        Some(repaired) => Response::with_error(repaired.into()),
         None => response,
     }
 }

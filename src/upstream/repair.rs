@@ -34,7 +34,7 @@ pub(super) fn list(
 
 /// `inputSchema` must be an object of type `object` (schema, `Tool.inputSchema`).
 fn input_schema(tool: &mut Object<'_>) {
-    let mended = match tool.get("inputSchema").and_then(Object::read) {
+    let repaired = match tool.get("inputSchema").and_then(Object::read) {
         Some(mut schema) if !schema.is_empty() => {
             if schema.get("properties") == Some("null") {
                 schema.set("properties", "{}".to_owned());
@@ -46,7 +46,7 @@ fn input_schema(tool: &mut Object<'_>) {
         }
         _ => Some(r#"{"type":"object","properties":{}}"#.to_owned()),
     };
-    if let Some(schema) = mended {
+    if let Some(schema) = repaired {
         tool.set("inputSchema", schema);
     }
 }
@@ -59,9 +59,9 @@ pub(super) fn call_result(result: &str, name: &str) -> Option<String> {
     let mut result = Object::read(result)?;
     match result.get("content") {
         Some(content) if content.starts_with('[') => {
-            let mended = edit_items(content, |item| content_item(item, name));
-            if let Some(mended) = mended {
-                result.set("content", mended);
+            let repaired = edit_items(content, |item| content_item(item, name));
+            if let Some(repaired) = repaired {
+                result.set("content", repaired);
             }
         }
         Some(content) if content != "null" => {
@@ -240,8 +240,8 @@ mod tests {
                 r#"{"name":"a","inputSchema":{"type":"object","properties":{}}}"#,
             ),
         ];
-        for (tool, mended) in cases {
-            assert_eq!(schema(tool), format!(r#"{{"tools":[{mended}],"x":1.0}}"#), "{tool}");
+        for (tool, repaired) in cases {
+            assert_eq!(schema(tool), format!(r#"{{"tools":[{repaired}],"x":1.0}}"#), "{tool}");
         }
         let fine = r#"{"name": "a", "inputSchema": {"type":"object"}}"#;
         assert_eq!(schema(fine), format!(r#"{{"tools":[{fine}],"x": 1.0}}"#));

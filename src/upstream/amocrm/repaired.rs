@@ -11,7 +11,7 @@ use super::results;
 use crate::failure::Failure;
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::method;
-use crate::upstream::local::{self, mended};
+use crate::upstream::local::{self, repaired};
 use crate::upstream::{Opened, Pending, Request, Session, repair};
 
 /// Far from any id that a client gives: `initialize` may have travelled with the client's own, and
@@ -48,7 +48,7 @@ impl RepairedSession {
         let response = self.inner.exchange(&own_request(number, message)).await?;
         match message.method() {
             method::TOOLS_LIST => {
-                Ok(mended(response, |result| repair::list(result, "tools", |_| {})))
+                Ok(repaired(response, |result| repair::list(result, "tools", |_| {})))
             }
             method::TOOLS_CALL => results::repair_call(message, response, self.keeps_errors),
             _ => Ok(response),

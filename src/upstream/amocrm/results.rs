@@ -9,7 +9,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
 use crate::mcp::CallParams;
 use crate::upstream::json::{Object, items};
-use crate::upstream::local::{self, error_code, mended, mended_error};
+use crate::upstream::local::{self, error_code, repaired, repaired_error};
 use crate::upstream::repair;
 
 /// The pause after amoCRM's limit of seven calls a second. It allows few retries: amoCRM bans
@@ -27,16 +27,16 @@ pub(super) fn repair_call(
     keeps_errors: bool,
 ) -> Result<Response, Failure> {
     if error_code(&response) == Some(INTERNAL_ERROR) {
-        return Ok(mended_error(response, missing_argument));
+        return Ok(repaired_error(response, missing_argument));
     }
     let named: Option<CallParams<'_>> = call.read_params();
     let name = named.as_ref().map_or("", |named| &named.name);
-    let response = mended(response, |result| repair::call_result(result, name));
+    let response = repaired(response, |result| repair::call_result(result, name));
     let text = response.result().and_then(|result| only_text(local::text(result)));
     let Some(hidden) = text.and_then(|text| HiddenFailure::find(&text)) else {
         return Ok(response);
     };
-    let marked = if keeps_errors { response } else { mended(response, mark_error) };
+    let marked = if keeps_errors { response } else { repaired(response, mark_error) };
     if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
 }
 
@@ -84,7 +84,7 @@ fn missing_argument(error: &str) -> Option<String> {
 
 /// Adds the capability `resources` to an `initialize` result.
 pub(super) fn with_resources(response: Response) -> Response {
-    mended(response, |result| {
+    repaired(response, |result| {
         let mut result = Object::read(result)?;
         let mut capabilities =
             result.get("capabilities").and_then(Object::read).unwrap_or_default();

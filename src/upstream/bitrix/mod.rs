@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::rest::IndexSession;
-use super::local::{self, mended, sole_response};
+use super::local::{self, repaired, sole_response};
 use super::settings::{Keep, KindSettings, With};
 use super::{
     Greeting, Opened, Pending, Request, Session, Upstream, accepted, empty_success, post_headers,
@@ -101,7 +101,7 @@ impl Bitrix {
         };
         // Early versions give an object of numbers as the revision.
         let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION).as_str();
-        let response = mended(response, |result| repair::initialize_result(result, revision));
+        let response = repaired(response, |result| repair::initialize_result(result, revision));
         Opened { session: Arc::new(session), response }
     }
 
@@ -215,7 +215,7 @@ impl BitrixSession {
         let query = resources::query(&uri);
         let query = with_params(request, "resources/query", &query);
         let response = self.server.post_rpc(&query, &self.client).await?;
-        Ok(mended(response, |result| Some(resources::contents(&uri, result))))
+        Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
     }
 }
 
@@ -234,15 +234,17 @@ impl Server {
     /// `response` as strict clients take it.
     fn repaired(&self, message: &Message, response: Response) -> Response {
         match message.method() {
-            method::TOOLS_LIST => mended(response, |result| repair::list(result, "tools", |_| {})),
-            method::RESOURCES_LIST => mended(response, |result| {
+            method::TOOLS_LIST => {
+                repaired(response, |result| repair::list(result, "tools", |_| {}))
+            }
+            method::RESOURCES_LIST => repaired(response, |result| {
                 repair::list(result, "resources", |item| {
                     if !self.keeps_uris {
                         resources::offer(item);
                     }
                 })
             }),
-            method::TOOLS_CALL => mended(mended(response, repair::stray_result), |result| {
+            method::TOOLS_CALL => repaired(repaired(response, repair::stray_result), |result| {
                 let call: Option<CallParams<'_>> = message.read_params();
                 repair::call_result(result, call.as_ref().map_or("", |call| &call.name))
             }),

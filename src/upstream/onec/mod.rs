@@ -26,7 +26,7 @@ use self::handshake::Offered;
 use self::names::Names;
 use self::service::{Service, session_headers};
 use self::session::{Aliases, OneCSession, initialize_params, version_header};
-use super::local::{self, knows_no_method, mended_error};
+use super::local::{self, is_method_not_found, repaired_error};
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
@@ -59,10 +59,10 @@ impl OneC {
         let message = &initialize.message;
         let params = initialize_params(message);
         let answered = self.service.call(message, &params, &HeaderMap::new(), client).await?;
-        let own = answered.response.filter(|response| !knows_no_method(response));
+        let own = answered.response.filter(|response| !is_method_not_found(response));
         let (response, offered) = match own {
             Some(response) => {
-                let response = mended_error(response, |error| faults::compact_error(error, None));
+                let response = repaired_error(response, |error| faults::compact_error(error, None));
                 accepted(&response, &self.service.address.rpc.shown)?;
                 tracing::info!("the 1C service knows initialize");
                 let offered =

@@ -18,7 +18,7 @@ use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
 use crate::mcp::{CallParams, method};
 use crate::upstream::Client;
 use crate::upstream::json::{Object, items};
-use crate::upstream::local::{self, knows_no_method, mended, mended_error};
+use crate::upstream::local::{self, is_method_not_found, repaired, repaired_error};
 use crate::upstream::{Pending, Request, Session, repair};
 
 /// Arguments longer than this are not checked for what the service cannot read.
@@ -66,12 +66,12 @@ impl OneCSession {
                 let params = self.named_params(message, self.aliases.prompts.as_ref()).await?;
                 let response = self.call(message, &params, None).await?;
                 let name = called_name(&params);
-                Ok(mended(response, |result| repair::prompt_result(result, &name)))
+                Ok(repaired(response, |result| repair::prompt_result(result, &name)))
             }
             method::RESOURCES_READ => {
                 let response = self.call(message, &readable_params(message), None).await?;
                 let uri = local::uri(message);
-                Ok(mended(response, |result| repair::read_result(result, uri.as_deref())))
+                Ok(repaired(response, |result| repair::read_result(result, uri.as_deref())))
             }
             _ => self.call(message, &readable_params(message), None).await,
         }
@@ -88,7 +88,7 @@ impl OneCSession {
         let url = &self.service.address.rpc.shown;
         let response = answered.response.ok_or_else(|| empty_success(url))?;
         let hint = hint.filter(|_| local::error_code(&response) == Some(INTERNAL_ERROR));
-        Ok(mended_error(response, |error| compact_error(error, hint)))
+        Ok(repaired_error(response, |error| compact_error(error, hint)))
     }
 
     async fn list(
@@ -103,7 +103,7 @@ impl OneCSession {
             None => self.call(message, &readable_params(message), None).await?,
         };
         // Clients ask for lists that the service never announced: those are empty.
-        if knows_no_method(&response)
+        if is_method_not_found(&response)
             && let Some(list) = self.offered.unknown_list(method)
         {
             response = list;
@@ -111,7 +111,7 @@ impl OneCSession {
         if let (Some(names), Some(result)) = (names, response.result()) {
             names.learn(&listed_names(local::text(result), member));
         }
-        Ok(mended(response, |result| {
+        Ok(repaired(response, |result| {
             repair::list(result, member, |item| {
                 if let Some(names) = names {
                     names.apply_to(item);
@@ -124,7 +124,7 @@ impl OneCSession {
         let params = self.named_params(message, self.aliases.tools.as_ref()).await?;
         let hint = self.check_arguments(&params);
         let response = self.call(message, &params, hint).await?;
-        Ok(mended(response, |result| repair::call_result(result, &called_name(&params))))
+        Ok(repaired(response, |result| repair::call_result(result, &called_name(&params))))
     }
 
     /// The params of a call by name, with an alias replaced by the service's own name.
