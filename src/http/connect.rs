@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, retry};
 use rustls::pki_types::pem::PemObject;
@@ -21,6 +22,11 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Keeps connections alive through address translation while a long call is silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// What `reqwest` would say by itself, but only after it has copied the header fields without room
+/// for more.
+const ACCEPTED: (HeaderName, HeaderValue) =
+    (ACCEPT_ENCODING, HeaderValue::from_static("gzip,deflate"));
 
 /// The variables in which `reqwest` looks for a proxy.
 pub(crate) const PROXY_VARIABLES: [&str; 6] =
@@ -177,6 +183,7 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, String> 
     let ConnectSettings { tls, proxy, timeout } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([ACCEPTED]))
         .connect_timeout(*timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
