@@ -27,7 +27,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// The head of an answer; its body has not been read.
 #[derive(Debug)]
 pub struct Answer {
-    response: reqwest::Response,
+    /// Boxed because an answer is handed on several times in futures, each of which would hold it.
+    response: Box<reqwest::Response>,
     url: Arc<str>,
     idle_timeout: Duration,
     max_body: usize,
@@ -40,7 +41,7 @@ impl Answer {
         idle_timeout: Duration,
         max_body: usize,
     ) -> Self {
-        Self { response, url, idle_timeout, max_body }
+        Self { response: Box::new(response), url, idle_timeout, max_body }
     }
 
     /// The HTTP status.
