@@ -27,7 +27,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// The head of an answer; its body has not been read.
 #[derive(Debug)]
 pub struct Answer {
-    response: reqwest::Response,
+    /// Boxed to keep futures small: each that passes an answer on holds it twice.
+    response: Box<reqwest::Response>,
     url: Arc<str>,
     idle_timeout: Duration,
     max_body: usize,
@@ -40,7 +41,7 @@ impl Answer {
         idle_timeout: Duration,
         max_body: usize,
     ) -> Self {
-        Self { response, url, idle_timeout, max_body }
+        Self { response: Box::new(response), url, idle_timeout, max_body }
     }
 
     /// The HTTP status.
@@ -84,8 +85,7 @@ impl Answer {
             return Ok(Bytes::new());
         };
         self.within_limit(first.len())?;
-        // The length counts down to what is still to come. The usual case, a body that came in one
-        // piece, is not copied.
+        // The length is what is left to read. The usual case, a body in one piece, is not copied.
         if self.response.content_length() == Some(0) {
             return Ok(first);
         }
@@ -106,14 +106,14 @@ impl Answer {
         Ok(body.freeze())
     }
 
-    /// Reads an answer that is no success, as far as its body comes.
+    /// Reads an unsuccessful answer, as far as its body comes.
     pub async fn refusal(self) -> Refusal {
         let (status, headers) = (self.status(), self.headers().clone());
         let url = self.url.clone();
         Refusal { status, headers, url, body: self.beginning().await }
     }
 
-    /// Reads the beginning of a body that is only to be quoted or looked at, as far as it comes.
+    /// Reads the beginning of a body, to quote or inspect it, as far as it comes.
     pub async fn beginning(mut self) -> Bytes {
         let mut body = BytesMut::new();
         while body.len() < QUOTED
@@ -148,7 +148,7 @@ impl Answer {
     }
 }
 
-/// An answer whose status is no success.
+/// An answer with an unsuccessful status.
 #[derive(Debug)]
 pub struct Refusal {
     /// The HTTP status.
@@ -172,14 +172,14 @@ impl Refusal {
         self.failure_saying(&excerpt(&self.body, self.content_type()))
     }
 
-    /// As [`Refusal::failure`], for a body that says `said` to whoever knows how to read it.
+    /// As [`Refusal::failure`], quoting `said`, which the kind has read out of the body.
     pub fn failure_saying(&self, said: &str) -> Failure {
         failure::refused(self.status, &self.headers, said, &self.url)
     }
 }
 
-/// What `future` gives within `patience`. Sets up a timer only if it has to wait at all: most
-/// answers have come whole by the time that their head has been read.
+/// The output of `future`, unless it takes longer than `patience`. Sets a timer only if `future` is
+/// not ready at once: most bodies arrive together with their head.
 async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let now = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
@@ -207,7 +207,7 @@ pub struct Events {
 /// Why a stream gave no further event.
 #[derive(Debug)]
 pub enum StreamBroke {
-    /// The upstream ended it in good order.
+    /// The upstream ended it regularly.
     Ended,
     /// The connection broke, or the stream cannot be read on.
     Failed(Failure),

@@ -1,4 +1,4 @@
-//! How connections are made: TLS, proxy and time limits. Nothing here says who we are.
+//! Makes connections: TLS, proxy and time limits. Credentials are no part of this.
 
 use std::fmt;
 use std::fs;
@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, retry};
 use rustls::pki_types::pem::PemObject;
@@ -16,12 +17,17 @@ use super::failure::root_cause;
 use crate::redact;
 use crate::setup::SetupError;
 
-/// Idle connections are closed before most proxies and servers close them (60 s and more), so
-/// that a request seldom meets a connection which is just going away.
+/// Idle connections are closed before most proxies and servers close them (after 60 s and more), so
+/// that a request is seldom sent on a connection that is being closed.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Keeps connections alive through address translation while a long call is silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The value that `reqwest` would add by itself, but only to a copy of the header fields that has to
+/// grow for it.
+const ACCEPTED: (HeaderName, HeaderValue) =
+    (ACCEPT_ENCODING, HeaderValue::from_static("gzip,deflate"));
 
 /// The variables in which `reqwest` looks for a proxy.
 pub(crate) const PROXY_VARIABLES: [&str; 6] =
@@ -119,7 +125,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|why| format!("cannot be read: {why}"))
 }
 
-/// Certificates and keys are only looked into when a client is built.
+/// Builds a client, because only that checks certificates and keys.
 fn try_out(builder: ClientBuilder) -> Result<(), String> {
     build(builder.no_proxy()).map(drop)
 }
@@ -130,7 +136,7 @@ fn build(builder: ClientBuilder) -> Result<Client, String> {
     builder.build().map_err(|error| root_cause(&error).to_string())
 }
 
-/// The connections to one upstream, and to others that are reached in the same way.
+/// The connections to an upstream, and to other origins with the same settings.
 pub(super) struct Connections {
     settings: ConnectSettings,
     upstream: Url,
@@ -148,7 +154,7 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// Makes ready for connections to `upstream`.
+    /// Prepares connections to `upstream`; opens none.
     ///
     /// # Errors
     /// The settings cannot be used.
@@ -162,8 +168,8 @@ impl Connections {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives up the connections that are idle; what is in flight goes on. `reqwest` offers this
-    /// only by another client, which costs little without TLS.
+    /// Closes the connections that are idle; requests in flight go on. `reqwest` has no call for
+    /// this, so it takes a new client, which costs little without TLS.
     pub(super) fn give_up_idle(&self) {
         if let Ok(client) = client(&self.settings, &self.upstream) {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
@@ -182,13 +188,14 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupErr
     let ConnectSettings { tls, proxy, timeout } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([ACCEPTED]))
         .connect_timeout(*timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
         .referer(false)
-        // `super::client` follows redirects, because it knows what may go where.
+        // `super::client` follows redirects, under the rule of the origin.
         .redirect(Policy::none())
-        // Whether a request may be sent again is not decided here, and a copy of each costs.
+        // `crate::retry` decides what is sent again, and `reqwest` would copy each request for it.
         .retry(retry::never().max_retries_per_request(0))
         .tls_danger_accept_invalid_certs(tls.insecure);
     if let Some(proxy) = proxy {
@@ -204,14 +211,14 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupErr
     builder = if needs_trust(settings, upstream) {
         builder.tls_certs_merge(tls.ca.clone())
     } else {
-        // Loading the system's certificates takes longer than the whole first exchange.
+        // Loading the system's certificates takes longer than the first exchange.
         builder.tls_certs_only(tls.ca.clone())
     };
     build(builder)
         .map_err(|why| SetupError::failed(format!("the HTTP client cannot be set up: {why}")))
 }
 
-/// Whether any connection may be made by TLS.
+/// Whether any connection may use TLS.
 fn needs_trust(settings: &ConnectSettings, upstream: &Url) -> bool {
     let is_https = |name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:"));
     upstream.scheme() == "https"
@@ -219,7 +226,7 @@ fn needs_trust(settings: &ConnectSettings, upstream: &Url) -> bool {
         || PROXY_VARIABLES.into_iter().any(is_https)
 }
 
-/// Whether `url` leads to this machine, where no proxy can be meant.
+/// Whether `url` leads to this machine, to which no proxy applies.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

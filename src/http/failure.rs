@@ -64,7 +64,7 @@ pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
             matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
         })
     };
-    // What is broken about HTTP itself has the same kind.
+    // hyper reports its own framing errors with the same `ErrorKind`.
     let is_of_http = |error: &(dyn StdError + 'static)| {
         error.to_string().contains("from a connection")
             || error.to_string().contains("from connection")
@@ -80,8 +80,7 @@ pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
         .hint("The server or a proxy in between closed the connection: look at the server's log.")
 }
 
-/// An encoding of the body that we did not ask for; the ones that we did are gone from the header
-/// by now.
+/// A body in an encoding that was not asked for; `reqwest` has removed the others from the header.
 pub(super) fn of_encoding(headers: &HeaderMap, url: &str) -> Option<Failure> {
     let encoding = header(headers, &CONTENT_ENCODING)?.trim();
     if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
@@ -97,7 +96,7 @@ pub(super) fn of_encoding(headers: &HeaderMap, url: &str) -> Option<Failure> {
     ))
 }
 
-/// An event stream that ended in good order without the answer that it was opened for.
+/// An event stream that ended regularly, without the answer that it was opened for.
 pub(crate) fn stream_lost(url: &str) -> Failure {
     let what = format!("the answer of {url} was lost: its stream ended without it");
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
@@ -205,7 +204,7 @@ fn of_tls(error: &rustls::Error, url: &str) -> Option<Failure> {
     Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint))
 }
 
-/// An answer whose status is not a success, with `said`, what its body has to say to a person.
+/// An answer with an unsuccessful status; `said` is what its body says to a person.
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: &str) -> Failure {
     let (class, cause) = match status.as_u16() {
         401 | 403 => (Class::Final, Cause::Unauthorised),
