@@ -128,7 +128,7 @@ impl Answer {
     /// stream that only listens.
     pub fn events(self, idle_timeout: Option<Duration>) -> Events {
         let decoder = Decoder::new(self.max_body);
-        Events { answer: self, decoder, idle_timeout, life: None }
+        Events { answer: self, decoder, idle_timeout, life: None, document: Document::Unknown }
     }
 
     /// The request's own bound on silence.
@@ -202,6 +202,19 @@ pub struct Events {
     decoder: Decoder,
     idle_timeout: Option<Duration>,
     life: Option<Arc<Notify>>,
+    document: Document,
+}
+
+/// What a body that claims to be an event stream turns out to be. No field of an event begins with
+/// `{`, so a body that does is one JSON document under the wrong content type.
+#[derive(Debug)]
+enum Document {
+    /// Nothing has come yet.
+    Unknown,
+    /// It is a stream.
+    No,
+    /// It is a document, of which so much has come.
+    Yes(BytesMut),
 }
 
 /// Why a stream gave no further event.
@@ -254,14 +267,46 @@ impl Events {
                     if let Some(life) = &self.life {
                         life.notify_waiters();
                     }
-                    self.decoder.push(&chunk);
+                    self.take(&chunk)?;
                 }
-                Ok(None) => return Err(StreamBroke::Ended),
+                Ok(None) => return self.end(),
                 Err(error) => {
                     let failure = failure::of_body(&error, &self.answer.url);
                     return Err(StreamBroke::Failed(failure));
                 }
             }
+        }
+    }
+
+    /// Takes what has come.
+    fn take(&mut self, chunk: &[u8]) -> Result<(), StreamBroke> {
+        if matches!(self.document, Document::Unknown) {
+            let text = chunk.strip_prefix(b"\xef\xbb\xbf").unwrap_or(chunk).trim_ascii_start();
+            self.document = match text.first() {
+                None => Document::Unknown,
+                Some(b'{') => Document::Yes(BytesMut::new()),
+                Some(_) => Document::No,
+            };
+        }
+        match &mut self.document {
+            Document::Yes(document) => {
+                self.answer
+                    .within_limit(document.len() + chunk.len())
+                    .map_err(StreamBroke::Failed)?;
+                document.extend_from_slice(chunk);
+            }
+            Document::Unknown | Document::No => self.decoder.push(chunk),
+        }
+        Ok(())
+    }
+
+    /// The document, once it is whole; otherwise the end.
+    fn end(&mut self) -> Result<Event, StreamBroke> {
+        match std::mem::replace(&mut self.document, Document::No) {
+            Document::Yes(document) => {
+                Ok(Event { name: "message".to_owned(), data: document.freeze() })
+            }
+            Document::Unknown | Document::No => Err(StreamBroke::Ended),
         }
     }
 
