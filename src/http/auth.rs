@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::failure::offered_schemes;
+use super::status::offered_schemes;
 use super::token::TokenFile;
 
 /// Where the value of `Authorization` comes from.

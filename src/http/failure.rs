@@ -5,12 +5,11 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{
-    CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::excerpt::excerpt;
+use super::status::{Meaning, Named};
 use crate::failure::{Cause, Class, Failure};
 use crate::redact;
 
@@ -207,24 +206,18 @@ fn of_tls(error: &rustls::Error, url: &str) -> Option<Failure> {
 
 /// An answer whose status is not a success, with `said`, what its body has to say to a person.
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: &str) -> Failure {
-    let (class, cause) = match status.as_u16() {
-        401 | 403 => (Class::Final, Cause::Unauthorised),
-        429 => (Class::Rejected, Cause::RateLimited),
-        503 => (Class::Rejected, Cause::Refused),
-        502 | 504 => (Class::Ambiguous, Cause::Refused),
-        _ => (Class::Final, Cause::Refused),
-    };
-    let mut what = format!("{url} answered with HTTP {status}");
+    let Meaning { class, cause, hint } = Meaning::of(status, headers, said);
+    let mut what = format!("{url} answered with HTTP {}", Named(status));
     if status.is_redirection() {
         if let Some(target) = header(headers, &LOCATION) {
             what.push_str(&format!(", a redirect to {}", shown_target(url, target)));
         }
-    } else if !said.is_empty() && Some(said) != status.canonical_reason() {
+    } else if !said.is_empty() && !Named(status).to_string().ends_with(&format!(" {said}")) {
         what.push_str(&format!(": {said}"));
     }
     let mut failure = Failure::new(class, cause, what);
     failure.status = Some(status.as_u16());
-    failure.hint = hint(status, headers);
+    failure.hint = hint;
     failure.retry_after = header(headers, &RETRY_AFTER).and_then(retry_after);
     failure
 }
@@ -239,48 +232,6 @@ fn shown_target(url: &str, target: &str) -> String {
     absolute.map_or_else(|_| excerpt(target.as_bytes(), None), |target| redact::shown(&target))
 }
 
-/// What to do about a status.
-fn hint(status: StatusCode, headers: &HeaderMap) -> Option<String> {
-    let text = match status.as_u16() {
-        300..=399 => {
-            "Redirects are followed only to the same host and with the same method: put the \
-             address that the service is really at into the configuration."
-        }
-        401 => {
-            let offered = offered_schemes(headers);
-            let offered = if offered.is_empty() {
-                String::new()
-            } else {
-                format!(" The server offers: {}.", offered.join(", "))
-            };
-            return Some(format!(
-                "Credentials are missing or wrong: give them with `--bearer-file`, `--user` and \
-                 `--password-file`, `--api-key-file`, or `--header`.{offered}"
-            ));
-        }
-        403 => "The server knows who asks and refuses: check the rights of this user or key.",
-        404 => "Nothing is served at this path: check the path in the URL.",
-        405 => "This path takes no POST: check that the URL is the MCP endpoint itself.",
-        407 => {
-            "The proxy wants credentials: give them in `--proxy http://USER:PASSWORD@HOST:PORT`."
-        }
-        413 => "The request is too large for the server or a proxy in between.",
-        429 => "The server limits how often it may be asked: wait, or ask for less at once.",
-        502..=504 => {
-            "The server behind the proxy is down, starting or overloaded: try again in a while."
-        }
-        500 => "The server failed inside: look at its log.",
-        _ => return None,
-    };
-    Some(text.to_owned())
-}
-
-/// The authentication schemes that a 401 offers (RFC 9110 section 11.6.1).
-pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<&str> {
-    let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
-    challenges.filter_map(|value| value.to_str().ok()?.split([' ', ',']).next()).collect()
-}
-
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date.
 fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
@@ -292,7 +243,7 @@ fn retry_after(value: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 
     use super::*;
 
@@ -303,27 +254,6 @@ mod tests {
             .collect();
         let said = excerpt(body.as_bytes(), None);
         refused(StatusCode::from_u16(code).unwrap(), &headers, &said, "http://h/mcp")
-    }
-
-    #[test]
-    fn every_status_has_its_class() {
-        let cases = [
-            (302, Class::Final, Cause::Refused),
-            (400, Class::Final, Cause::Refused),
-            (401, Class::Final, Cause::Unauthorised),
-            (403, Class::Final, Cause::Unauthorised),
-            (404, Class::Final, Cause::Refused),
-            (429, Class::Rejected, Cause::RateLimited),
-            (500, Class::Final, Cause::Refused),
-            (502, Class::Ambiguous, Cause::Refused),
-            (503, Class::Rejected, Cause::Refused),
-            (504, Class::Ambiguous, Cause::Refused),
-        ];
-        for (code, class, cause) in cases {
-            let failure = status(code, &[], "");
-            assert_eq!((failure.class(), failure.cause), (class, cause), "{code}");
-            assert_eq!(failure.status, Some(code));
-        }
     }
 
     #[test]

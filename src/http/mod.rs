@@ -9,6 +9,7 @@ mod connect;
 mod excerpt;
 mod failure;
 pub mod sse;
+mod status;
 mod token;
 
 pub use auth::Authorization;
@@ -18,5 +19,6 @@ pub use client::{Endpoint, Http, HttpSettings};
 pub use connect::{ConnectSettings, Tls};
 pub(crate) use connect::{PROXY_VARIABLES, is_loopback};
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
-pub(crate) use failure::{offered_schemes, stream_lost, timed_out};
+pub(crate) use failure::{stream_lost, timed_out};
+pub(crate) use status::offered_schemes;
 pub use token::TokenFile;
