@@ -1,18 +1,16 @@
-//! How connections are made: TLS, proxy and time limits. Nothing here says who we are.
+//! How connections are made: proxy and time limits. Nothing here says who we are.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, retry};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use reqwest::{Client, Proxy, retry};
+use rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::failure::root_cause;
+use super::tls::Tls;
 use crate::redact;
 use crate::setup::SetupError;
 
@@ -50,90 +48,11 @@ impl fmt::Debug for ConnectSettings {
     }
 }
 
-/// TLS settings. Certificates and keys are checked when they are read.
-#[derive(Debug, Clone, Default)]
-pub struct Tls {
-    /// Certificates trusted besides the system's.
-    ca: Vec<Certificate>,
-    /// Our own certificate chain and key.
-    identity: Option<Identity>,
-    /// Accept any certificate.
-    pub insecure: bool,
-}
-
-impl Tls {
-    /// The system's trust, or with `insecure` no check at all.
-    pub(crate) fn new(insecure: bool) -> Self {
-        Self { insecure, ..Self::default() }
-    }
-
-    /// Trusts the authorities in the PEM file of `--ca-file`.
-    ///
-    /// # Errors
-    /// The file cannot be read or used.
-    pub(crate) fn trust(&mut self, ca_file: &Path) -> Result<(), SetupError> {
-        let unusable = |why: String| unusable("--ca-file", ca_file, &why);
-        let pem = read(ca_file).map_err(unusable)?;
-        self.ca = Certificate::from_pem_bundle(&pem)
-            .map_err(|error| unusable(format!("cannot be used: {}", root_cause(&error))))?;
-        if self.ca.is_empty() {
-            return Err(unusable("holds no certificate in PEM".to_owned()));
-        }
-        try_out(Client::builder().tls_certs_only(self.ca.clone()))
-            .map_err(|why| unusable(format!("cannot be used: {why}")))
-    }
-
-    /// Presents the certificate of `--client-cert` with the key of `--client-key`, both PEM.
-    ///
-    /// # Errors
-    /// A file cannot be read or used.
-    pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), SetupError> {
-        let of_certificate = |why: String| unusable("--client-cert", certificate, &why);
-        let of_key = |why: String| unusable("--client-key", key, &why);
-        let chain = read(certificate).map_err(of_certificate)?;
-        if CertificateDer::from_pem_slice(&chain).is_err() {
-            return Err(of_certificate("holds no certificate in PEM".to_owned()));
-        }
-        let mut pem = read(key).map_err(of_key)?;
-        PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| of_key("holds no private key in PEM without a password".to_owned()))?;
-        pem.push(b'\n');
-        pem.extend(chain);
-        let both = |why: &dyn fmt::Display| {
-            let key = key.display();
-            of_certificate(format!("cannot be used with --client-key {key}: {why}"))
-        };
-        let identity = Identity::from_pem(&pem).map_err(|error| both(root_cause(&error)))?;
-        try_out(Client::builder().tls_certs_only([]).identity(identity.clone()))
-            .map_err(|why| both(&why))?;
-        self.identity = Some(identity);
-        Ok(())
-    }
-}
-
-fn unusable(option: &str, file: &Path, why: &str) -> SetupError {
-    SetupError::usage(format!("{option} {} {why}", file.display()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|why| format!("cannot be read: {why}"))
-}
-
-/// Certificates and keys are only looked into when a client is built.
-fn try_out(builder: ClientBuilder) -> Result<(), String> {
-    build(builder.no_proxy()).map(drop)
-}
-
-fn build(builder: ClientBuilder) -> Result<Client, String> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    builder.build().map_err(|error| root_cause(&error).to_string())
-}
-
 /// The connections to one upstream, and to others that are reached in the same way.
 pub(super) struct Connections {
     settings: ConnectSettings,
     upstream: Url,
+    tls: ClientConfig,
     client: Mutex<Client>,
 }
 
@@ -153,8 +72,10 @@ impl Connections {
     /// # Errors
     /// The settings cannot be used.
     pub(super) fn new(settings: ConnectSettings, upstream: Url) -> Result<Self, SetupError> {
-        let client = client(&settings, &upstream)?;
-        Ok(Self { settings, upstream, client: Mutex::new(client) })
+        let tls = settings.tls.client_config(needs_trust(&settings, &upstream));
+        let tls = tls.map_err(|why| SetupError::failed(format!("TLS cannot be set up: {why}")))?;
+        let client = Mutex::new(client(&settings, &upstream, tls.clone())?);
+        Ok(Self { settings, upstream, tls, client })
     }
 
     /// The client to send the next request with.
@@ -163,9 +84,9 @@ impl Connections {
     }
 
     /// Gives up the connections that are idle; what is in flight goes on. `reqwest` offers this
-    /// only by another client, which costs little without TLS.
+    /// only by another client.
     pub(super) fn give_up_idle(&self) {
-        if let Ok(client) = client(&self.settings, &self.upstream) {
+        if let Ok(client) = client(&self.settings, &self.upstream, self.tls.clone()) {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
     }
@@ -178,19 +99,25 @@ impl Connections {
     }
 }
 
-fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupError> {
-    let ConnectSettings { tls, proxy, timeout } = settings;
+fn client(
+    settings: &ConnectSettings,
+    upstream: &Url,
+    tls: ClientConfig,
+) -> Result<Client, SetupError> {
+    let ConnectSettings { proxy, timeout, .. } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(*timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
         .referer(false)
+        // Some servers (1C, OneScript) know the names of headers only in this spelling.
+        .http1_title_case_headers()
         // `super::client` follows redirects, because it knows what may go where.
         .redirect(Policy::none())
         // Whether a request may be sent again is not decided here, and a copy of each costs.
         .retry(retry::never().max_retries_per_request(0))
-        .tls_danger_accept_invalid_certs(tls.insecure);
+        .tls_backend_preconfigured(tls);
     if let Some(proxy) = proxy {
         let proxy = Proxy::all(proxy.clone())
             .map_err(|error| SetupError::failed(format!("the proxy cannot be used: {error}")))?;
@@ -198,17 +125,9 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupErr
     } else if is_loopback(upstream) {
         builder = builder.no_proxy();
     }
-    if let Some(identity) = &tls.identity {
-        builder = builder.identity(identity.clone());
-    }
-    builder = if needs_trust(settings, upstream) {
-        builder.tls_certs_merge(tls.ca.clone())
-    } else {
-        // Loading the system's certificates takes longer than the whole first exchange.
-        builder.tls_certs_only(tls.ca.clone())
-    };
-    build(builder)
-        .map_err(|why| SetupError::failed(format!("the HTTP client cannot be set up: {why}")))
+    builder.build().map_err(|error| {
+        SetupError::failed(format!("the HTTP client cannot be set up: {}", root_cause(&error)))
+    })
 }
 
 /// Whether any connection may be made by TLS.

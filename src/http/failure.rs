@@ -1,11 +1,12 @@
 //! Classes what goes wrong with a request, in one place.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::excerpt::excerpt;
@@ -58,42 +59,35 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
 
 /// An answer whose body could not be read to its end.
 pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
-    let is_corrupt = |error: &(dyn StdError + 'static)| {
-        error.downcast_ref::<io::Error>().is_some_and(|error| {
-            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-        })
-    };
-    // What is broken about HTTP itself has the same kind.
-    let is_of_http = |error: &(dyn StdError + 'static)| {
-        error.to_string().contains("from a connection")
-            || error.to_string().contains("from connection")
-    };
-    if error.is_decode() && chain(error).any(is_corrupt) && !chain(error).any(is_of_http) {
-        let why = root_cause(error);
-        let what = format!("the answer of {url} is not compressed as it claims: {why}");
-        return Failure::new(Class::Final, Cause::Unusable, what)
-            .hint("Look at the server, or at a proxy in between that compresses.");
+    broke_off(url, root_cause(error))
+}
+
+/// A packed body that cannot be unpacked.
+pub(super) fn of_packed_body(error: &io::Error, url: &str) -> Failure {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return broke_off(url, &"it ended too early");
     }
-    let what = format!("the answer of {url} broke off: {}", root_cause(error));
+    let what = format!("the answer of {url} is not compressed as it claims: {error}");
+    Failure::new(Class::Final, Cause::Unusable, what)
+        .hint("Look at the server, or at a proxy in between that compresses.")
+}
+
+fn broke_off(url: &str, why: &dyn fmt::Display) -> Failure {
+    let what = format!("the answer of {url} broke off: {why}");
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
         .hint("The server or a proxy in between closed the connection: look at the server's log.")
 }
 
-/// An encoding of the body that we did not ask for; the ones that we did are gone from the header
-/// by now.
-pub(super) fn of_encoding(headers: &HeaderMap, url: &str) -> Option<Failure> {
-    let encoding = header(headers, &CONTENT_ENCODING)?.trim();
-    if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
-        return None;
-    }
+/// A body in a coding that we did not ask for and cannot read.
+pub(super) fn of_coding(coding: &str, url: &str) -> Failure {
     let what = format!(
         "the answer of {url} is compressed as `{}`, which was not asked for",
-        super::shorten(encoding)
+        super::shorten(coding)
     );
-    Some(Failure::new(Class::Final, Cause::Unusable, what).hint(
-        "The server or a proxy in between ignores Accept-Encoding (gzip, deflate): turn that \
-         compression off there.",
-    ))
+    Failure::new(Class::Final, Cause::Unusable, what).hint(
+        "The server or a proxy in between ignores Accept-Encoding (gzip): turn that compression \
+         off there.",
+    )
 }
 
 /// An event stream that ended in good order without the answer that it was opened for.

@@ -36,3 +36,4 @@ mod settings;
 mod stdin;
 mod streams;
 mod support;
+mod wire;
