@@ -10,6 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::excerpt::excerpt;
+use super::handshake;
 use super::status::{Meaning, Named};
 use crate::failure::{Cause, Class, Failure};
 use crate::redact;
@@ -41,9 +42,11 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 /// A request that got no answer.
 pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
     let shown = redact::shown(url);
-    if let Some(certificate) = find::<rustls::Error>(error).and_then(|error| of_tls(error, &shown))
-    {
-        return certificate;
+    let host = url.host_str().unwrap_or_default();
+    let of_tls = |error| handshake::refusal(error, host, &shown);
+    // With TLS 1.3 it comes after the handshake, when the request is on its way: nothing has run.
+    if let Some(refused) = find::<rustls::Error>(error).and_then(of_tls) {
+        return refused;
     }
     if error.is_connect() {
         return unreachable(error, url, &shown);
@@ -146,56 +149,11 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
              right.",
         );
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        let mut failure = failure(&format!("the TLS handshake failed ({cause})"))
+    if find::<rustls::Error>(error).is_some() {
+        return failure(&format!("the TLS handshake failed ({cause})"))
             .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
-        if matches!(tls, rustls::Error::InvalidMessage(_)) {
-            failure = failure.reclassed(Class::Final, "what answers does not speak TLS");
-        }
-        return failure;
     }
     failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
-}
-
-/// A certificate that is refused stays refused; other TLS trouble may pass.
-fn of_tls(error: &rustls::Error, url: &str) -> Option<Failure> {
-    use rustls::CertificateError as Bad;
-    let rustls::Error::InvalidCertificate(bad) = error else {
-        return None;
-    };
-    let details = bad.to_string();
-    let (why, hint) = match bad {
-        Bad::Expired | Bad::ExpiredContext { .. } => (
-            "it has expired",
-            "The server's administrator must renew it. Check this computer's clock too.",
-        ),
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            ("it is not valid yet", "Check this computer's clock.")
-        }
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
-            "it is for another host name",
-            "Use the name that the certificate was issued for in the URL.",
-        ),
-        // The latter is what a root with the same name but another kind of key leads to.
-        Bad::UnknownIssuer | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => (
-            "its issuer is not known on this computer",
-            "If the company has a certificate authority of its own, or its proxy inspects TLS, \
-             give that authority's certificate (PEM) with `--ca-file FILE`.",
-        ),
-        _ if details.contains("CaUsedAsEndEntity") => (
-            "it is an authority's certificate, which cannot be a server's as well",
-            "The server's administrator must issue one for the server \
-             (basicConstraints=CA:FALSE); then give the issuer's certificate with \
-             `--ca-file FILE`.",
-        ),
-        _ => (
-            details.as_str(),
-            "The server's administrator must look at the certificate; if the company has a \
-             certificate authority of its own, give its certificate with `--ca-file FILE`.",
-        ),
-    };
-    let what = format!("the certificate of {url} is not trusted: {why}");
-    Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint))
 }
 
 /// An answer whose status is not a success, with `said`, what its body has to say to a person.

@@ -12,6 +12,7 @@ mod cookies;
 mod der;
 mod excerpt;
 mod failure;
+mod handshake;
 pub mod sse;
 mod status;
 mod tls;

@@ -12,6 +12,7 @@ mod bitrix;
 mod bitrix_errors;
 mod bitrix_rest;
 mod cancel;
+mod certificates;
 mod demo;
 mod detection;
 mod drop_in;
