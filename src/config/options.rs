@@ -217,8 +217,9 @@ pub(crate) struct TimeOptions {
     /// Answer the client's `initialize` without the server after this time
     ///
     /// The connection is then made in the background, and the client is told when it is there.
+    /// Until the server has answered for the first time, requests wait 3 seconds more at most.
     #[arg(long, env = "MCPLINE_START_TIMEOUT", value_name = "SECONDS")]
-    #[arg(default_value = "8", value_parser = seconds)]
+    #[arg(default_value = "4", value_parser = seconds)]
     pub(super) start_timeout: Duration,
 
     /// Try a failed request again for at most this time, where that cannot do anything twice

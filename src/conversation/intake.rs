@@ -133,6 +133,10 @@ impl Conversation {
             queued.reply.fail_now(&error);
         } else if self.barrier.is_some() {
             self.held.push(size, Held::Request(queued));
+        } else if self.owes_initialized && !is_allowed_before_initialized(&queued.message) {
+            // Some clients never send it, and strict servers refuse everything without it.
+            self.take_notification(Message::notification(method::INITIALIZED, "{}"));
+            self.held.push_front(size, Held::Request(queued));
         } else if queued.message.method() == method::INITIALIZE {
             self.start_initialize(queued);
         } else if self.places_taken() < self.places_for(&queued.message) {
@@ -175,6 +179,7 @@ impl Conversation {
             // There is nobody to tell before there is a session, and this does not begin one.
             tracing::debug!(method = message.method(), "notification before initialize dropped");
         } else if message.method() == method::INITIALIZED {
+            self.owes_initialized = false;
             let context = self.context.clone();
             let task = self.tasks.spawn(async move { context.link.initialized(message).await });
             self.barrier = Some(task.id());
@@ -194,4 +199,10 @@ impl Conversation {
             self.notice = Some(task.id());
         }
     }
+}
+
+/// Whether a client may send this between the answer to `initialize` and its own
+/// `notifications/initialized` (Lifecycle, "Initialization").
+fn is_allowed_before_initialized(message: &Message) -> bool {
+    matches!(message.method(), method::PING | method::INITIALIZE)
 }

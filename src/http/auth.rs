@@ -1,6 +1,6 @@
-//! Decides which credentials go with a request, and whether a refusal is worth another attempt.
-//! The only place that does: the HTTP client itself carries none, so that it can talk to other
-//! origins as well.
+//! Decides which credentials a request carries, and whether a refused request is worth another
+//! attempt. No other place does: the HTTP client has no credentials, so it can talk to other origins
+//! as well.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::setup::SetupError;
 /// Where the value of `Authorization` comes from.
 #[derive(Debug, Clone, Default)]
 pub enum Authorization {
-    /// Nothing is sent, unless the user's own header fields say it.
+    /// Nowhere; the user's own header fields may still hold one.
     #[default]
     None,
     /// A name and password, or a token that stays the same.
@@ -42,11 +42,11 @@ impl Authorization {
         }
     }
 
-    /// Whether the request can succeed with other credentials than those that were refused.
+    /// Whether there are other credentials now than those that were refused.
     async fn refused(&self, challenge: &Challenge<'_>) -> bool {
         match self {
             Self::None | Self::Fixed(_) => false,
-            // The server knows the token when it answers 403.
+            // A 403 means that the server knows the token.
             Self::File(file) => {
                 challenge.status == StatusCode::UNAUTHORIZED
                     && file.differs_from(challenge.sent).await
@@ -88,7 +88,8 @@ const REFUSED: &[(&str, &str)] = &[
 /// Header fields in which a kind's own value goes before the user's: the kind has joined them.
 const KEPT: [&str; 2] = ["cookie", "ibsession"];
 
-/// What the user gave us for the upstream. Every header field counts: keys have many names.
+/// The credentials for the upstream. Every header field of the user counts as one: keys have many
+/// names.
 pub(super) struct Credentials {
     upstream: Url,
     headers: HeaderMap,
@@ -131,7 +132,7 @@ impl Credentials {
         &self.headers
     }
 
-    /// What goes with a request to `url`: nothing outside the upstream's origin.
+    /// The credentials for a request to `url`; `None` outside the upstream's origin.
     pub(super) async fn for_url(&self, url: &Url) -> Option<Granted<'_>> {
         if !self.are_for(url) {
             return None;
@@ -140,8 +141,8 @@ impl Credentials {
         Some(Granted { headers: &self.headers, authorization })
     }
 
-    /// Hears of a refusal. True means that the same request is worth sending once more: the
-    /// refused one did not run, and the credentials are others now.
+    /// Takes note of a refusal. True if the request is worth sending once more: the refused one did
+    /// not run, and the credentials have changed.
     pub(super) async fn refused(&self, challenge: Challenge<'_>) -> bool {
         let is_worth_it = self.authorization.refused(&challenge).await;
         if is_worth_it {

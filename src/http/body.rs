@@ -28,7 +28,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// The head of an answer; its body has not been read.
 #[derive(Debug)]
 pub struct Answer {
-    response: reqwest::Response,
+    /// Boxed to keep futures small: each that passes an answer on holds it twice.
+    response: Box<reqwest::Response>,
     /// For a body that is packed.
     unpacker: Option<Box<Unpacker>>,
     url: Arc<str>,
@@ -50,7 +51,7 @@ impl Answer {
         let unpacker = Unpacker::of(response.headers())
             .map_err(|coding| failure::of_coding(&coding, &url))?
             .map(Box::new);
-        Ok(Self { response, unpacker, url, idle_timeout, max_body })
+        Ok(Self { response: Box::new(response), unpacker, url, idle_timeout, max_body })
     }
 
     /// The HTTP status.
@@ -94,8 +95,7 @@ impl Answer {
             return Ok(Bytes::new());
         };
         self.within_limit(first.len())?;
-        // The length counts down to what is still to come. The usual case, a body that came in one
-        // piece, is not copied.
+        // The length is what is left to read. The usual case, a body in one piece, is not copied.
         if self.response.content_length() == Some(0) && self.unpacker.is_none() {
             return Ok(first);
         }
@@ -116,14 +116,14 @@ impl Answer {
         Ok(body.freeze())
     }
 
-    /// Reads an answer that is no success, as far as its body comes.
+    /// Reads an unsuccessful answer, as far as its body comes.
     pub async fn refusal(self) -> Refusal {
         let (status, headers) = (self.status(), self.headers().clone());
         let url = self.url.clone();
         Refusal { status, headers, url, body: self.beginning().await }
     }
 
-    /// Reads the beginning of a body that is only to be quoted or looked at, as far as it comes.
+    /// Reads the beginning of a body, to quote or inspect it, as far as it comes.
     pub async fn beginning(mut self) -> Bytes {
         let mut body = BytesMut::new();
         while body.len() < QUOTED
@@ -138,7 +138,7 @@ impl Answer {
     /// stream that only listens.
     pub fn events(self, idle_timeout: Option<Duration>) -> Events {
         let decoder = Decoder::new(self.max_body);
-        Events { answer: self, decoder, idle_timeout, life: None }
+        Events { answer: self, decoder, idle_timeout, life: None, document: Document::Unknown }
     }
 
     /// The request's own bound on silence.
@@ -185,7 +185,7 @@ impl Answer {
     }
 }
 
-/// An answer whose status is no success.
+/// An answer with an unsuccessful status.
 #[derive(Debug)]
 pub struct Refusal {
     /// The HTTP status.
@@ -209,7 +209,7 @@ impl Refusal {
         self.failure_saying(&excerpt(&self.body, self.content_type()))
     }
 
-    /// As [`Refusal::failure`], for a body that says `said` to whoever knows how to read it.
+    /// As [`Refusal::failure`], quoting `said`, which the kind has read out of the body.
     pub fn failure_saying(&self, said: &str) -> Failure {
         failure::refused(self.status, &self.headers, said, &self.url)
     }
@@ -219,8 +219,8 @@ impl Refusal {
 /// frozen for longer (a laptop that slept) meets both at once, and data goes before the limit.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 
-/// What `future` gives within `patience`. Sets up a timer only if it has to wait at all: most
-/// answers have come whole by the time that their head has been read.
+/// The output of `future`, unless it takes longer than `patience`. Sets a timer only if `future` is
+/// not ready at once: most bodies arrive together with their head.
 pub(crate) async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let now = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
@@ -246,12 +246,25 @@ pub struct Events {
     decoder: Decoder,
     idle_timeout: Option<Duration>,
     life: Option<Arc<Notify>>,
+    document: Document,
+}
+
+/// What a body that claims to be an event stream turns out to be. No field of an event begins with
+/// `{`, so a body that does is one JSON document under the wrong content type.
+#[derive(Debug)]
+enum Document {
+    /// Nothing has come yet.
+    Unknown,
+    /// It is a stream.
+    No,
+    /// It is a document, of which so much has come.
+    Yes(BytesMut),
 }
 
 /// Why a stream gave no further event.
 #[derive(Debug)]
 pub enum StreamBroke {
-    /// The upstream ended it in good order.
+    /// The upstream ended it regularly.
     Ended,
     /// The connection broke, or the stream cannot be read on.
     Failed(Failure),
@@ -299,10 +312,42 @@ impl Events {
                     if let Some(life) = &self.life {
                         life.notify_waiters();
                     }
-                    self.decoder.push(&part);
+                    self.take(&part)?;
                 }
-                None => return Err(StreamBroke::Ended),
+                None => return self.end(),
             }
+        }
+    }
+
+    /// Takes what has come.
+    fn take(&mut self, chunk: &[u8]) -> Result<(), StreamBroke> {
+        if matches!(self.document, Document::Unknown) {
+            let text = chunk.strip_prefix(b"\xef\xbb\xbf").unwrap_or(chunk).trim_ascii_start();
+            self.document = match text.first() {
+                None => Document::Unknown,
+                Some(b'{') => Document::Yes(BytesMut::new()),
+                Some(_) => Document::No,
+            };
+        }
+        match &mut self.document {
+            Document::Yes(document) => {
+                self.answer
+                    .within_limit(document.len() + chunk.len())
+                    .map_err(StreamBroke::Failed)?;
+                document.extend_from_slice(chunk);
+            }
+            Document::Unknown | Document::No => self.decoder.push(chunk),
+        }
+        Ok(())
+    }
+
+    /// The document, once it is whole; otherwise the end.
+    fn end(&mut self) -> Result<Event, StreamBroke> {
+        match std::mem::replace(&mut self.document, Document::No) {
+            Document::Yes(document) => {
+                Ok(Event { name: "message".to_owned(), data: document.freeze() })
+            }
+            Document::Unknown | Document::No => Err(StreamBroke::Ended),
         }
     }
 

@@ -29,7 +29,7 @@ const MAX_REDIRECTS: usize = 5;
 pub struct HttpSettings {
     /// The user's own header fields, for the upstream's origin alone.
     pub headers: HeaderMap,
-    /// What else we say of ourselves, unless `headers` do.
+    /// The source of `Authorization`.
     pub authorization: Authorization,
     /// What must not be shown, to which session ids are added as they come.
     pub secrets: Arc<Secrets>,
@@ -72,7 +72,7 @@ pub struct Endpoint {
 }
 
 impl fmt::Debug for Endpoint {
-    /// Without credentials and query, in which keys and session ids stand.
+    /// Without credentials and query, which hold keys and session ids.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.shown)
     }
@@ -182,13 +182,13 @@ impl Http {
         body: Option<Bytes>,
     ) -> Result<Answer, Failure> {
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| {
-            Failure::new(Class::Final, Cause::Refused, format!("`{method}` is no HTTP method"))
+            Failure::new(Class::Final, Cause::Refused, format!("`{method}` is not an HTTP method"))
         })?;
         self.send(method, endpoint, headers.borrow(), body).await
     }
 
-    /// Sends a request, following redirects within the origin, and once more where a refusal says
-    /// that it did not run and other credentials are there by now.
+    /// Sends a request. Follows redirects within the origin, and repeats the request once if it was
+    /// refused with credentials that have changed meanwhile.
     async fn send(
         &self,
         method: Method,
@@ -203,7 +203,7 @@ impl Http {
         let mut was_refused = false;
         loop {
             let granted = self.credentials.for_url(&url).await;
-            // A future that holds the request itself would be large.
+            // Not built in a `let`: this future would hold the request, which is large.
             let sending =
                 self.connections.client().execute(self.assemble(&outline, &url, granted.as_ref()));
             let response = match within(self.idle_timeout, sending).await {
@@ -228,7 +228,7 @@ impl Http {
         }
     }
 
-    /// Whether `response` refuses the credentials that were sent, and there are others by now.
+    /// Whether `response` refuses credentials that have changed since they were sent.
     async fn is_worth_repeating(&self, response: &Response, granted: Option<Granted<'_>>) -> bool {
         let status = response.status();
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -239,9 +239,9 @@ impl Http {
         Box::pin(self.credentials.refused(challenge)).await
     }
 
-    /// A Python server closes its connection right after a 500, without a word, and the next call
-    /// would go into it and be lost. Behind TLS a proxy stands in front of such servers, which
-    /// keeps its own connections.
+    /// Gives up idle connections after a 500 over plain HTTP. A Python server closes its connection
+    /// after a 500 without announcing it, and the next call on that connection would be lost. With
+    /// TLS there is a proxy in front of such servers, which keeps its connections open.
     fn look_after_connections(&self, response: &Response, url: &Url) {
         if response.status() == StatusCode::INTERNAL_SERVER_ERROR && url.scheme() == "http" {
             self.connections.give_up_idle();
@@ -269,8 +269,10 @@ impl Http {
         if let Some(host) = &outline.endpoint.host {
             headers.entry(HOST).or_insert_with(|| host.clone());
         }
-        let codings = HeaderValue::from_static(if is_stream { "identity" } else { "gzip" });
-        headers.entry(ACCEPT_ENCODING).or_insert(codings);
+        if is_stream {
+            let none = HeaderValue::from_static("identity");
+            headers.entry(ACCEPT_ENCODING).or_insert(none);
+        }
         *request.body_mut() = outline.body.clone().map(Into::into);
         request
     }
@@ -299,7 +301,7 @@ impl Http {
     }
 }
 
-/// What a request is made of, each time that it is sent.
+/// The parts of a request, which may be sent several times.
 struct Outline<'a> {
     method: Method,
     endpoint: &'a Endpoint,
@@ -314,9 +316,9 @@ impl Outline<'_> {
     }
 }
 
-/// Where a redirect that keeps method and body leads, if it keeps the origin as well: a POST must
-/// not become a GET, and no header of ours may reach another origin. Every other redirect comes
-/// back as the answer, for the error.
+/// The target of a redirect that keeps method, body and origin: a POST must not become a GET, and no
+/// header of ours may reach another origin. Every other redirect is returned as the answer, for the
+/// error.
 fn target_within_origin(response: &Response, from: &Url) -> Option<Url> {
     let keeps_method = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT]
         .contains(&response.status());

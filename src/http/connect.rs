@@ -1,9 +1,10 @@
-//! How connections are made: proxy and time limits. Nothing here says who we are.
+//! Makes connections: proxy and time limits. Credentials are no part of this.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, retry};
 use rustls::ClientConfig;
@@ -14,12 +15,15 @@ use super::tls::Tls;
 use crate::redact;
 use crate::setup::SetupError;
 
-/// Idle connections are closed before most proxies and servers close them (60 s and more), so
-/// that a request seldom meets a connection which is just going away.
+/// Idle connections are closed before most proxies and servers close them (after 60 s and more), so
+/// that a request is seldom sent on a connection that is being closed.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Keeps connections alive through address translation while a long call is silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The coding that [`super::coding`] reads best.
+const ACCEPTED: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
 
 /// The variables in which `reqwest` looks for a proxy.
 pub(crate) const PROXY_VARIABLES: [&str; 6] =
@@ -48,7 +52,7 @@ impl fmt::Debug for ConnectSettings {
     }
 }
 
-/// The connections to one upstream, and to others that are reached in the same way.
+/// The connections to an upstream, and to other origins with the same settings.
 pub(super) struct Connections {
     settings: ConnectSettings,
     upstream: Url,
@@ -67,7 +71,7 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// Makes ready for connections to `upstream`.
+    /// Prepares connections to `upstream`; opens none.
     ///
     /// # Errors
     /// The settings cannot be used.
@@ -83,8 +87,8 @@ impl Connections {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives up the connections that are idle; what is in flight goes on. `reqwest` offers this
-    /// only by another client.
+    /// Closes the connections that are idle; requests in flight go on. `reqwest` has no call for
+    /// this, so it takes a new client.
     pub(super) fn give_up_idle(&self) {
         if let Ok(client) = client(&self.settings, &self.upstream, self.tls.clone()) {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
@@ -107,15 +111,16 @@ fn client(
     let ConnectSettings { proxy, timeout, .. } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([ACCEPTED]))
         .connect_timeout(*timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
         .referer(false)
         // Some servers (1C, OneScript) know the names of headers only in this spelling.
         .http1_title_case_headers()
-        // `super::client` follows redirects, because it knows what may go where.
+        // `super::client` follows redirects, under the rule of the origin.
         .redirect(Policy::none())
-        // Whether a request may be sent again is not decided here, and a copy of each costs.
+        // `crate::retry` decides what is sent again, and `reqwest` would copy each request for it.
         .retry(retry::never().max_retries_per_request(0))
         .tls_backend_preconfigured(tls);
     if let Some(proxy) = proxy {
@@ -130,7 +135,7 @@ fn client(
     })
 }
 
-/// Whether any connection may be made by TLS.
+/// Whether any connection may use TLS.
 fn needs_trust(settings: &ConnectSettings, upstream: &Url) -> bool {
     let is_https = |name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:"));
     upstream.scheme() == "https"
@@ -138,7 +143,7 @@ fn needs_trust(settings: &ConnectSettings, upstream: &Url) -> bool {
         || PROXY_VARIABLES.into_iter().any(is_https)
 }
 
-/// Whether `url` leads to this machine, where no proxy can be meant.
+/// Whether `url` leads to this machine, to which no proxy applies.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

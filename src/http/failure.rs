@@ -93,7 +93,7 @@ pub(super) fn of_coding(coding: &str, url: &str) -> Failure {
     )
 }
 
-/// An event stream that ended in good order without the answer that it was opened for.
+/// An event stream that ended regularly, without the answer that it was opened for.
 pub(crate) fn stream_lost(url: &str) -> Failure {
     let what = format!("the answer of {url} was lost: its stream ended without it");
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
@@ -156,7 +156,7 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
     failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
 }
 
-/// An answer whose status is not a success, with `said`, what its body has to say to a person.
+/// An answer with an unsuccessful status; `said` is what its body says to a person.
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: &str) -> Failure {
     let Meaning { class, cause, hint } = Meaning::of(status, headers, said);
     let mut what = format!("{url} answered with HTTP {}", Named(status));

@@ -245,6 +245,10 @@ fn a_gap_in_the_listening_stream_is_told_as_what_may_have_changed() {
             let life = exchange.life();
             let mut events = exchange.events()?;
             events.raw("retry: 1\n\n")?;
+            if first {
+                events
+                    .message(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#)?;
+            }
             life.pass(if first { "break" } else { "for ever" })?;
             events.cut()
         }
@@ -252,6 +256,7 @@ fn a_gap_in_the_listening_stream_is_told_as_what_may_have_changed() {
         _ => handshake(exchange, Some("s")),
     });
     let mut line = Line::ready(&upstream.url());
+    line.recv_method("notifications/message");
     upstream.wait_at("break", 1);
     upstream.open("break");
     for what in ["tools", "resources", "prompts"] {
