@@ -383,7 +383,7 @@ async fn an_upstream_that_has_never_answered_is_waited_for_a_few_seconds_only() 
     let before = rig.elapsed();
     rig.call(3, "any").await;
     assert_eq!(rig.reply(3).await["error"]["code"], -33003);
-    assert_eq!((rig.elapsed() - before).as_secs(), 3);
+    assert_eq!(rig.elapsed().saturating_sub(before).as_secs(), 3);
     // The attempts go on, and the first success is told.
     assert_eq!(rig.hear().await["method"], "notifications/tools/list_changed");
     assert!(rig.elapsed() >= 100 * SECOND);
