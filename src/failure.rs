@@ -165,7 +165,7 @@ impl Failure {
             || matches!(self.cause, Cause::Unusable | Cause::TooLarge)
             // It broke while it was at work.
             || self.class == Class::Final && self.status == Some(500);
-        let may_have_run = has_or_may_have && attempts.count > 0 && attempts.is_unsafe_to_repeat;
+        let may_have_run = has_or_may_have && attempts.count > 0 && attempts.may_have_run;
         let mut message = self.what.clone();
         if attempts.count > 1 {
             let seconds = attempts.elapsed.as_secs_f64();
@@ -210,8 +210,8 @@ pub struct Attempts<'a> {
     pub count: u32,
     /// The time since the client's request was read.
     pub elapsed: Duration,
-    /// Whether repeating the request could do something twice.
-    pub is_unsafe_to_repeat: bool,
+    /// Whether the request was sent and could do something twice if it were repeated.
+    pub may_have_run: bool,
     /// What must not be shown.
     pub secrets: &'a Secrets,
 }
@@ -237,12 +237,12 @@ struct ErrorData<'a> {
 mod tests {
     use super::*;
 
-    fn attempts(secrets: &Secrets, is_unsafe_to_repeat: bool) -> Attempts<'_> {
+    fn attempts(secrets: &Secrets, may_have_run: bool) -> Attempts<'_> {
         Attempts {
             url: "http://host/mcp",
             count: 3,
             elapsed: Duration::from_millis(1500),
-            is_unsafe_to_repeat,
+            may_have_run,
             secrets,
         }
     }

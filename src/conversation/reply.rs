@@ -105,8 +105,8 @@ impl Replies {
         failure.to_error(&self.attempts(0, Duration::ZERO, false))
     }
 
-    fn attempts(&self, count: u32, elapsed: Duration, is_unsafe_to_repeat: bool) -> Attempts<'_> {
-        Attempts { url: &self.url, count, elapsed, is_unsafe_to_repeat, secrets: &self.secrets }
+    fn attempts(&self, count: u32, elapsed: Duration, may_have_run: bool) -> Attempts<'_> {
+        Attempts { url: &self.url, count, elapsed, may_have_run, secrets: &self.secrets }
     }
 }
 

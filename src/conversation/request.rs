@@ -45,8 +45,18 @@ pub(super) async fn answer(context: Arc<Context>, request: Request, reply: Pendi
         },
         None => exchange.await,
     };
-    let attempts = carrier.retry.attempts();
-    finish(&context, &request, reply, outcome, attempts, started).await;
+    let tried = Effort { attempts: carrier.retry.attempts(), was_sent: carrier.was_sent, started };
+    finish(&context, &request, reply, outcome, tried).await;
+}
+
+/// What was done for a request.
+#[derive(Clone, Copy)]
+struct Effort {
+    attempts: u32,
+    /// Whether its end came from sending it. A request for which no session could be opened is never
+    /// said to have run.
+    was_sent: bool,
+    started: Instant,
 }
 
 /// Opens the link with the client's `initialize` and answers it.
@@ -54,7 +64,8 @@ pub(super) async fn initialize(context: Arc<Context>, request: Request, reply: P
     let started = Instant::now();
     tracing::debug!(wire_id = %request.wire_id, "request");
     let outcome = context.link.initialize(request.clone(), context.settings.start_timeout).await;
-    finish(&context, &request, reply, outcome, 1, started).await;
+    let effort = Effort { attempts: 1, was_sent: true, started };
+    finish(&context, &request, reply, outcome, effort).await;
 }
 
 async fn finish(
@@ -62,10 +73,8 @@ async fn finish(
     request: &Request,
     reply: PendingReply,
     outcome: Result<Response, Failure>,
-    attempts: u32,
-    started: Instant,
+    effort: Effort,
 ) {
-    let elapsed = started.elapsed();
     match outcome {
         Ok(response) => {
             let is_error = response.error().is_some();
@@ -75,12 +84,12 @@ async fn finish(
                 context.link.learn(request, &response);
                 response
             };
-            tracing::debug!(?elapsed, is_error, "answered");
+            tracing::debug!(elapsed = ?effort.started.elapsed(), is_error, "answered");
             let line = response.into_line(reply.id());
             reply.send(line).await;
         }
         // Seldom, and large.
-        Err(failure) => Box::pin(fail(context, request, reply, failure, attempts, elapsed)).await,
+        Err(failure) => Box::pin(fail(context, request, reply, failure, effort)).await,
     }
 }
 
@@ -90,9 +99,10 @@ async fn fail(
     request: &Request,
     reply: PendingReply,
     failure: Failure,
-    attempts: u32,
-    elapsed: Duration,
+    effort: Effort,
 ) {
+    let Effort { attempts, was_sent, started } = effort;
+    let elapsed = started.elapsed();
     if failure.cause == Cause::TimedOut && attempts > 0 {
         // The upstream may still be at work for somebody who does not wait any more.
         tell_cancelled(&context.link, &request.wire_id, "timed out");
@@ -109,7 +119,7 @@ async fn fail(
         url: &context.settings.url,
         count: attempts,
         elapsed,
-        is_unsafe_to_repeat: !context.link.allows_repeat(&request.message),
+        may_have_run: was_sent && !context.link.allows_repeat(&request.message),
         secrets: &context.settings.secrets,
     };
     reply.fail(&failure.to_error(&attempts)).await;
@@ -175,6 +185,8 @@ struct Carrier<'a> {
     message: &'a Message,
     started: Instant,
     retry: Retry,
+    /// Whether the latest attempt came as far as sending the message.
+    was_sent: bool,
     /// What the latest attempt failed with, while the next one has not begun.
     failed_with: Option<Failure>,
 }
@@ -182,7 +194,7 @@ struct Carrier<'a> {
 impl<'a> Carrier<'a> {
     fn new(context: &'a Context, message: &'a Message, started: Instant) -> Self {
         let retry = Retry::new(context.settings.policy);
-        Self { context, message, started, retry, failed_with: None }
+        Self { context, message, started, retry, was_sent: false, failed_with: None }
     }
 
     /// Does `attempt` in the current session until it succeeds, or must not be repeated, or the
@@ -192,12 +204,14 @@ impl<'a> Carrier<'a> {
         A: Future<Output = Result<T, Failure>>,
     {
         loop {
+            self.was_sent = false;
             let live = match self.context.link.current() {
                 Some(live) => live,
                 // Seldom, and large: not a part of every request's future.
                 None => Box::pin(self.session()).await?,
             };
             self.retry.count(1);
+            self.was_sent = true;
             self.failed_with = None;
             match attempt(live.clone()).await {
                 Ok(done) => return Ok(done),

@@ -307,6 +307,17 @@ async fn a_start_that_takes_long_is_answered_without_the_upstream() {
     assert_eq!(stub.arrivals("notifications/initialized").len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_for_which_no_session_came_has_not_run() {
+    for class in [Class::Final, Class::Ambiguous, Class::NotSent] {
+        let stub = Stub::new(move |_, _| Reply::Fails(class));
+        let mut rig = Rig::start(&stub);
+        rig.call(1, "any").await;
+        let reply = rig.reply(1).await;
+        assert_eq!(reply["error"]["data"].get("mayHaveRun"), None, "{class:?}: {reply}");
+    }
+}
+
 /// The row of a table about retrying: what the upstream answers to the first attempts, the tool's
 /// attempts that follow, and the code of the error that the client gets, if any.
 #[tokio::test(start_paused = true)]

@@ -422,7 +422,10 @@ fn an_upstream_that_asks_to_wait_for_ever_is_not_waited_for() {
 
 #[test]
 fn the_reason_outlasts_the_time_that_a_request_may_take() {
-    let upstream = Upstream::serve(after_handshake(|exchange| exchange.status(503)));
+    // Its time ends while it waits for the next attempt, however slow the machine is.
+    let upstream = Upstream::serve(after_handshake(|exchange| {
+        exchange.send(&Reply::status(503).header("Retry-After", "10"))
+    }));
     let mut line = Line::to(&upstream.url()).args("--max-time 0.5").ready();
     line.send(call(1, "any", "{}"));
     let reply = line.recv_id("1");

@@ -19,6 +19,7 @@ mod drop_in;
 mod emulators;
 mod ending;
 mod errors;
+mod field;
 mod handshake;
 mod hostile;
 mod http_sse;
