@@ -1,4 +1,4 @@
-//! HTTP for the sample service: connections and bodies. What is answered, `service` decides.
+//! HTTP for the sample service: connections and bodies. `service` decides what is answered.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use tokio::task::JoinSet;
 
 use super::service::Service;
 
-/// The largest request body in bytes: far above any sensible call of the sample, and small enough
-/// to be kept in memory for each of many calls at once.
+/// The largest request body in bytes: far above any sensible call, and small enough to hold many of
+/// them in memory.
 pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// How long to wait before accepting again when that failed: the usual reason, too many open
-/// files, does not go away at once, and the thread has other work to do.
+/// The wait after a failed `accept`: the usual reason, too many open files, does not go away at
+/// once, and the thread has other work to do.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the service answers with.
@@ -42,14 +42,14 @@ pub(super) async fn serve(listener: TcpListener, service: Arc<Service>) {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            // Taken out as they end, or the set would grow with every connection.
+            // Without this the set would grow with every connection.
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-/// Serves one connection. When the client closes it, a call that is being answered is dropped
-/// where it waits: this is how a long call is cancelled.
+/// Serves one connection. When the client closes it, the call in progress is dropped: this is how a
+/// long call is cancelled.
 async fn converse(stream: TcpStream, service: Arc<Service>) {
     // Answers are written whole; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
@@ -68,8 +68,8 @@ async fn converse(stream: TcpStream, service: Arc<Service>) {
     }
 }
 
-/// A whole body, or `None` when it is larger than [`MAX_BODY`]. That is still read to its end,
-/// without being kept, because a client that is still sending would miss the answer.
+/// A whole body, or `None` when it is larger than [`MAX_BODY`]. A larger one is read to its end and
+/// dropped, because a client that is still sending would miss the answer.
 async fn read(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
     let mut whole = Some(Vec::new());
     while let Some(frame) = body.frame().await.transpose()? {
