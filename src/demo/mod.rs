@@ -1,10 +1,11 @@
 //! The sample upstream behind `mcpline demo`: a small 1C service inside the process, so that a new
 //! user can try a whole conversation without a server.
 //!
-//! `server` is HTTP, `service` is MCP as 1C services speak it, `infobase` holds the data, and
-//! `tools` works with them. The JSON files are what the service begins with and what it lists.
+//! `server` and `answer` are HTTP, `service` is MCP as 1C services speak it, `infobase` holds the
+//! data, and `tools` works with them. The JSON files are what the service begins with and what it lists.
 //! Nothing outside this directory is used.
 
+mod answer;
 mod infobase;
 mod server;
 mod service;

@@ -4,10 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{CONTENT_TYPE, HeaderValue};
-use ::http::{Request, Response, StatusCode};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use ::http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -15,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::answer::page;
 use super::service::Service;
 
 /// The largest request body in bytes: far above any sensible call, and small enough to hold many of
@@ -24,9 +23,6 @@ pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
 /// The wait after a failed `accept`: the usual reason, too many open files, does not go away at
 /// once, and the thread has other work to do.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What the service answers with.
-pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Serves connections until it is dropped, which drops all that it accepted as well.
 pub(super) async fn serve(listener: TcpListener, service: Arc<Service>) {
@@ -80,25 +76,4 @@ async fn read(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
         }
     }
     Ok(whole)
-}
-
-/// A body of the given media type.
-pub(super) fn content(
-    status: StatusCode,
-    media_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Answer {
-    let mut answer = Answer::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    answer
-}
-
-/// A page such as a web server shows for a status that is not a success.
-pub(super) fn page(status: StatusCode, text: &str) -> Answer {
-    let page = format!(
-        "<!DOCTYPE html>\n<html><head><title>{status}</title></head>\n\
-         <body>\n<h1>{status}</h1>\n<p>{text}.</p>\n</body></html>\n"
-    );
-    content(status, "text/html; charset=utf-8", page)
 }

@@ -1,6 +1,6 @@
 //! MCP as services of 1C:Enterprise speak it: one message a body, no sessions, JSON with a byte
-//! order mark and line breaks between its tokens. A client that works with this should work with a
-//! real one. `service.json` holds its manifest and its lists.
+//! order mark and line breaks between its tokens. A client that works with this has a chance with
+//! a real one. `service.json` is what it says of itself and lists.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::answer::{self, Answer};
 use super::infobase::Infobase;
-use super::server::{self, Answer};
 
 /// Where messages are sent to.
 pub(super) const PATH: &str = "/demo/hs/mcp/rpc";
@@ -21,7 +21,7 @@ pub(super) const PATH: &str = "/demo/hs/mcp/rpc";
 const ABOUT: &str = include_str!("about.md");
 const MEDIA_TYPE: &str = "application/json; charset=utf-8";
 
-/// The revision for clients that ask for an unknown one.
+/// The revision for clients that ask for one that the service does not know.
 const DEFAULT_REVISION: &str = "2025-03-26";
 
 /// Revisions in which these methods look the same.
@@ -110,7 +110,7 @@ impl Service {
         };
         if request.method() != allowed {
             let text = format!("Only {allowed} can be used here");
-            let mut answer = server::page(StatusCode::METHOD_NOT_ALLOWED, &text);
+            let mut answer = answer::page(StatusCode::METHOD_NOT_ALLOWED, &text);
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
             return answer;
         }
@@ -201,7 +201,7 @@ impl Service {
 
 fn document(value: &impl Serialize) -> Answer {
     // All values of the service serialize.
-    server::content(StatusCode::OK, MEDIA_TYPE, written(value).unwrap_or_default())
+    answer::content(StatusCode::OK, MEDIA_TYPE, written(value).unwrap_or_default())
 }
 
 /// What 1C's web server module says about an address without a service.
@@ -209,7 +209,7 @@ fn not_published() -> Answer {
     let page = "\u{FEFF}<html><head><title>1C:Enterprise 8 application error</title></head>\r\n\
         <body><h2>1C:Enterprise 8 application error:</h2>\r\n\
         Не найден HTTP-сервис или шаблон URL (no such HTTP service)\r\n</body></html>\r\n";
-    server::content(StatusCode::NOT_FOUND, "text/html; charset=utf-8", page)
+    answer::content(StatusCode::NOT_FOUND, "text/html; charset=utf-8", page)
 }
 
 /// JSON as the platform writes it: a byte order mark, and each member on a line of its own.

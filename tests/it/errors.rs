@@ -422,8 +422,10 @@ fn an_upstream_that_asks_to_wait_for_ever_is_not_waited_for() {
 
 #[test]
 fn the_reason_outlasts_the_time_that_a_request_may_take() {
-    let upstream = Upstream::serve(after_handshake(|exchange| exchange.status(503)));
-    let mut line = Line::to(&upstream.url()).args("--max-time 0.5").ready();
+    // The time ends during the wait that the upstream asks for, and not during an attempt.
+    let later = Reply::status(503).header("Retry-After", "30");
+    let upstream = Upstream::serve(after_handshake(move |exchange| exchange.send(&later)));
+    let mut line = Line::to(&upstream.url()).args("--max-time 2").ready();
     line.send(call(1, "any", "{}"));
     let reply = line.recv_id("1");
     assert!(reply.error()["data"].get("mayHaveRun").is_none(), "{reply}");
