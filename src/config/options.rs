@@ -256,7 +256,7 @@ pub(crate) struct LimitOptions {
 #[derive(Args)]
 #[command(next_help_heading = "Logs")]
 pub(crate) struct LogOptions {
-    /// Write the log to this file too: that of today; the last seven days are in FILE.days
+    /// Write the log of the day to this file too; the last seven days are in FILE.days
     #[arg(long, env = "MCPLINE_LOG_FILE", value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
 

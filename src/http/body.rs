@@ -12,6 +12,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Notify;
 
+use super::coding::Unpacker;
 use super::excerpt::excerpt;
 use super::failure;
 use super::sse::{Decoder, Event, TooLong};
@@ -29,19 +30,28 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub struct Answer {
     /// Boxed to keep futures small: each that passes an answer on holds it twice.
     response: Box<reqwest::Response>,
+    /// For a body that is packed.
+    unpacker: Option<Box<Unpacker>>,
     url: Arc<str>,
     idle_timeout: Duration,
     max_body: usize,
 }
 
 impl Answer {
+    /// The answer of `url` in `response`.
+    ///
+    /// # Errors
+    /// The body is packed in a way that we cannot read.
     pub(super) fn new(
         response: reqwest::Response,
         url: Arc<str>,
         idle_timeout: Duration,
         max_body: usize,
-    ) -> Self {
-        Self { response: Box::new(response), url, idle_timeout, max_body }
+    ) -> Result<Self, Failure> {
+        let unpacker = Unpacker::of(response.headers())
+            .map_err(|coding| failure::of_coding(&coding, &url))?
+            .map(Box::new);
+        Ok(Self { response: Box::new(response), unpacker, url, idle_timeout, max_body })
     }
 
     /// The HTTP status.
@@ -86,7 +96,7 @@ impl Answer {
         };
         self.within_limit(first.len())?;
         // The length is what is left to read. The usual case, a body in one piece, is not copied.
-        if self.response.content_length() == Some(0) {
+        if self.response.content_length() == Some(0) && self.unpacker.is_none() {
             return Ok(first);
         }
         let Some(second) = self.chunk().await? else {
@@ -137,9 +147,36 @@ impl Answer {
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        match within(self.idle_timeout, self.response.chunk()).await {
-            Some(chunk) => chunk.map_err(|error| failure::of_body(&error, &self.url)),
-            None => Err(failure::timed_out(&self.url, self.idle_timeout)),
+        let patience = self.idle_timeout;
+        match within(patience, self.part()).await {
+            Some(part) => part,
+            None => Err(failure::timed_out(&self.url, patience)),
+        }
+    }
+
+    /// The next part of the body, unpacked. Cancel safe.
+    async fn part(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if let Some(unpacker) = &mut self.unpacker
+                && let Some(part) =
+                    unpacker.next().map_err(|error| failure::of_packed_body(&error, &self.url))?
+            {
+                return Ok(Some(part));
+            }
+            let chunk = self.response.chunk().await;
+            let chunk = chunk.map_err(|error| failure::of_body(&error, &self.url))?;
+            match (&mut self.unpacker, chunk) {
+                (None, chunk) => return Ok(chunk),
+                (Some(unpacker), Some(chunk)) => unpacker.push(chunk),
+                (Some(unpacker), None) => {
+                    let finished = unpacker.finish();
+                    // Once is enough.
+                    self.unpacker = None;
+                    return finished
+                        .map(|()| None)
+                        .map_err(|error| failure::of_packed_body(&error, &self.url));
+                }
+            }
         }
     }
 
@@ -178,14 +215,21 @@ impl Refusal {
     }
 }
 
+/// Time for the runtime to see what has arrived when a time limit has run out: a process that was
+/// frozen for longer (a laptop that slept) meets both at once, and data goes before the limit.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+
 /// The output of `future`, unless it takes longer than `patience`. Sets a timer only if `future` is
 /// not ready at once: most bodies arrive together with their head.
-async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
+pub(crate) async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let now = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
     match now {
         Poll::Ready(output) => Some(output),
-        Poll::Pending => tokio::time::timeout(patience, future).await.ok(),
+        Poll::Pending => match tokio::time::timeout(patience, future.as_mut()).await {
+            Ok(output) => Some(output),
+            Err(_) => tokio::time::timeout(SECOND_LOOK, future).await.ok(),
+        },
     }
 }
 
@@ -255,25 +299,22 @@ impl Events {
                     return Err(StreamBroke::Failed(too_large(url, *max_body)));
                 }
             }
-            let read = self.answer.response.chunk();
-            let chunk = match self.idle_timeout {
+            let read = self.answer.part();
+            let part = match self.idle_timeout {
                 None => read.await,
-                Some(patience) => within(patience, read).await.ok_or_else(|| {
-                    StreamBroke::Failed(failure::timed_out(&self.answer.url, patience))
-                })?,
+                Some(patience) => match within(patience, read).await {
+                    Some(part) => part,
+                    None => Err(failure::timed_out(&self.answer.url, patience)),
+                },
             };
-            match chunk {
-                Ok(Some(chunk)) => {
+            match part.map_err(StreamBroke::Failed)? {
+                Some(part) => {
                     if let Some(life) = &self.life {
                         life.notify_waiters();
                     }
-                    self.take(&chunk)?;
+                    self.take(&part)?;
                 }
-                Ok(None) => return self.end(),
-                Err(error) => {
-                    let failure = failure::of_body(&error, &self.answer.url);
-                    return Err(StreamBroke::Failed(failure));
-                }
+                None => return self.end(),
             }
         }
     }

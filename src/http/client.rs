@@ -2,17 +2,20 @@
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+};
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
 use super::auth::{Authorization, Challenge, Credentials, Granted, is_same_origin};
-use super::body::Answer;
+use super::body::{Answer, within};
 use super::connect::{ConnectSettings, Connections};
+use super::cookies::Jar;
 use super::failure;
 use crate::failure::{Cause, Class, Failure};
 use crate::redact::{self, Secrets};
@@ -93,6 +96,7 @@ impl Endpoint {
 pub struct Http {
     connections: Connections,
     credentials: Credentials,
+    jar: Mutex<Jar>,
     secrets: Arc<Secrets>,
     idle_timeout: Duration,
     retry_for: Duration,
@@ -103,13 +107,14 @@ impl Http {
     /// Builds the client for `upstream`.
     ///
     /// # Errors
-    /// The proxy is unusable.
+    /// The proxy or a header field is unusable.
     pub fn new(settings: &HttpSettings, upstream: &Url) -> Result<Self, SetupError> {
         let HttpSettings { headers, authorization, secrets, connect, .. } = settings.clone();
         let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
         let connections = Connections::new(connect, upstream.clone())?;
-        let credentials = Credentials::new(upstream.clone(), headers, authorization);
-        Ok(Self { connections, credentials, secrets, idle_timeout, retry_for, max_body })
+        let credentials = Credentials::new(upstream.clone(), headers, authorization)?;
+        let jar = Mutex::default();
+        Ok(Self { connections, credentials, jar, secrets, idle_timeout, retry_for, max_body })
     }
 
     /// Time for reading on where an answer broke off.
@@ -200,12 +205,15 @@ impl Http {
             let granted = self.credentials.for_url(&url).await;
             // Not built in a `let`: this future would hold the request, which is large.
             let sending =
-                self.connections.client().execute(outline.request(&url, granted.as_ref()));
-            let response = match tokio::time::timeout(self.idle_timeout, sending).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(self.not_answered(&error, endpoint)),
-                Err(_) => return Err(failure::timed_out(shown, self.idle_timeout)),
+                self.connections.client().execute(self.assemble(&outline, &url, granted.as_ref()));
+            let response = match within(self.idle_timeout, sending).await {
+                Some(Ok(response)) => response,
+                Some(Err(error)) => return Err(self.not_answered(&error, endpoint)),
+                None => return Err(failure::timed_out(shown, self.idle_timeout)),
             };
+            if !outline.keeps_cookies() {
+                self.take_cookies(&response, &url);
+            }
             self.look_after_connections(&response, &url);
             if let Some(target) = target_within_origin(&response, &url)
                 && redirects < MAX_REDIRECTS
@@ -215,12 +223,7 @@ impl Http {
             } else if !was_refused && self.is_worth_repeating(&response, granted).await {
                 was_refused = true;
             } else {
-                return match failure::of_encoding(response.headers(), shown) {
-                    Some(failure) => Err(failure),
-                    None => {
-                        Ok(Answer::new(response, shown.clone(), self.idle_timeout, self.max_body))
-                    }
-                };
+                return Answer::new(response, shown.clone(), self.idle_timeout, self.max_body);
             }
         }
     }
@@ -245,6 +248,47 @@ impl Http {
         }
     }
 
+    /// The request to `url`, which has the origin of the endpoint.
+    fn assemble(&self, outline: &Outline<'_>, url: &Url, granted: Option<&Granted<'_>>) -> Request {
+        let mut request = Request::new(outline.method.clone(), url.clone());
+        let headers = request.headers_mut();
+        headers.clone_from(outline.headers);
+        // Servers that pack an event stream hold its events back until they have a block.
+        let is_stream = outline.method == Method::GET
+            && headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream");
+        let keeps_cookies = outline.keeps_cookies();
+        if let Some(granted) = granted {
+            granted.add_to(headers);
+            if !keeps_cookies {
+                self.jar().add_to(headers, url);
+            }
+        }
+        if headers.get(COOKIE).is_some_and(HeaderValue::is_empty) {
+            headers.remove(COOKIE);
+        }
+        if let Some(host) = &outline.endpoint.host {
+            headers.entry(HOST).or_insert_with(|| host.clone());
+        }
+        if is_stream {
+            let none = HeaderValue::from_static("identity");
+            headers.entry(ACCEPT_ENCODING).or_insert(none);
+        }
+        *request.body_mut() = outline.body.clone().map(Into::into);
+        request
+    }
+
+    /// Keeps the cookies that the upstream's own origin sets.
+    fn take_cookies(&self, response: &Response, url: &Url) {
+        if response.headers().contains_key(SET_COOKIE) && self.credentials.are_for(url) {
+            self.jar().take(response.headers(), url, |value| self.secrets.add(value));
+        }
+    }
+
+    /// Every update is complete, so the jar behind a poisoned lock is sound.
+    fn jar(&self) -> MutexGuard<'_, Jar> {
+        self.jar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn not_answered(&self, error: &reqwest::Error, endpoint: &Endpoint) -> Failure {
         let mut failure = failure::of_request(error, &endpoint.url);
         if failure.class() == Class::NotSent && self.connections.uses_proxy() {
@@ -266,19 +310,9 @@ struct Outline<'a> {
 }
 
 impl Outline<'_> {
-    /// The request to `url`, which has the origin of the endpoint.
-    fn request(&self, url: &Url, granted: Option<&Granted<'_>>) -> Request {
-        let mut request = Request::new(self.method.clone(), url.clone());
-        let headers = request.headers_mut();
-        headers.clone_from(self.headers);
-        if let Some(granted) = granted {
-            granted.add_to(headers);
-        }
-        if let Some(host) = &self.endpoint.host {
-            headers.entry(HOST).or_insert_with(|| host.clone());
-        }
-        *request.body_mut() = self.body.clone().map(Into::into);
-        request
+    /// A kind that names cookies in a request, be it none by an empty header, keeps them by itself.
+    fn keeps_cookies(&self) -> bool {
+        self.headers.contains_key(COOKIE)
     }
 }
 

@@ -1,19 +1,17 @@
-//! Makes connections: TLS, proxy and time limits. Credentials are no part of this.
+//! Makes connections: proxy and time limits. Credentials are no part of this.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, retry};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use reqwest::{Client, Proxy, retry};
+use rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::failure::root_cause;
+use super::tls::Tls;
 use crate::redact;
 use crate::setup::SetupError;
 
@@ -24,10 +22,8 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 /// Keeps connections alive through address translation while a long call is silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// The value that `reqwest` would add by itself, but only to a copy of the header fields that has to
-/// grow for it.
-const ACCEPTED: (HeaderName, HeaderValue) =
-    (ACCEPT_ENCODING, HeaderValue::from_static("gzip,deflate"));
+/// The coding that [`super::coding`] reads best.
+const ACCEPTED: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
 
 /// The variables in which `reqwest` looks for a proxy.
 pub(crate) const PROXY_VARIABLES: [&str; 6] =
@@ -56,90 +52,11 @@ impl fmt::Debug for ConnectSettings {
     }
 }
 
-/// TLS settings. Certificates and keys are checked when they are read.
-#[derive(Debug, Clone, Default)]
-pub struct Tls {
-    /// Certificates trusted besides the system's.
-    ca: Vec<Certificate>,
-    /// Our own certificate chain and key.
-    identity: Option<Identity>,
-    /// Accept any certificate.
-    pub insecure: bool,
-}
-
-impl Tls {
-    /// The system's trust, or with `insecure` no check at all.
-    pub(crate) fn new(insecure: bool) -> Self {
-        Self { insecure, ..Self::default() }
-    }
-
-    /// Trusts the authorities in the PEM file of `--ca-file`.
-    ///
-    /// # Errors
-    /// The file cannot be read or used.
-    pub(crate) fn trust(&mut self, ca_file: &Path) -> Result<(), SetupError> {
-        let unusable = |why: String| unusable("--ca-file", ca_file, &why);
-        let pem = read(ca_file).map_err(unusable)?;
-        self.ca = Certificate::from_pem_bundle(&pem)
-            .map_err(|error| unusable(format!("cannot be used: {}", root_cause(&error))))?;
-        if self.ca.is_empty() {
-            return Err(unusable("holds no certificate in PEM".to_owned()));
-        }
-        try_out(Client::builder().tls_certs_only(self.ca.clone()))
-            .map_err(|why| unusable(format!("cannot be used: {why}")))
-    }
-
-    /// Presents the certificate of `--client-cert` with the key of `--client-key`, both PEM.
-    ///
-    /// # Errors
-    /// A file cannot be read or used.
-    pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), SetupError> {
-        let of_certificate = |why: String| unusable("--client-cert", certificate, &why);
-        let of_key = |why: String| unusable("--client-key", key, &why);
-        let chain = read(certificate).map_err(of_certificate)?;
-        if CertificateDer::from_pem_slice(&chain).is_err() {
-            return Err(of_certificate("holds no certificate in PEM".to_owned()));
-        }
-        let mut pem = read(key).map_err(of_key)?;
-        PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| of_key("holds no private key in PEM without a password".to_owned()))?;
-        pem.push(b'\n');
-        pem.extend(chain);
-        let both = |why: &dyn fmt::Display| {
-            let key = key.display();
-            of_certificate(format!("cannot be used with --client-key {key}: {why}"))
-        };
-        let identity = Identity::from_pem(&pem).map_err(|error| both(root_cause(&error)))?;
-        try_out(Client::builder().tls_certs_only([]).identity(identity.clone()))
-            .map_err(|why| both(&why))?;
-        self.identity = Some(identity);
-        Ok(())
-    }
-}
-
-fn unusable(option: &str, file: &Path, why: &str) -> SetupError {
-    SetupError::usage(format!("{option} {} {why}", file.display()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|why| format!("cannot be read: {why}"))
-}
-
-/// Builds a client, because only that checks certificates and keys.
-fn try_out(builder: ClientBuilder) -> Result<(), String> {
-    build(builder.no_proxy()).map(drop)
-}
-
-fn build(builder: ClientBuilder) -> Result<Client, String> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    builder.build().map_err(|error| root_cause(&error).to_string())
-}
-
 /// The connections to an upstream, and to other origins with the same settings.
 pub(super) struct Connections {
     settings: ConnectSettings,
     upstream: Url,
+    tls: ClientConfig,
     client: Mutex<Client>,
 }
 
@@ -159,8 +76,10 @@ impl Connections {
     /// # Errors
     /// The settings cannot be used.
     pub(super) fn new(settings: ConnectSettings, upstream: Url) -> Result<Self, SetupError> {
-        let client = client(&settings, &upstream)?;
-        Ok(Self { settings, upstream, client: Mutex::new(client) })
+        let tls = settings.tls.client_config(needs_trust(&settings, &upstream));
+        let tls = tls.map_err(|why| SetupError::failed(format!("TLS cannot be set up: {why}")))?;
+        let client = Mutex::new(client(&settings, &upstream, tls.clone())?);
+        Ok(Self { settings, upstream, tls, client })
     }
 
     /// The client to send the next request with.
@@ -169,9 +88,9 @@ impl Connections {
     }
 
     /// Closes the connections that are idle; requests in flight go on. `reqwest` has no call for
-    /// this, so it takes a new client, which costs little without TLS.
+    /// this, so it takes a new client.
     pub(super) fn give_up_idle(&self) {
-        if let Ok(client) = client(&self.settings, &self.upstream) {
+        if let Ok(client) = client(&self.settings, &self.upstream, self.tls.clone()) {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
     }
@@ -184,8 +103,12 @@ impl Connections {
     }
 }
 
-fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupError> {
-    let ConnectSettings { tls, proxy, timeout } = settings;
+fn client(
+    settings: &ConnectSettings,
+    upstream: &Url,
+    tls: ClientConfig,
+) -> Result<Client, SetupError> {
+    let ConnectSettings { proxy, timeout, .. } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
         .default_headers(HeaderMap::from_iter([ACCEPTED]))
@@ -193,11 +116,13 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupErr
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
         .referer(false)
+        // Some servers (1C, OneScript) know the names of headers only in this spelling.
+        .http1_title_case_headers()
         // `super::client` follows redirects, under the rule of the origin.
         .redirect(Policy::none())
         // `crate::retry` decides what is sent again, and `reqwest` would copy each request for it.
         .retry(retry::never().max_retries_per_request(0))
-        .tls_danger_accept_invalid_certs(tls.insecure);
+        .tls_backend_preconfigured(tls);
     if let Some(proxy) = proxy {
         let proxy = Proxy::all(proxy.clone())
             .map_err(|error| SetupError::failed(format!("the proxy cannot be used: {error}")))?;
@@ -205,17 +130,9 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupErr
     } else if is_loopback(upstream) {
         builder = builder.no_proxy();
     }
-    if let Some(identity) = &tls.identity {
-        builder = builder.identity(identity.clone());
-    }
-    builder = if needs_trust(settings, upstream) {
-        builder.tls_certs_merge(tls.ca.clone())
-    } else {
-        // Loading the system's certificates takes longer than the first exchange.
-        builder.tls_certs_only(tls.ca.clone())
-    };
-    build(builder)
-        .map_err(|why| SetupError::failed(format!("the HTTP client cannot be set up: {why}")))
+    builder.build().map_err(|error| {
+        SetupError::failed(format!("the HTTP client cannot be set up: {}", root_cause(&error)))
+    })
 }
 
 /// Whether any connection may use TLS.

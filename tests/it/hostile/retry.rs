@@ -89,7 +89,13 @@ fn classification() -> Vec<Fault> {
         rest_error(400, Final(-33003)),
         rest_error(500, Acted(-33003)),
     ];
-    for refused in [400, 402, 404, 405, 406, 408, 409, 410, 411, 413, 415, 418, 422, 501, 505] {
+    for of_a_gateway in [425, 521, 522, 523, 525, 526, 529, 530] {
+        faults.push(status(of_a_gateway, Rejected(-33003)));
+    }
+    for of_a_gateway in [408, 520, 524, 527, 577, 598, 599] {
+        faults.push(status(of_a_gateway, Ambiguous(-33003)));
+    }
+    for refused in [400, 402, 404, 405, 406, 409, 410, 411, 413, 415, 418, 422, 501, 505] {
         faults.push(status(refused, Final(-33003)));
     }
     // It broke while it was at work.

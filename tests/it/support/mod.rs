@@ -33,7 +33,7 @@ pub(crate) use self::message::{
 pub(crate) use self::onec::{Generation, Onec, Reuse, Sessions, manifest, pages, whole_manifest};
 pub(crate) use self::script::{after_handshake, handshake};
 pub(crate) use self::streamable::Streamable;
-pub(crate) use self::tls::serve_tls;
+pub(crate) use self::tls::{TlsServer, serve_tls};
 pub(crate) use self::upstream::Upstream;
 
 /// How long a test waits for what it was promised before it fails. Nothing is timed by it: a
