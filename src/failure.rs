@@ -10,22 +10,22 @@ use serde::Serialize;
 use crate::jsonrpc::{ErrorObject, Response};
 use crate::redact::Secrets;
 
-/// What is known of whether the upstream acted on a message; decides on repeating it.
+/// What is known of whether the upstream acted on a message; decides whether it is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Nothing was sent: name lookup, refused connection, broken TLS handshake.
     NotSent,
     /// The upstream refused it before acting on it, and may accept it later.
     Rejected,
-    /// As [`Class::Rejected`], because the session that it belonged to is gone.
+    /// As [`Class::Rejected`]: its session is gone.
     SessionLost,
-    /// It was sent, and there is no telling whether the upstream acted on it.
+    /// It was sent, and nobody can tell whether the upstream acted on it.
     Ambiguous,
-    /// The upstream answered, and trying again would change nothing.
+    /// The upstream answered, and another attempt would change nothing.
     Final,
 }
 
-/// The kinds of errors that we make ourselves, each with its own code.
+/// The errors that we make ourselves, each with its own code.
 ///
 /// JSON-RPC reserves −32768 to −32000, and revision 2026-07-28 asks implementations not to invent
 /// codes in there, so ours start below.
@@ -37,7 +37,7 @@ pub enum Cause {
     Interrupted,
     /// The upstream refused with an HTTP status.
     Refused,
-    /// The upstream's answer is not one that can be used.
+    /// The upstream's answer cannot be used.
     Unusable,
     /// The upstream wants other credentials (401, 403).
     Unauthorised,
@@ -49,7 +49,7 @@ pub enum Cause {
     Stopping,
     /// A message exceeds `--max-message`.
     TooLarge,
-    /// The service limits how often it may be asked (429, and what services say in its place).
+    /// The service limits how often it may be asked (429, or the service's own words for it).
     RateLimited,
 }
 
@@ -102,15 +102,15 @@ pub struct Failure {
     pub status: Option<u16>,
     /// How long the upstream asked us to wait before the next attempt.
     pub retry_after: Option<Duration>,
-    /// The least wait before the first next attempt; twice as long before the second, and so on:
-    /// for what is known to take its time.
+    /// The least wait before the second attempt; twice as long before the third, and so on: for
+    /// conditions that are known to take their time.
     pub pace: Option<Duration>,
-    /// The upstream's own answer, usually a JSON-RPC error, which says it better than we can.
+    /// The upstream's own answer, usually a JSON-RPC error: the client gets it instead of our error.
     pub answer: Option<Box<Response>>,
 }
 
 impl Failure {
-    /// A failure with nothing but its class, cause and description.
+    /// A failure with its class, cause and description, and nothing else.
     pub fn new(class: Class, cause: Cause, what: impl Into<String>) -> Self {
         Self {
             class,
@@ -129,8 +129,8 @@ impl Failure {
         self.class
     }
 
-    /// The failure with another class, where its place knows more than the rule that made it: `why`
-    /// is that knowledge.
+    /// The failure with another class, for a caller that knows more than the rule that classed it:
+    /// `why` says what.
     #[must_use]
     pub fn reclassed(mut self, class: Class, why: &'static str) -> Self {
         if class != self.class {
@@ -153,17 +153,17 @@ impl Failure {
         paced.max(self.retry_after.unwrap_or_default())
     }
 
-    /// The failure in one sentence, for a log.
+    /// The failure as one sentence for the log.
     pub fn summary(&self) -> &str {
         &self.what
     }
 
     /// The error object for the client.
     pub fn to_error(&self, attempts: &Attempts<'_>) -> ErrorObject {
-        // An answer that cannot be used is an answer: the upstream has acted.
+        // The upstream has acted if it has answered, even if we cannot use the answer.
         let has_or_may_have = self.class == Class::Ambiguous
             || matches!(self.cause, Cause::Unusable | Cause::TooLarge)
-            // It broke while it was at work.
+            // The upstream broke while it was at work.
             || self.class == Class::Final && self.status == Some(500);
         let may_have_run = has_or_may_have && attempts.count > 0 && attempts.may_have_run;
         let mut message = self.what.clone();
@@ -184,7 +184,7 @@ impl Failure {
             message.push_str(hint);
         }
         let message = attempts.secrets.redact(&message).replace(char::is_control, " ");
-        // Field by field: in serialized text a secret may be escaped, or be part of the syntax.
+        // Field by field: in serialized text a secret may be escaped, or collide with the syntax.
         let hint = self.hint.as_deref().map(|hint| attempts.secrets.redact(hint));
         let data = ErrorData {
             source: "mcpline",
@@ -206,7 +206,7 @@ impl Failure {
 pub struct Attempts<'a> {
     /// The upstream's URL as it may be shown.
     pub url: &'a str,
-    /// How often the message was sent or the attempt made; 0 when it never came to that.
+    /// The number of attempts; 0 when there was none.
     pub count: u32,
     /// The time since the client's request was read.
     pub elapsed: Duration,
@@ -216,7 +216,7 @@ pub struct Attempts<'a> {
     pub secrets: &'a Secrets,
 }
 
-/// `error.data` of the errors that we make (design: one object for programs to read).
+/// `error.data` of the errors that we make: one object for programs.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ErrorData<'a> {

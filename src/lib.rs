@@ -7,9 +7,9 @@
 //!          (framing)         (order,          (retry)   ▲            (wire format)     │
 //!                             cancelling)               │ session                      │
 //!                                                      link                            │
-//! stdout ◀─ stdio::writer ◀─ conversation::reply ◀── the response ◀── upstream::reading ◀┤
+//! stdout ◀─ stdio::writer ◀─ conversation::reply ◀── response ◀── upstream::reading ◀──┤
 //!                       ▲                                                              │
-//!                       └── upstream::client ◀── notifications, the upstream's requests ◀┘
+//!                       └── upstream::client ◀── notifications, upstream's requests ◀──┘
 //! ```
 //!
 //! **Invariants.** Only `stdio` touches stdin and stdout. Only `http` knows `reqwest` beyond its

@@ -1,4 +1,4 @@
-//! The system's ways to ask a process to stop.
+//! How the system asks a process to stop.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use std::io;
 pub(crate) fn stop_requested() -> io::Result<impl Future<Output = ()>> {
     let reason = stop_reason()?;
     Ok(async {
-        // Awaited outside of the macro, which evaluates nothing when the level is off.
+        // Not awaited inside the macro, which evaluates nothing when its level is off.
         let reason = reason.await;
         tracing::info!("stopping on {reason}");
     })

@@ -107,7 +107,7 @@ fn shown(seconds: f64) -> String {
     if seconds.is_finite() { format!("{seconds:.1} s") } else { "not within 2 minutes".to_owned() }
 }
 
-#[expect(clippy::print_stderr, reason = "failures are for whoever waits")]
+#[expect(clippy::print_stderr, reason = "failures are for people who wait")]
 fn complain(text: &str) {
     eprintln!("{text}");
 }

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::lines::Lines;
 use crate::message::{self, Call, LARGE};
-use crate::plan::Limit;
+use crate::plan::{Limit, Throughput};
 use crate::process::{self, Memory};
-use crate::rounds::Throughput;
 
 /// How long a bridge may take over what should take no time, before it is stopped as hung.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::bridge::Candidate;
 use crate::message::Call;
 use crate::plan::{Limit, Plan};
-use crate::report::{Cell, Row};
+use crate::report::{self, Cell, Row};
 use crate::rounds::{self, Spread, seconds};
 use crate::straight::Straight;
 use crate::upstream::Upstream;
@@ -19,7 +19,7 @@ const SLOW: Duration = Duration::from_millis(200);
 
 /// Calls a second with the window always full.
 pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
-    rounds::announce("calls in flight");
+    report::announce("calls in flight");
     let upstream = Upstream::start(plan.path)?;
     let mut straight = Straight::connect(&upstream, WINDOW)?;
     straight.in_flight(Call::Echo, rounds::WARM_UP)?;
@@ -49,7 +49,7 @@ pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
 
 /// The time that a window full of slow calls takes.
 pub(crate) fn run_slow(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
-    rounds::announce("slow calls at once");
+    report::announce("slow calls at once");
     let upstream = Upstream::start(plan.path)?;
     let mut straight = Straight::connect(&upstream, WINDOW)?;
     let call = Call::Slow { delay_ms: SLOW.as_millis().try_into()? };

@@ -6,18 +6,18 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::Result;
 use crate::bridge::Candidate;
 use crate::plan::{Limit, Plan};
-use crate::report::{Cell, Row};
+use crate::report::{self, Cell, Row};
 use crate::upstream::Upstream;
-use crate::{Result, rounds};
 
 /// What `docs/performance.md` promises.
 const TARGET: u64 = 80_000;
 
 pub(crate) fn run(plan: &Plan, mcpline: &Candidate, candidates: usize) -> Result<Vec<Row>> {
     let cell = if has_valgrind() {
-        rounds::announce("instructions");
+        report::announce("instructions");
         let upstream = Upstream::start(plan.path)?;
         let [few, many] = plan.counted_calls;
         let by_few = count(mcpline, &upstream.url(), few)?;

@@ -9,7 +9,7 @@ use crate::bridge::Candidate;
 use crate::message::LARGE;
 use crate::plan::Plan;
 use crate::process::Memory;
-use crate::report::{Cell, Row};
+use crate::report::{self, Cell, Row};
 use crate::rounds::{self, Spread, mebibytes, seconds};
 use crate::straight::Straight;
 use crate::upstream::Upstream;
@@ -21,7 +21,7 @@ struct Sample {
 }
 
 pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
-    rounds::announce("a large result");
+    report::announce("a large result");
     let upstream = Upstream::start(plan.path)?;
     let mut straight = Straight::connect(&upstream, 1)?;
     // The first one makes the upstream build the text.

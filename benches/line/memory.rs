@@ -8,8 +8,8 @@ use crate::in_flight::WINDOW;
 use crate::message::Call;
 use crate::plan::{Limit, Plan};
 use crate::process::Memory;
-use crate::report::{Cell, Row};
-use crate::rounds::{self, mebibytes};
+use crate::report::{self, Cell, Row};
+use crate::rounds::mebibytes;
 use crate::upstream::Upstream;
 
 /// What a bridge may do after its last answer before it counts as being at rest.
@@ -32,7 +32,7 @@ struct Sample {
 }
 
 pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
-    rounds::announce("memory over many calls");
+    report::announce("memory over many calls");
     let upstream = Upstream::start(plan.path)?;
     let samples: Vec<_> = candidates
         .iter()

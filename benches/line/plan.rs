@@ -61,3 +61,17 @@ impl Plan {
         Self { memory_calls: memory_calls.unwrap_or(plan.memory_calls), ..plan }
     }
 }
+
+/// So many calls in so much time.
+#[derive(Clone, Copy)]
+pub(crate) struct Throughput {
+    pub(crate) calls: u64,
+    pub(crate) time: Duration,
+}
+
+impl Throughput {
+    #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]
+    pub(crate) fn per_second(self) -> f64 {
+        self.calls as f64 / self.time.as_secs_f64()
+    }
+}

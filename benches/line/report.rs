@@ -154,3 +154,8 @@ fn rustc_version() -> String {
 pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
+
+/// Says what is being measured, for people who wait.
+pub(crate) fn announce(what: &str) {
+    say(&format!("measuring {what} …"));
+}

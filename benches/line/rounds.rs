@@ -9,9 +9,9 @@
 
 use std::time::Duration;
 
+use crate::Result;
 use crate::bridge::{Bridge, Candidate};
 use crate::plan::Limit;
-use crate::{Result, report};
 
 /// Enough for connections, buffers and branch predictors to be as they will be.
 pub(crate) const WARM_UP: Limit = Limit { calls: 200, time: Duration::from_millis(200) };
@@ -82,19 +82,6 @@ impl<T: Copy> Lane<T> {
     }
 }
 
-/// So many calls in so much time.
-#[derive(Clone, Copy)]
-pub(crate) struct Throughput {
-    pub(crate) calls: u64,
-    pub(crate) time: Duration,
-}
-
-impl Throughput {
-    pub(crate) fn per_second(self) -> f64 {
-        self.calls as f64 / self.time.as_secs_f64()
-    }
-}
-
 /// The middle of some figures and how far they spread.
 #[derive(Clone, Copy)]
 pub(crate) struct Spread {
@@ -145,9 +132,4 @@ pub(crate) fn seconds(seconds: f64) -> String {
 /// KiB for people, in MiB.
 pub(crate) fn mebibytes(kib: u64) -> String {
     format!("{:.1} MiB", kib as f64 / 1024.0)
-}
-
-/// Says on stderr what is being measured, for people who wait.
-pub(crate) fn announce(what: &str) {
-    report::say(&format!("measuring {what} …"));
 }

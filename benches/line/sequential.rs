@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::bridge::Candidate;
 use crate::plan::Plan;
-use crate::report::{Cell, Row};
+use crate::report::{self, Cell, Row};
 use crate::rounds::{self, Compared, Spread, percentile, seconds};
 use crate::straight::Straight;
 use crate::upstream::Upstream;
@@ -37,7 +37,7 @@ impl Sample {
 }
 
 pub(crate) fn run(plan: &Plan, candidates: &[Candidate]) -> Result<Vec<Row>> {
-    rounds::announce("sequential calls on one core");
+    report::announce("sequential calls on one core");
     let upstream = Upstream::start(plan.path)?;
     let mut straight = Straight::connect(&upstream, 1)?;
     straight.sequential(rounds::WARM_UP)?;

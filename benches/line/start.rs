@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::bridge::Candidate;
 use crate::plan::Plan;
-use crate::report::{Cell, Row};
-use crate::rounds::{self, Spread, seconds};
+use crate::report::{self, Cell, Row};
+use crate::rounds::{Spread, seconds};
 use crate::upstream::Upstream;
 
 /// A candidate that has spent this long starting is started no more: peers may take a second each.
 const ENOUGH: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(plan: &Plan, candidates: &[Candidate], binary: &Path) -> Result<Vec<Row>> {
-    rounds::announce("starts");
+    report::announce("starts");
     let upstream = Upstream::start(plan.path)?;
     let url = upstream.url();
     let mut taken: Vec<Result<Vec<f64>>> = candidates.iter().map(|_| Ok(Vec::new())).collect();

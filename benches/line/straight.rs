@@ -17,8 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::message::{self, Call, LARGE};
-use crate::plan::Limit;
-use crate::rounds::Throughput;
+use crate::plan::{Limit, Throughput};
 use crate::upstream::{SESSION_HEADER, Upstream};
 
 /// Nothing here takes a minute, so whatever does hangs.

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::calls;
 use crate::chance::draw;
 use crate::faults::Fault;
-use crate::upstream::Shared;
+use crate::shared::Shared;
 use crate::wire::{
     After, EVENT_STREAM, STREAM_HEAD, chunks, close_or_reset, drip, empty, event, events, head,
     json, refuse_for, whole, write_chunk,

@@ -56,7 +56,7 @@ pub(crate) fn run(
         .stdout(Stdio::piped())
         .stderr(if stderr { Stdio::inherit() } else { Stdio::null() });
     for (name, _) in std::env::vars_os() {
-        // The settings of whoever runs this are not what is tested, nor is their proxy.
+        // The user's own settings and proxy must not change what is tested.
         let upper = name.to_string_lossy().to_ascii_uppercase();
         if upper.starts_with("MCPLINE_") || upper.ends_with("_PROXY") {
             command.env_remove(&name);

@@ -17,6 +17,7 @@ mod faults;
 mod ledger;
 mod memory;
 mod report;
+mod shared;
 mod upstream;
 mod wire;
 

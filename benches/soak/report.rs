@@ -41,7 +41,7 @@ pub(crate) fn print(ledger: &Ledger, memory: &Memory, seconds: f64) {
         "questions of the upstream answered",
         &format_args!("{} of {}", counts.answers_to_upstream, counts.questions),
     );
-    row("lost, doubled, altered or made up", &0);
+    row("lost, doubled, altered or invented", &0);
     row("unsafe tools that ran twice", &0);
     for (look, kib) in LOOKS.iter().zip(&memory.resident) {
         row(&format!("memory after {look} % of the calls"), &mebibytes(*kib));
@@ -65,7 +65,7 @@ fn mebibytes(kib: u64) -> String {
 }
 
 /// Says something on stderr; stdout is the table's alone.
-#[expect(clippy::print_stderr, reason = "progress and failures are for whoever waits")]
+#[expect(clippy::print_stderr, reason = "progress and failures are for people who wait")]
 pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -1,11 +1,10 @@
 //! The hostile upstream: an MCP server on raw TCP, where a well-behaved library would not let it
 //! misbehave. It restarts now and then, and forgets its session.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -13,17 +12,14 @@ use serde_json::value::RawValue;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::Result;
 use crate::answer::{self, To};
 use crate::chance::draw;
 use crate::ledger::Ledger;
+use crate::shared::Shared;
 use crate::wire::{After, empty};
-
-/// Requests between two restarts, on average.
-const REQUESTS_A_RESTART: u64 = 15_000;
 
 /// Connections of which one is reset as soon as it is made.
 const CONNECTIONS_A_RESET: u64 = 60;
@@ -35,19 +31,6 @@ const FIRST_PORT: u16 = 20_100;
 /// A running upstream. It lives as long as the program.
 pub(crate) struct Upstream {
     address: SocketAddr,
-}
-
-/// What all connections share.
-pub(crate) struct Shared {
-    pub(crate) ledger: Arc<Ledger>,
-    /// The only session that is known; 0 when there is none.
-    pub(crate) session: AtomicU64,
-    sessions: AtomicU64,
-    requests: AtomicU64,
-    restart_at: AtomicU64,
-    restart: Notify,
-    /// The ids under which calls wait for their streams to be resumed.
-    resumable: Mutex<HashMap<usize, String>>,
 }
 
 impl Upstream {
@@ -67,15 +50,7 @@ impl Upstream {
 
 async fn serve(ledger: Arc<Ledger>, address: &mpsc::Sender<SocketAddr>) -> io::Result<()> {
     let seed = ledger.seed;
-    let shared = Arc::new(Shared {
-        ledger,
-        session: AtomicU64::new(0),
-        sessions: AtomicU64::new(0),
-        requests: AtomicU64::new(0),
-        restart_at: AtomicU64::new(REQUESTS_A_RESTART / 2),
-        restart: Notify::new(),
-        resumable: Mutex::default(),
-    });
+    let shared = Arc::new(Shared::new(ledger));
     let mut port = FIRST_PORT;
     let mut listener = loop {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
@@ -84,7 +59,7 @@ async fn serve(ledger: Arc<Ledger>, address: &mpsc::Sender<SocketAddr>) -> io::R
             Err(why) => return Err(why),
         }
     };
-    // Whoever started this has gone if nobody listens.
+    // Fails when the program is ending.
     let _ = address.send(listener.local_addr()?);
     for generation in 0.. {
         let dice = draw(seed, generation, 20);
@@ -294,32 +269,5 @@ async fn handle(
             empty(stream, "202 Accepted").await
         }
         (None, _) => answer::notification(stream, shared).await,
-    }
-}
-
-impl Shared {
-    /// Begins a session and returns its number.
-    pub(crate) fn begin_session(&self) -> u64 {
-        let session = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
-        self.session.store(session, Ordering::Relaxed);
-        self.ledger.count(|counts| counts.sessions += 1);
-        session
-    }
-
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn resumable(&self) -> MutexGuard<'_, HashMap<usize, String>> {
-        self.resumable.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn count_request(&self) {
-        let count = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        if count == self.restart_at.load(Ordering::Relaxed) {
-            let next = draw(self.ledger.seed, count, 22) % (2 * REQUESTS_A_RESTART);
-            self.restart_at.store(count + 500 + next, Ordering::Relaxed);
-            self.restart.notify_one();
-        }
     }
 }

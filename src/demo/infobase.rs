@@ -6,7 +6,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub(super) struct Infobase {
     pub(super) firm: String,
-    /// The clock is not asked, so that answers are the same every day and reports are never empty.
+    /// A fixed date, so that answers are the same every day and reports are never empty.
     pub(super) today: String,
     pub(super) customers: Vec<Customer>,
     pub(super) goods: Vec<Item>,
@@ -46,9 +46,9 @@ pub(super) struct Order {
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
-    /// The goods are promised, and still on the shelf.
+    /// The goods are reserved, and still in stock.
     New,
-    /// The goods have left, and are to be paid for.
+    /// The goods have left and are not paid.
     Shipped,
     Paid,
     Cancelled,
@@ -76,7 +76,7 @@ impl Infobase {
         serde_json::from_str(include_str!("infobase.json"))
     }
 
-    /// Leading zeros may be left out, as people do when they read a code aloud.
+    /// People leave leading zeros out when they read a code aloud.
     pub(super) fn customer(&self, code: &str) -> Result<&Customer, String> {
         let significant = |code: &str| code.trim_start_matches('0').to_owned();
         let wanted = significant(code);
@@ -100,7 +100,7 @@ impl Infobase {
         orders.filter(|order| order.status == Status::Shipped).map(|order| self.sum(order)).sum()
     }
 
-    /// What may still be promised to somebody.
+    /// What may still be promised.
     pub(super) fn free(&self, item: &Item) -> u64 {
         let orders = self.orders.iter().filter(|order| order.status == Status::New);
         let lines = orders.flat_map(|order| &order.lines);

@@ -1,10 +1,11 @@
 //! The sample upstream behind `mcpline demo`: a small 1C service inside the process, so that a new
-//! user sees a whole conversation before there is any server to talk to.
+//! user can try a whole conversation without a server.
 //!
-//! `server` is HTTP, `service` is MCP as 1C services speak it, `infobase` holds the data, and
-//! `tools` works with them. The JSON files are what the service begins with and what it lists.
+//! `server` and `answer` are HTTP, `service` is MCP as 1C services speak it, `infobase` holds the
+//! data, and `tools` works with them. The JSON files are what the service begins with and what it lists.
 //! Nothing outside this directory is used.
 
+mod answer;
 mod infobase;
 mod server;
 mod service;
@@ -41,8 +42,8 @@ impl Drop for Demo {
 
 /// Starts the sample service on a free port of the loopback interface.
 ///
-/// It answers on the runtime of the caller, whose thread must therefore not block, and it begins
-/// with the same data each time.
+/// It runs on the caller's runtime, so the caller's thread must not block. It starts with the same
+/// data each time.
 ///
 /// # Errors
 /// No port can be opened.

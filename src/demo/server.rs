@@ -1,13 +1,11 @@
-//! HTTP for the sample service: connections and bodies. What is answered, `service` decides.
+//! HTTP for the sample service: connections and bodies. `service` decides what is answered.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{CONTENT_TYPE, HeaderValue};
-use ::http::{Request, Response, StatusCode};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use ::http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -15,18 +13,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::answer::page;
 use super::service::Service;
 
-/// The largest request body in bytes: far above any sensible call of the sample, and small enough
-/// to be kept in memory for each of many calls at once.
+/// The largest request body in bytes: far above any sensible call, and small enough to hold many of
+/// them in memory.
 pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// How long to wait before accepting again when that failed: the usual reason, too many open
-/// files, does not go away at once, and the thread has other work to do.
+/// The wait after a failed `accept`: the usual reason, too many open files, does not go away at
+/// once, and the thread has other work to do.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What the service answers with.
-pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Serves connections until it is dropped, which drops all that it accepted as well.
 pub(super) async fn serve(listener: TcpListener, service: Arc<Service>) {
@@ -42,14 +38,14 @@ pub(super) async fn serve(listener: TcpListener, service: Arc<Service>) {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            // Taken out as they end, or the set would grow with every connection.
+            // Without this the set would grow with every connection.
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-/// Serves one connection. When the client closes it, a call that is being answered is dropped
-/// where it waits: this is how a long call is cancelled.
+/// Serves one connection. When the client closes it, the call in progress is dropped: this is how a
+/// long call is cancelled.
 async fn converse(stream: TcpStream, service: Arc<Service>) {
     // Answers are written whole; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
@@ -68,8 +64,8 @@ async fn converse(stream: TcpStream, service: Arc<Service>) {
     }
 }
 
-/// A whole body, or `None` when it is larger than [`MAX_BODY`]. That is still read to its end,
-/// without being kept, because a client that is still sending would miss the answer.
+/// A whole body, or `None` when it is larger than [`MAX_BODY`]. A larger one is read to its end and
+/// dropped, because a client that is still sending would miss the answer.
 async fn read(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
     let mut whole = Some(Vec::new());
     while let Some(frame) = body.frame().await.transpose()? {
@@ -80,25 +76,4 @@ async fn read(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
         }
     }
     Ok(whole)
-}
-
-/// A body of the given media type.
-pub(super) fn content(
-    status: StatusCode,
-    media_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Answer {
-    let mut answer = Answer::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    answer
-}
-
-/// A page such as a web server shows for a status that is not a success.
-pub(super) fn page(status: StatusCode, text: &str) -> Answer {
-    let page = format!(
-        "<!DOCTYPE html>\n<html><head><title>{status}</title></head>\n\
-         <body>\n<h1>{status}</h1>\n<p>{text}.</p>\n</body></html>\n"
-    );
-    content(status, "text/html; charset=utf-8", page)
 }

@@ -12,8 +12,8 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::answer::{self, Answer};
 use super::infobase::Infobase;
-use super::server::{self, Answer};
 
 /// Where messages are sent to.
 pub(super) const PATH: &str = "/demo/hs/mcp/rpc";
@@ -33,11 +33,11 @@ const LONGEST_REPORT: Duration = Duration::from_secs(30);
 /// The infobase and its service.
 pub(super) struct Service {
     infobase: Mutex<Infobase>,
-    /// What it lists, by the method that asks for it, and its manifest.
+    /// Its lists by method, and its manifest.
     listed: Value,
 }
 
-/// A successful result, or why there is none.
+/// A result, or an error.
 type Outcome = Result<Value, Failure>;
 
 #[derive(Debug, Serialize)]
@@ -47,8 +47,7 @@ struct Failure {
 }
 
 impl Failure {
-    /// An exception of the platform with its usual trimmings: where it was thrown, and the source
-    /// line that did it.
+    /// An exception as the platform words it: with the place where it was thrown, and its source line.
     fn exception(why: impl std::fmt::Display) -> Self {
         let message = format!(
             "Внутренняя ошибка сервера (internal error): {{HTTPСервис.ДемоMCP.Модуль(41)}}: {why}\n\
@@ -66,7 +65,7 @@ impl From<serde_json::Error> for Failure {
 
 #[derive(Deserialize)]
 struct Message<'a> {
-    /// Present and `null` is an id all the same.
+    /// `null` counts as an id.
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     method: String,
@@ -98,7 +97,7 @@ impl Service {
     }
 
     fn infobase(&self) -> MutexGuard<'_, Infobase> {
-        // A panic elsewhere leaves at worst half a sample order behind: no reason to fail for ever.
+        // After a panic the data may hold half a sample order: no reason to fail for ever.
         self.infobase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,7 +110,7 @@ impl Service {
         };
         if request.method() != allowed {
             let text = format!("Only {allowed} can be used here");
-            let mut answer = server::page(StatusCode::METHOD_NOT_ALLOWED, &text);
+            let mut answer = answer::page(StatusCode::METHOD_NOT_ALLOWED, &text);
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
             return answer;
         }
@@ -178,7 +177,7 @@ impl Service {
         if name == "sales_report"
             && let Some(seconds) = arguments["seconds"].as_f64()
         {
-            // Stands in for a long query. The data are locked afterwards, so that nobody waits.
+            // Imitates a long query. The data are locked afterwards, so that other calls go on.
             let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
             tokio::time::sleep(duration.min(LONGEST_REPORT)).await;
         }
@@ -201,16 +200,16 @@ impl Service {
 }
 
 fn document(value: &impl Serialize) -> Answer {
-    // Nothing in it can fail to be written.
-    server::content(StatusCode::OK, MEDIA_TYPE, written(value).unwrap_or_default())
+    // All values of the service serialize.
+    answer::content(StatusCode::OK, MEDIA_TYPE, written(value).unwrap_or_default())
 }
 
-/// What the module between web server and platform says about an address that leads to no service.
+/// What 1C's web server module says about an address without a service.
 fn not_published() -> Answer {
     let page = "\u{FEFF}<html><head><title>1C:Enterprise 8 application error</title></head>\r\n\
         <body><h2>1C:Enterprise 8 application error:</h2>\r\n\
         Не найден HTTP-сервис или шаблон URL (no such HTTP service)\r\n</body></html>\r\n";
-    server::content(StatusCode::NOT_FOUND, "text/html; charset=utf-8", page)
+    answer::content(StatusCode::NOT_FOUND, "text/html; charset=utf-8", page)
 }
 
 /// JSON as the platform writes it: a byte order mark, and each member on a line of its own.

@@ -1,5 +1,5 @@
-//! What the tools of the sample do, in words for the model and for the person who reads along.
-//! `service.json` lists them.
+//! The tools of the sample, whose answers are texts for the model and for the person who reads
+//! along. `service.json` lists them.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::infobase::{Customer, Infobase, Item, Order, Status};
 
-/// What a tool says, or why it cannot do what it was told.
+/// The text of a tool's answer, or why it failed.
 type Outcome = Result<String, String>;
 
-/// What any of the tools may be told. Models often write `null` for what they leave out.
+/// The arguments of all tools. Models often write `null` for what they leave out.
 #[derive(Default, Deserialize)]
 struct Arguments {
     query: Option<String>,
@@ -51,7 +51,7 @@ fn required<'a>(argument: Option<&'a String>, name: &str) -> Result<&'a str, Str
 }
 
 impl Infobase {
-    /// Runs a tool; `None` when there is none of that name.
+    /// Runs a tool; `None` when the name is unknown.
     pub(super) fn call(&mut self, tool: &str, arguments: &Value) -> Option<Outcome> {
         let asked = match Arguments::read(arguments) {
             Ok(asked) => asked,
@@ -99,7 +99,7 @@ impl Infobase {
         list("goods", found.map(line))
     }
 
-    /// The latest first, as everybody asks for them.
+    /// The latest first.
     fn list_orders(&self, asked: &Arguments) -> Outcome {
         let customer = asked.customer.as_deref().map(|code| self.customer(code)).transpose()?;
         let (from, to) = period(asked.from.as_deref(), asked.to.as_deref())?;
@@ -125,7 +125,7 @@ impl Infobase {
             if !(1..=free).contains(quantity) {
                 return Err(format!("{quantity} of {} asked for, {free} free", item.article));
             }
-            // Two lines of one article could together take more than there is.
+            // Two lines of one article could take more than is free.
             if lines.iter().any(|(other, _)| *other == item.article) {
                 return Err(format!("{} is in the order twice", item.article));
             }
@@ -139,7 +139,7 @@ impl Infobase {
         Ok(created)
     }
 
-    /// An order by `НФ-000123` or by `123`: the letters are easily typed on the wrong keyboard.
+    /// Takes `НФ-000123` or `123`: the letters are easily typed on the wrong keyboard.
     fn cancel_order(&mut self, asked: &Arguments) -> Outcome {
         let number = required(asked.number.as_ref(), "number")?;
         let digits = number.rsplit('-').next().and_then(|digits| digits.parse().ok());
@@ -179,7 +179,7 @@ impl Infobase {
         Ok(format!("Sales from {from} to {to}, RUB:\n{}", rows.join("\n")))
     }
 
-    /// The text of the one prompt: a letter to a customer who owes money.
+    /// The prompt `debt_letter`: a letter to a customer who owes money.
     pub(super) fn debt_letter(&self, arguments: &Value) -> Outcome {
         let asked = Arguments::read(arguments)?;
         let customer = self.customer(required(asked.customer.as_ref(), "customer")?)?;
@@ -202,7 +202,7 @@ impl Infobase {
         ))
     }
 
-    /// The customers with their debts, for those who read data rather than text.
+    /// The customers with their debts, as data.
     pub(super) fn customers_json(&self) -> String {
         let row = |customer: &Customer| {
             let Customer { code, name, english, city, manager } = customer;
@@ -214,7 +214,7 @@ impl Infobase {
     }
 }
 
-/// The bounds of a period, of which either may be open.
+/// The bounds of a period; either may be open.
 fn period<'a>(from: Option<&'a str>, to: Option<&'a str>) -> Result<(&'a str, &'a str), String> {
     let is_digit = |(at, byte): (usize, u8)| {
         if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() }
@@ -233,8 +233,8 @@ fn list(what: &str, lines: impl Iterator<Item = String>) -> String {
     format!("Found {what}: {}{}", lines.len(), lines.concat())
 }
 
-/// Whether every one of the words occurs in one of the fields, whatever its case, and with `е` for
-/// `ё` as people type it.
+/// Whether each of the words occurs in one of the fields, in any case, with `ё` read as `е`, as
+/// people type it.
 fn contains(fields: &[&str], words: &str) -> bool {
     let folded = |text: &str| text.to_lowercase().replace('ё', "е");
     let fields: Vec<_> = fields.iter().map(|field| folded(field)).collect();

@@ -30,7 +30,7 @@ pub(super) enum NoEnvelope {
         /// The text ends too early.
         breaks_off: bool,
     },
-    /// The text is JSON, but not an object, or one with the same member twice.
+    /// The text is JSON, but not an object, or an object with the same member twice.
     NotAnObject(String),
 }
 
@@ -67,8 +67,8 @@ fn without_position(error: &serde_json::Error) -> String {
     brief(text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]))
 }
 
-/// Removes the line breaks of `text`, which must be valid JSON: there a raw line break can only
-/// stand between tokens. Text without any is returned as it is, without a copy.
+/// Removes the line breaks of `text`, which must be valid JSON: raw line breaks can only stand
+/// between its tokens. Text without line breaks is returned without a copy.
 pub fn one_line(text: Bytes) -> Bytes {
     let Some(first) = memchr::memchr2(b'\n', b'\r', &text) else {
         return text;
@@ -145,7 +145,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
                             continue;
                         }
                     };
-                    // Readers disagree on which of two counts, so neither may.
+                    // Parsers disagree on which of two counts, so neither does.
                     if slot.replace(map.next_value()?).is_some() {
                         return Err(A::Error::custom(format_args!(
                             "the member `{name}` stands twice"
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_no_recursion() {
+    fn deep_nesting_causes_no_recursion() {
         let depth = 200_000;
         let text = format!(r#"{{"params":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         assert!(members(&text).is_ok());

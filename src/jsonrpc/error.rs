@@ -1,4 +1,4 @@
-//! Error objects of our own making (JSON-RPC 2.0 section 5.1).
+//! Error objects that we write ourselves (JSON-RPC 2.0 section 5.1).
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,7 +12,7 @@ pub const PARSE_ERROR: i64 = -32700;
 pub const INVALID_REQUEST: i64 = -32600;
 /// The method does not exist.
 pub const METHOD_NOT_FOUND: i64 = -32601;
-/// Something failed that nobody foresaw.
+/// An unexpected failure.
 pub const INTERNAL_ERROR: i64 = -32603;
 
 /// An error object: `{"code", "message", "data"?}`.
@@ -22,7 +22,7 @@ pub struct ErrorObject {
     pub code: i64,
     /// A sentence that stands alone: many clients show nothing else.
     pub message: String,
-    /// What a program may want to know besides.
+    /// Details for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
 }
@@ -40,7 +40,7 @@ impl ErrorObject {
         line.extend_from_slice(id.map_or(b"null", |id| id.as_json()));
         line.extend_from_slice(b",\"error\":");
         if serde_json::to_writer(&mut line, self).is_err() {
-            // A code, a string and a text that is JSON already cannot fail to serialize.
+            // Cannot happen: a code, a string and JSON text always serialize.
             line.extend_from_slice(b"{\"code\":-32603,\"message\":\"internal error\"}");
         }
         line.push(b'}');

@@ -22,14 +22,14 @@ impl RequestId {
         matches!(text.first(), Some(b'"' | b'-' | b'0'..=b'9')).then_some(Self(text))
     }
 
-    /// The `number`th id for a request that the client did not make, or whose own id cannot
-    /// travel: a string, since no client that numbers its requests can collide with it.
+    /// The `number`th id of ours: for our own requests, and for requests whose id cannot travel. A
+    /// string, so that it cannot collide with the ids of a client that numbers its requests.
     pub(crate) fn of_ours(number: u64) -> Self {
         Self(Bytes::from(format!("\"mcpline-{number}\"")))
     }
 
-    /// The integer `number`, for services that take only such ids, or whose answers are known by
-    /// their exchange.
+    /// The integer `number`, for services that take only integers, and for exchanges in which the
+    /// answer needs no id to be recognised.
     pub(crate) fn number(number: u64) -> Self {
         Self(Bytes::from(number.to_string()))
     }
@@ -39,13 +39,13 @@ impl RequestId {
         &self.0
     }
 
-    /// The id as a JSON value; `None` for a text that only begins like an id.
+    /// The id as a JSON value; `None` for malformed text that begins like an id.
     pub(crate) fn as_raw(&self) -> Option<&RawValue> {
         serde_json::from_slice(&self.0).ok()
     }
 
-    /// Whether any upstream can be trusted to echo this id as it is written. Large integers lose
-    /// digits in JavaScript, `1.0` becomes `1`, and escapes are written in another way.
+    /// Whether every upstream echoes this id as it is written. Large integers lose digits in
+    /// JavaScript, `1.0` becomes `1`, and escapes are spelled in another way.
     pub(crate) fn is_portable(&self) -> bool {
         match self.0.as_ref() {
             [b'"', inner @ .., b'"'] => !inner.contains(&b'\\') && inner.len() <= 256,
@@ -57,15 +57,15 @@ impl RequestId {
         }
     }
 
-    /// Whether an upstream that answers with `other` can mean this id: besides other letters for
-    /// the same id, some turn numbers into strings.
+    /// Whether an upstream that answers with `other` can mean this id: some upstreams spell it in
+    /// another way, some turn numbers into strings.
     pub(crate) fn is_echoed_by(&self, other: &Self) -> bool {
         let unquoted =
             |id: &Self| id.0.iter().copied().filter(|byte| *byte != b'"').collect::<Vec<_>>();
         self.matches(other) || unquoted(self) == unquoted(other)
     }
 
-    /// Whether `other` means the same id in other letters: `"a"` and `"\u0061"`, `1` and `1.0`.
+    /// Whether `other` is another spelling of the same id: `"a"` and `"\u0061"`, `1` and `1.0`.
     /// A string never matches a number.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         if self.0 == other.0 {
@@ -86,7 +86,7 @@ impl RequestId {
         let (Some(one), Some(two)) = (parse(self), parse(other)) else {
             return false;
         };
-        // Two integers must be equal as integers: as floats, big neighbours fall together.
+        // Integers are compared as integers: as floats, large neighbours are equal.
         if let (Some(one), Some(two)) = (one.as_i128(), two.as_i128()) {
             return one == two;
         }

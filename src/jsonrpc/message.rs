@@ -83,7 +83,7 @@ impl Message {
         }
     }
 
-    /// The message's text with `id` in the place of its own, all other bytes as they are.
+    /// The message's text with its id replaced by `id`; all other bytes stay.
     pub(crate) fn text_with_id(&self, id: &RequestId) -> Bytes {
         match self.id() {
             Some(own) if own != id => splice(&self.text, own.as_json(), id.as_json()),
@@ -122,7 +122,7 @@ pub(super) fn offset_in(text: &Bytes, part: &Bytes) -> usize {
 pub enum Parsed {
     /// One message.
     One(Message),
-    /// A batch (JSON-RPC 2.0 section 6), each member taken for itself; never empty.
+    /// A batch (JSON-RPC 2.0 section 6), each member parsed by itself; never empty.
     Batch(Vec<Result<Message, Rejection>>),
 }
 
@@ -220,11 +220,11 @@ fn message(text: &Bytes, members: &Members<'_>) -> Result<Message, Rejection> {
     Ok(Message { text: text.clone(), kind, method, params })
 }
 
-/// The string that `raw` is; `None` for other values.
+/// `raw` as a string; `None` for other values.
 fn string(raw: &RawValue) -> Option<Box<str>> {
     let inner = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match inner {
-        // The usual case, which needs no parser: a string without escapes.
+        // The usual case, a string without escapes, needs no parser.
         Some(inner) if !inner.contains('\\') => Some(inner.into()),
         _ => serde_json::from_str::<String>(raw.get()).ok().map(Into::into),
     }
@@ -235,10 +235,10 @@ pub(super) fn message_from_upstream(text: &Bytes, members: &Members<'_>) -> Opti
     message(text, members).ok()
 }
 
-/// Finds out what a message is of which only the beginning and the end are known, because the
-/// line was too long to keep. `None` when there is no telling.
+/// Classifies a message from its beginning and its end, because the line was too long to keep.
+/// `None` when they do not tell.
 ///
-/// Clients write the id either in front of the long member or as the last one.
+/// Clients write the id either before the long member or as the last one.
 pub fn peek_oversized(head: &[u8], tail: &[u8]) -> Option<Kind> {
     #[derive(serde::Deserialize)]
     struct Start<'a> {
@@ -252,7 +252,7 @@ pub fn peek_oversized(head: &[u8], tail: &[u8]) -> Option<Kind> {
     let id = id.or_else(|| trailing_id(tail)).and_then(RequestId::from_json);
     match (method, id) {
         (Some(_), Some(id)) => Some(Kind::Request(id)),
-        // Without an id in sight it may still have one in its middle; MCP's names tell.
+        // The id may be in the part that was not kept; MCP's names tell what has none.
         (Some(method), None) if method.get().starts_with("\"notifications/") => {
             Some(Kind::Notification)
         }
@@ -282,7 +282,7 @@ fn cut_before_long_member(head: &[u8]) -> Option<(String, String)> {
         }
     }
     let rest = text[end..].trim_start_matches(',').trim_start();
-    // A name that is cut off itself could still become any other.
+    // A name that is cut off could go on as any other.
     let name = rest.strip_prefix('"').and_then(|rest| rest.split_once('"'));
     let name = name.map_or(String::new(), |(name, _)| name.to_owned());
     Some((format!("{{{}}}", &text[..end]), name))
@@ -305,7 +305,7 @@ fn trailing_id(tail: &[u8]) -> Option<Bytes> {
         None => text,
     };
     let name = text.rfind("\"id\"")?;
-    // An escaped quote in front would make this the inside of a string.
+    // After an escape this is inside a string.
     if text[..name].ends_with('\\') {
         return None;
     }
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_gets_the_prescribed_error() {
+    fn a_malformed_message_gets_the_prescribed_error() {
         let cases = [
             ("{bad", PARSE_ERROR, None),
             ("\"x", PARSE_ERROR, None),

@@ -1,8 +1,8 @@
-//! JSON-RPC 2.0 messages as bytes with a peeked envelope.
+//! JSON-RPC 2.0 messages: the text that arrived, and its envelope.
 //!
-//! A relay must not change what it carries, so a message is kept as the text that arrived; only
-//! the members of the envelope (`jsonrpc`, `id`, `method`, and where `params`, `result` and
-//! `error` lie) are looked at. Nothing in here performs I/O or knows of MCP.
+//! A relay must not change what it carries, so a message is kept as text. Only its envelope is
+//! parsed: `jsonrpc`, `id`, `method`, and where `params`, `result` and `error` lie. Nothing in here
+//! performs I/O or knows MCP.
 
 mod envelope;
 mod error;

@@ -19,7 +19,7 @@ pub enum FromUpstream {
 
 /// A response with the upstream's `result` or `error` untouched.
 ///
-/// Its id is only a hint of what it answers: upstreams write it in other letters, or not at all.
+/// Its id is only a hint of what it answers: upstreams spell it in another way, or leave it out.
 #[derive(Debug, Clone)]
 pub struct Response {
     text: Bytes,
@@ -27,7 +27,7 @@ pub struct Response {
     outcome: Outcome,
     /// Whether `text` with another id is a valid response line as it stands.
     is_regular: bool,
-    /// Whether the upstream's error was none that JSON-RPC knows, and `outcome` has one of ours.
+    /// Whether the upstream's error was malformed, and `outcome` has one of ours.
     is_repaired: bool,
 }
 
@@ -55,8 +55,8 @@ impl Response {
         self.id.clone().and_then(RequestId::from_json)
     }
 
-    /// Whether the upstream gave no id, or `null`: what it does when it could not read the
-    /// request (JSON-RPC 2.0 section 5).
+    /// Whether the id is missing or `null`, as in the answer to a request that the upstream could not
+    /// read (JSON-RPC 2.0 section 5).
     pub fn has_no_id(&self) -> bool {
         self.id.as_deref().is_none_or(|id| id == b"null")
     }
@@ -87,13 +87,13 @@ impl Response {
         Some(error.code)
     }
 
-    /// Whether this is an error as JSON-RPC has it (section 5.1): other services have a member of
-    /// that name too.
+    /// Whether this is a well-formed error (JSON-RPC 2.0 section 5.1): other services have a member
+    /// of that name too.
     pub(crate) fn is_genuine_error(&self) -> bool {
         self.error().is_some() && !self.is_repaired
     }
 
-    /// The response as one line with `id` in the place of the upstream's.
+    /// The response as one line, with the upstream's id replaced by `id`.
     pub fn into_line(self, id: &RequestId) -> OutLine {
         match &self.id {
             Some(own) if self.is_regular => {
@@ -119,8 +119,8 @@ impl Response {
     }
 }
 
-/// One line for stdout, without its line feed, in up to three parts so that putting an id into a
-/// large message copies nothing.
+/// One line for stdout, without its line feed, in up to three parts: so a large message gets another
+/// id without being copied.
 #[derive(Debug, Clone)]
 pub struct OutLine(pub(crate) [Bytes; 3]);
 
@@ -136,7 +136,7 @@ impl OutLine {
         self.0.iter().map(Bytes::len).sum()
     }
 
-    /// Whether there is nothing in the line.
+    /// Whether the line is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -167,7 +167,7 @@ impl OutLine {
     }
 }
 
-/// A text from an upstream that is no JSON-RPC, with the reason in words.
+/// Why a text from an upstream is not JSON-RPC.
 #[derive(Debug)]
 pub struct Unusable(pub String);
 
@@ -252,7 +252,7 @@ fn repaired_message(members: &Members<'_>) -> Option<Message> {
     }
 }
 
-/// What of an error makes it one.
+/// The members of a JSON-RPC error object.
 #[derive(Deserialize)]
 struct ErrorMembers<'a> {
     #[serde(borrow)]
@@ -270,7 +270,7 @@ fn is_error_object(error: &RawValue) -> bool {
     })
 }
 
-/// An error object for an `error` that is none, which becomes its `data`.
+/// An error object for a malformed `error`, which becomes its `data`.
 fn as_error_object(error: &RawValue) -> Bytes {
     let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
     let members = serde_json::from_str::<ErrorMembers<'_>>(error.get()).ok();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_none_becomes_one() {
+    fn a_malformed_error_becomes_a_valid_one() {
         let cases = [
             (r#""no""#, r#"{"code":-32603,"message":"no","data":"no"}"#),
             (
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_unusable() {
+    fn anything_but_a_message_is_unusable() {
         for text in ["", "{", "<html>", "7", r#"{"jsonrpc":"2.0"}"#, "{}{}", r#"{"method":5}"#] {
             assert!(from_upstream(&Bytes::copy_from_slice(text.as_bytes())).is_err(), "{text}");
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// How much of the beginning and of the end of a line over the limit is kept to find its id.
+/// Bytes that are kept of each end of a line over the limit, to find its id.
 const KEPT_OF_OVERSIZED: usize = 4096;
 
 /// One thing read from the client.
@@ -60,7 +60,7 @@ impl LineSplitter {
 
     fn end_line(&mut self, rest: &[u8], inputs: &mut Vec<Input>) {
         if self.partial.is_empty() && self.skipping.is_none() && rest.len() <= self.limit {
-            // The usual case, a whole line in one chunk, is copied once.
+            // The usual case: a whole line in one chunk, copied once.
             inputs.extend(trimmed(rest).map(|line| Input::Line(Bytes::copy_from_slice(line))));
             return;
         }

@@ -3,8 +3,8 @@
 /// Waits until nobody can read stdout any more. Never returns where the system cannot tell, or
 /// when stdout is a file.
 ///
-/// A client that was killed leaves its end of both pipes closed; the end of input alone does not
-/// say so, because a shell pipe ends its input and still waits for replies.
+/// A client that was killed closes both pipes. The end of input alone does not mean that: a shell
+/// pipe ends its input and still waits for replies.
 pub async fn stdout_closed() {
     #[cfg(unix)]
     unix::stdout_closed().await;
@@ -23,16 +23,16 @@ mod unix {
 
     pub(super) async fn stdout_closed() {
         let (closed, is_closed) = oneshot::channel();
-        // A thread, because asking for an end without asking for readiness is not in Tokio's API,
-        // and readiness would wake us each time that the client has read something.
+        // A thread, because Tokio cannot wait for a hang-up alone: it also waits for readiness, which
+        // would wake us each time that the client has read something.
         let watcher = thread::Builder::new().name("hangup".to_owned()).spawn(move || {
             let stdout = std::io::stdout();
-            // POSIX reports a hang-up though not asked for; macOS wants to be asked for something.
+            // POSIX reports a hang-up in any case; macOS needs at least one flag.
             let mut watched = [PollFd::new(&stdout, PollFlags::HUP)];
             while let Err(Errno::INTR) = poll(&mut watched, None) {}
             let gone = watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
             if gone {
-                // Nobody listens any more when the process is ending anyway.
+                // Fails when the process is ending anyway.
                 let _ = closed.send(());
             }
         });

@@ -1,7 +1,7 @@
 //! The client's side: standard input and output, one message a line.
 //!
-//! Neither stream can be waited for asynchronously on every system; what is done about that stays
-//! in here. Nothing else may touch stdin and stdout.
+//! Not every system can wait for these streams asynchronously; how that is solved stays in here.
+//! Nothing else may touch stdin and stdout.
 
 pub mod framing;
 mod hangup;

@@ -1,5 +1,5 @@
-//! Reads stdin: on the runtime where the system can tell that there is something to read, on a
-//! thread of its own everywhere else. A thread costs two more context switches a line.
+//! Reads stdin: on the runtime where the system can wait for it, else on a thread of its own. A
+//! thread costs two more context switches a line.
 
 use std::io::{self, Read};
 use std::thread;
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::framing::{Input, LineSplitter};
 
-/// Bytes asked of stdin at once: the capacity of a pipe on Linux.
+/// Bytes in one read of stdin: the capacity of a pipe on Linux.
 const CHUNK: usize = 64 * 1024;
 
 /// Chunks that the thread may read ahead.
@@ -25,7 +25,7 @@ enum Source {
 }
 
 impl Stdin {
-    /// Takes over stdin, whose lines may have `max_line` bytes. Needs a Tokio runtime.
+    /// Takes over stdin. A line may have `max_line` bytes. Needs a Tokio runtime.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -45,7 +45,7 @@ impl Stdin {
 
     /// The next lines; `None` at the end of input, or when reading fails, which is logged.
     ///
-    /// Cancel safe: what has been read and not been returned stays for the next call.
+    /// Cancel safe: lines that were read and not returned stay for the next call.
     pub async fn next(&mut self) -> Option<Vec<Input>> {
         match &mut self.0 {
             #[cfg(unix)]
@@ -61,7 +61,7 @@ enum Progress {
     End(Vec<Input>),
 }
 
-/// Cuts what a read of stdin has put into `chunk`.
+/// Splits into lines what a read of stdin has put into `chunk`.
 fn progress(splitter: &mut LineSplitter, read: io::Result<usize>, chunk: &[u8]) -> Progress {
     let mut inputs = Vec::new();
     let length = read.unwrap_or_else(|error| {
@@ -116,11 +116,11 @@ mod unix {
 
     use super::{CHUNK, Input, LineSplitter, Progress, progress};
 
-    /// Stdin that is a pipe or a socket, which is how clients start servers. Reading from it does
-    /// not block: only who inherits this very end of it could notice, and terminals and files,
-    /// which are commonly shared, are left to the thread.
+    /// Stdin that is a pipe or a socket, as clients start servers. It is switched to non-blocking, and
+    /// only a process that shares this end of it could notice. Terminals and files are commonly
+    /// shared, so they are left to the thread.
     pub(super) struct Direct {
-        /// Stdin itself, to put back how it was.
+        /// Stdin itself, to restore its flags.
         stdin: OwnedFd,
         was: OFlags,
         stream: Stream,
@@ -138,7 +138,7 @@ mod unix {
         /// Takes over stdin; `None` when it is something else.
         pub(super) fn open(max_line: usize) -> Option<Self> {
             let stdin = || io::stdin().as_fd().try_clone_to_owned().ok();
-            // One socket for both, as some super-servers have it: writing must block.
+            // Some super-servers use one socket for both streams: writing must block.
             let (input, output) = (fstat(io::stdin()).ok()?, fstat(io::stdout()).ok()?);
             if (input.st_dev, input.st_ino) == (output.st_dev, output.st_ino) {
                 return None;
@@ -148,7 +148,7 @@ mod unix {
                 Stream::Pipe(pipe)
             } else {
                 let socket = StdUnixStream::from(stdin()?);
-                // Fails for what is no such socket.
+                // Fails if it is another kind of socket.
                 socket.local_addr().ok()?;
                 socket.set_nonblocking(true).ok()?;
                 Stream::Socket(UnixStream::from_std(socket).ok()?)
@@ -188,7 +188,7 @@ mod unix {
 
     impl Drop for Direct {
         fn drop(&mut self) {
-            // Whoever reads the same pipe after us expects it to block.
+            // The next process that reads this pipe expects it to block.
             let _ = fcntl_setfl(&self.stdin, self.was);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! One task owns the order. It writes short lines itself when the system says that this will not
 //! block, and hands everything else to a thread: a client that reads slowly must hold up nothing
-//! but what is meant for it.
+//! but its own lines.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::jsonrpc::OutLine;
 
-/// Bytes of lines that may wait for the client before whoever produces more has to wait: enough
-/// to keep a pipe busy, little enough to bound memory towards a client that reads slowly.
+/// Bytes of lines that may wait for the client. A task that has more to write waits: enough to keep
+/// a pipe busy, little enough to bound memory towards a client that reads slowly.
 const MAX_WAITING: usize = 4 * 1024 * 1024;
 
 /// Bytes gathered into one write.
 const GATHERED: usize = 64 * 1024;
 
-/// A line of this size makes a wider pipe worth having.
+/// A line of this size makes a larger pipe worth having.
 const LONG: usize = 256 * 1024;
 
 enum Command {
@@ -45,7 +45,7 @@ pub struct Outlet {
     is_terminal: bool,
 }
 
-/// What has been queued without asking for room.
+/// Lines that were queued without waiting for room.
 #[derive(Default)]
 struct Unbounded {
     bytes: AtomicUsize,
@@ -60,15 +60,15 @@ impl Outlet {
         let line = self.shown(line);
         let size = line.len().min(MAX_WAITING);
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
-        // Closed when the client is gone: nothing is left to write for.
+        // Closed when the client is gone.
         if let Ok(room) = self.room.acquire_many(permits).await {
             room.forget();
             self.queue(Command::Write(line, size));
         }
     }
 
-    /// Queues `line` without waiting, for short lines that must not be lost. Whoever causes them
-    /// must heed [`Outlet::is_overfull`].
+    /// Queues `line` without waiting, for short lines that must not be lost. The caller must stop
+    /// causing them while [`Outlet::is_overfull`].
     pub fn write_now(&self, line: OutLine) {
         let line = self.shown(line);
         let size = line.len();
@@ -76,12 +76,12 @@ impl Outlet {
         self.queue(Command::WriteNow(line, size));
     }
 
-    /// Whether more has been queued by [`Outlet::write_now`] than the client may be behind.
+    /// Whether more than [`MAX_WAITING`] bytes of [`Outlet::write_now`] wait for the client.
     pub fn is_overfull(&self) -> bool {
         self.unbounded.bytes.load(Ordering::Relaxed) > MAX_WAITING
     }
 
-    /// Waits until [`Outlet::is_overfull`] is worth asking again.
+    /// Waits until [`Outlet::is_overfull`] may have changed.
     pub async fn relieved(&self) {
         let relieved = self.unbounded.relieved.notified();
         if self.is_overfull() {
@@ -89,18 +89,18 @@ impl Outlet {
         }
     }
 
-    /// `line` without what would make a terminal do something.
+    /// `line`, without control characters if a terminal shows it.
     fn shown(&self, line: OutLine) -> OutLine {
         if self.is_terminal { line.printable() } else { line }
     }
 
     fn queue(&self, command: Command) {
-        // The writer ends before its queue only when the client is gone, which it has told.
+        // Fails only when the client is gone, which the writer has reported.
         let _ = self.commands.send(command);
     }
 }
 
-/// The writer as its owner sees it.
+/// Owns stdout.
 pub struct Writer {
     outlet: Outlet,
     gone: CancellationToken,
@@ -213,7 +213,7 @@ async fn write(
             unbounded.relieved.notify_waiters();
         }
         for done in flushed {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = done.send(());
         }
     }
@@ -293,7 +293,7 @@ mod unix {
 
     use rustix::event::{PollFd, PollFlags, poll};
 
-    /// Blocks even if whoever shares stdout has made it non-blocking.
+    /// Blocks even if a process that shares stdout has made it non-blocking.
     pub(super) struct Stdout(pub(super) File);
 
     impl Write for Stdout {
@@ -320,7 +320,7 @@ fn stdout() -> io::Result<Stdout> {
     Ok(io::stdout())
 }
 
-/// Gives a pipe the size that Linux allows everybody: a long line then costs a sixteenth of the
+/// Gives a pipe the size that Linux allows every user: a long line then costs a sixteenth of the
 /// switches between us and the client.
 fn widen_pipe() {
     #[cfg(target_os = "linux")]
@@ -341,7 +341,7 @@ fn takes_at_once(bytes: usize) -> bool {
     ready == Ok(1) && watched[0].revents() == PollFlags::OUT
 }
 
-/// Whether stdout takes `bytes` without blocking: there is no telling.
+/// Whether stdout takes `bytes` without blocking: the system cannot tell.
 #[cfg(not(unix))]
 fn takes_at_once(_bytes: usize) -> bool {
     false

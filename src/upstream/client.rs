@@ -69,8 +69,8 @@ struct Asked {
     input_closed: bool,
 }
 
-/// A request of the upstream. Upstreams number them anew in each session, so the answer must go
-/// to the session that asked, or nowhere.
+/// A request of the upstream. In each session upstreams number them from the start, so the answer
+/// must go to the session that asked, or nowhere.
 struct Question {
     id: RequestId,
     asked_by: Arc<dyn Session>,

@@ -1,7 +1,7 @@
-//! Edits single members of JSON texts and leaves every other byte as it arrived.
+//! Edits single members of JSON texts and leaves the others as they arrived.
 //!
-//! A repair reads one level of an object or array, changes what it must, and puts the text
-//! together again from the parts; what needs no repair is never written anew.
+//! A repair parses one level of an object or array, changes some members, and joins the texts of all
+//! members again. A text that needs no repair is not rewritten at all.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ pub(super) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads one level of `text`; `None` when it is no object.
+    /// Parses one level of `text`; `None` when it is not an object.
     pub(super) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -30,17 +30,17 @@ impl<'a> Object<'a> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value.as_ref())
     }
 
-    /// Whether there is no member.
+    /// Whether the object has no members.
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Whether there is a member with another name than `names`.
+    /// Whether a member has a name that is not in `names`.
     pub(super) fn holds_other_than(&self, names: &[&str]) -> bool {
         self.members.iter().any(|(name, _)| !names.contains(&name.as_ref()))
     }
 
-    /// Whether the member `name` is there, and not `null`.
+    /// Whether the object has a member `name` that is not `null`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value != "null")
     }
@@ -64,22 +64,22 @@ impl<'a> Object<'a> {
         self.set(name, to_json(&value));
     }
 
-    /// Takes the member `name` away.
+    /// Removes the member `name`.
     pub(super) fn remove(&mut self, name: &str) {
         let before = self.members.len();
         self.members.retain(|(member, _)| member != name);
         self.is_changed |= self.members.len() != before;
     }
 
-    /// Takes the member `name` away where it is `null`.
+    /// Removes the member `name` if it is `null`.
     pub(super) fn remove_null(&mut self, name: &str) {
         if self.get(name) == Some("null") {
             self.remove(name);
         }
     }
 
-    /// Replaces the member `name` by what `edit` makes of it; nothing changes when it makes
-    /// nothing, or there is no such member.
+    /// Replaces the value of the member `name` by the result of `edit`, if there is such a member and
+    /// a result.
     pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> Option<String>) {
         if let Some(value) = self.get(name).and_then(edit) {
             self.set(name, value);
@@ -120,7 +120,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut object = Object::default();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    // Of two with the same name most readers take the last.
+                    // Of two members with one name, most parsers take the last.
                     match object.members.iter_mut().find(|(known, _)| *known == name) {
                         Some((_, known)) => *known = value.get().into(),
                         None => object.members.push((name.into(), value.get().into())),
@@ -138,13 +138,13 @@ pub(super) fn string(text: &str) -> Option<String> {
     serde_json::from_str(text).ok()
 }
 
-/// The texts of the items of an array; `None` when `text` is no array.
+/// The texts of the items of an array; `None` when `text` is not an array.
 pub(super) fn items(text: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     Some(items.into_iter().map(RawValue::get).collect())
 }
 
-/// The array with each item replaced by what `edit` makes of it; `None` when it changes none.
+/// The array with each item replaced by the result of `edit`; `None` when no item changes.
 pub(super) fn edit_items(
     text: &str,
     mut edit: impl FnMut(&str) -> Option<String>,
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_edited_member_is_written_anew() {
+    fn only_the_edited_member_is_rewritten() {
         let text = r#"{ "a" : 1.0, "é" : [ 1,2 ] , "b":null,"c": {"x" : 1e400} }"#;
         assert!(Object::read(text).unwrap().changed().is_none());
         let mut object = Object::read(text).unwrap();

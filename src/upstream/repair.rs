@@ -1,6 +1,6 @@
-//! Mends what strict clients refuse. One bad tool, item or member makes them drop the whole
-//! message, so the named kinds pass every result through here; whatever is in order is not
-//! touched. Kind `mcp` passes bytes as they come.
+//! Repairs what strict clients refuse. One malformed tool, item or member makes them drop the whole
+//! message, so the named kinds pass every result through here. What is in order is not touched. Each
+//! function returns `None` where nothing needs a repair. Kind `mcp` passes bytes as they come.
 
 use super::json::{Object, edit_items, string};
 use crate::jsonrpc::to_json;
@@ -8,7 +8,7 @@ use crate::jsonrpc::to_json;
 /// Members that must not be `null` where they are optional.
 const NEVER_NULL: [&str; 4] = ["title", "description", "annotations", "arguments"];
 
-/// The result of a list method with each item passed through `edit` as well.
+/// The result of a list method; `edit` may change each item as well.
 pub(super) fn list(
     result: &str,
     member: &str,
@@ -76,8 +76,8 @@ pub(super) fn call_result(result: &str, name: &str) -> Option<String> {
     result.changed()
 }
 
-/// The result of a call whose answer stands in members that no client looks at, with the whole of it
-/// as a text.
+/// The result of a call whose answer is in members that clients ignore, with all of it as a text as
+/// well.
 pub(super) fn stray_result(whole: &str) -> Option<String> {
     let mut result = Object::read(whole)?;
     let is_empty = result.get("content").is_none_or(|content| content == "[]");
@@ -89,8 +89,7 @@ pub(super) fn stray_result(whole: &str) -> Option<String> {
     result.changed()
 }
 
-/// One item of `content` that strict clients refuse, as one that they take. `name` is that of the
-/// tool or prompt.
+/// One item of `content` in a form that strict clients take. `name` is that of the tool or prompt.
 fn content_item(text: &str, name: &str) -> Option<String> {
     let warn = |kind: &str| {
         tracing::warn!(
@@ -123,8 +122,8 @@ fn content_item(text: &str, name: &str) -> Option<String> {
     item.changed()
 }
 
-/// An item of a type that MCP does not know: as a resource where it holds data of a known kind,
-/// else as text.
+/// An item of a type that MCP does not know: as a resource if it has data and a media type, else as
+/// text.
 fn unknown_item(text: &str, item: &Object<'_>) -> String {
     let data = item.string("blob").or_else(|| item.string("data"));
     match (data, item.string("mimeType"), item.string("text")) {
@@ -146,7 +145,7 @@ pub(super) fn text_item(text: &str) -> String {
     format!(r#"{{"type":"text","text":{}}}"#, to_json(&text))
 }
 
-/// The result of `initialize`, whose revision must be a text; `revision` takes the place of another.
+/// The result of `initialize`, whose revision must be a string: `revision` replaces other values.
 pub(super) fn initialize_result(result: &str, revision: &str) -> Option<String> {
     let mut result = Object::read(result)?;
     if result.string("protocolVersion").is_none() {
@@ -162,7 +161,7 @@ pub(super) fn read_result(result: &str, uri: Option<&str>) -> Option<String> {
     result.changed()
 }
 
-/// One piece of contents: it needs its URI, and `text` or `blob`.
+/// One item of `contents`: it needs its URI, and `text` or `blob`.
 fn contents_item(text: &str, uri: Option<&str>) -> Option<String> {
     let mut item = Object::read(text)?;
     if !item.has("uri") {
@@ -204,7 +203,7 @@ pub(super) fn prompt_result(result: &str, name: &str) -> Option<String> {
     result.changed()
 }
 
-/// Base64 that the service broke into lines.
+/// Base64 without the line breaks that some services put in.
 fn without_white_space(text: &str) -> Option<String> {
     let data = string(text)?;
     let whole: String = data.split_whitespace().collect();
@@ -249,36 +248,36 @@ mod tests {
 
     #[test]
     fn content_becomes_what_clients_take() {
-        let mend = |content: &str| {
+        let repaired = |content: &str| {
             let result = format!(r#"{{"content":{content},"isError":false}}"#);
             call_result(&result, "t")
         };
         let content = |content: &str| Some(format!(r#"{{"content":{content},"isError":false}}"#));
-        assert_eq!(mend(r#"[{"type":"text", "text":"x"}]"#), None);
-        assert_eq!(mend(r#""x""#), content(r#"[{"type":"text","text":"x"}]"#));
+        assert_eq!(repaired(r#"[{"type":"text", "text":"x"}]"#), None);
+        assert_eq!(repaired(r#""x""#), content(r#"[{"type":"text","text":"x"}]"#));
         assert_eq!(
-            mend(r#"{"type":"text","text":"x"}"#),
+            repaired(r#"{"type":"text","text":"x"}"#),
             content(r#"[{"type":"text","text":"x"}]"#)
         );
         assert_eq!(
-            mend(r#"[{"type":"table","rows":[ 1 ]}]"#),
+            repaired(r#"[{"type":"table","rows":[ 1 ]}]"#),
             content(r#"[{"type":"text","text":"{\"type\":\"table\",\"rows\":[1]}"}]"#)
         );
         assert_eq!(
-            mend(r#"[{"type":"json","text":"x"}]"#),
+            repaired(r#"[{"type":"json","text":"x"}]"#),
             content(r#"[{"type":"text","text":"x"}]"#)
         );
         assert_eq!(
-            mend(r#"[{"type":"blob","blob":"AA\r\nBB","mimeType":"a/b"}]"#),
+            repaired(r#"[{"type":"blob","blob":"AA\r\nBB","mimeType":"a/b"}]"#),
             content(
                 r#"[{"type":"resource","resource":{"uri":"mcpline:///content","mimeType":"a/b","blob":"AABB"}}]"#
             )
         );
         assert_eq!(
-            mend(r#"[{"type":"image","data":"AA\r\nBB","mimeType":"image/png"}]"#),
+            repaired(r#"[{"type":"image","data":"AA\r\nBB","mimeType":"image/png"}]"#),
             content(r#"[{"type":"image","data":"AABB","mimeType":"image/png"}]"#)
         );
-        assert_eq!(mend("null"), content("[]"));
+        assert_eq!(repaired("null"), content("[]"));
         let odd = r#"{"metadata": {"a":1},"result":[ 1 ]}"#;
         assert_eq!(
             stray_result(odd).unwrap(),

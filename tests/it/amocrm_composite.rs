@@ -1,5 +1,5 @@
-//! amoCRM without MCP: tools that take several requests, and requests that fail. Nothing is made
-//! twice, and what was made is told.
+//! amoCRM without MCP: tools that take several requests, and requests that fail. Nothing is created
+//! twice, and an error names what was created.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn done(reply: &Message) -> Value {
     serde_json::from_str(reply.result()["content"][0]["text"].as_str().unwrap()).unwrap()
 }
 
-/// What a failed call says, be it a result that is an error or an error of ours.
+/// The text of a failed call: of a result with `isError`, or of an error of ours.
 fn failed(reply: &Message) -> String {
     match reply.value.get("result") {
         Some(result) => {

@@ -54,7 +54,7 @@ fn body_of(reply: &Message) -> Value {
     serde_json::from_str(content[0]["text"].as_str().unwrap()).unwrap()
 }
 
-/// A request line with its query in order, since that says nothing.
+/// A request line with its query sorted: the order means nothing.
 fn in_order(line: &str) -> (String, Vec<(String, String)>) {
     let (path, query) = line.split_once('?').unwrap_or((line, ""));
     let mut query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -339,7 +339,7 @@ fn the_resources_are_listed_and_read() {
     }
 }
 
-/// A number that somebody on the way would have to change is another entity's, or nobody's.
+/// A number that some parser on the way would change names another entity, or none.
 #[test]
 fn a_number_that_cannot_be_carried_exactly_is_refused_and_nothing_is_sent() {
     let server = Amocrm::of(Generation::CurrentRest);

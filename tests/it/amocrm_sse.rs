@@ -175,7 +175,7 @@ fn an_error_of_the_server_passes_as_it_is() {
 }
 
 #[test]
-fn a_forgotten_session_is_begun_anew_and_the_call_carried_out_once() {
+fn a_forgotten_session_is_replaced_and_the_call_carried_out_once() {
     let server = server();
     let mut line = line_to(&server, "");
     for (round, id) in [(2, 1), (3, 2)] {
@@ -195,7 +195,7 @@ fn a_forgotten_session_is_begun_anew_and_the_call_carried_out_once() {
 }
 
 #[test]
-fn a_session_that_ended_with_its_stream_is_begun_anew_and_the_call_carried_out_once() {
+fn a_session_that_ended_with_its_stream_is_replaced_and_the_call_carried_out_once() {
     for _ in 0..5 {
         let server = server();
         let mut line = line_to(&server, "");

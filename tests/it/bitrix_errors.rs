@@ -1,4 +1,4 @@
-//! Bitrix24: its errors are told apart, and nothing that may have run is run again.
+//! Bitrix24: its errors are told apart, and a call that may have run is not run again.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! Kind `auto`: whoever is found at a URL, what is sent stays at that URL, and who is not there
-//! keeps nobody waiting.
+//! Kind `auto`: any service is found at its URL, requests go to that URL only, and a service that is
+//! not there delays nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -47,7 +47,7 @@ fn bitrix_at(place: &str, session: Option<&'static str>) -> Upstream {
     })
 }
 
-/// Lists and calls at this place, and asks nobody anywhere else.
+/// Lists and calls at this place, and sends nothing to other places.
 fn converses(place: &str, kind: &str, session: Option<&'static str>) {
     let upstream = bitrix_at(place, session);
     let mut line = Line::to(&upstream.url_of(place)).args(&format!("--kind {kind}")).ready();
@@ -198,7 +198,7 @@ fn a_server_that_is_recognised_is_found_where_it_was_by_a_second_handshake() {
 
 /// The stream of amoCRM's server ends with every restart of it.
 #[test]
-fn a_session_that_ends_is_begun_anew_at_the_same_url() {
+fn a_session_that_ends_is_replaced_at_the_same_url() {
     let streams = AtomicUsize::new(0);
     let upstream = Upstream::serve(move |exchange| {
         let path = exchange.request.path.clone();

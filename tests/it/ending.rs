@@ -92,7 +92,7 @@ fn an_upstream_that_hangs_on_delete_does_not_keep_the_process() {
     assert_eq!(upstream.count("DELETE"), 1);
 }
 
-/// The client has gone, so somebody has to answer for it.
+/// The client has gone, so we answer for it.
 #[test]
 fn a_question_that_is_open_at_the_end_of_stdin_is_answered_with_an_error() {
     let upstream = Upstream::streamable();
@@ -264,7 +264,7 @@ mod by_signal {
         assert!(ended.rest.is_empty(), "{:?}", ended.rest);
     }
 
-    /// Whoever reads the same pipe afterwards, such as the next command of a script, expects so.
+    /// The next reader of the same pipe, such as the next command of a script, expects it to block.
     #[test]
     fn stdin_blocks_again_after_the_end() {
         let upstream = Upstream::streamable();

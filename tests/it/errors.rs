@@ -1,4 +1,4 @@
-//! Whatever the upstream does to a request, the client gets one clear error and the next request
+//! For every fault of the upstream the client gets one clear error, and the next request
 //! works.
 
 use crate::support::{

@@ -128,7 +128,7 @@ fn a_fast_call_overtakes_a_slow_one() {
 }
 
 #[test]
-fn a_stream_that_is_lost_while_nothing_happens_is_opened_anew() {
+fn a_stream_that_is_lost_while_idle_is_opened_again() {
     let upstream = Upstream::http_sse();
     let mut line = Line::ready(&upstream.url());
     line.send(call(1, "echo", "{}"));

@@ -24,7 +24,7 @@ fn stays_silent(answer: impl Fn(&mut Exchange<'_>) -> Answered + Send + Sync + '
     upstream.open("call");
     let reply = line.recv();
     assert_eq!(reply.raw_result(), r#"{"its":"own"}"#, "{reply}");
-    // To the end, so that whatever was made of the answer is on stdout by then.
+    // To the end, so that a line made of the answer would be on stdout by then.
     line.finish_with_nothing_left();
 }
 

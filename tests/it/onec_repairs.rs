@@ -1,4 +1,4 @@
-//! Kind `1c`: what clients would choke on is mended, and the rest passes byte for byte.
+//! Kind `1c`: what clients would refuse is repaired, and the rest passes byte for byte.
 
 use serde_json::{Value, json};
 
@@ -65,9 +65,9 @@ fn a_schema_that_is_empty_absent_or_untyped_becomes_that_of_an_object() {
         );
         let (tools, reply) = listed("tools/list", &items);
         assert_eq!(tools.len(), 2, "{reply}");
-        let mended = &tools[0]["inputSchema"];
-        assert_eq!(mended["type"], "object", "{reply}");
-        let properties = mended.get("properties");
+        let repaired = &tools[0]["inputSchema"];
+        assert_eq!(repaired["type"], "object", "{reply}");
+        let properties = repaired.get("properties");
         assert!(properties.is_none_or(Value::is_object), "{reply}");
         assert!(reply.text.contains("1.0") && reply.text.contains("12345678901234567890"));
     }
@@ -97,7 +97,7 @@ fn members_that_are_null_and_may_not_be_go() {
             assert_eq!(items[0]["name"], "a", "{reply}");
         }
     }
-    // An empty one is none of these.
+    // An empty one needs no repair.
     let (tools, reply) =
         listed("tools/list", r#"{"name":"a","description":"","inputSchema":{"type":"object"}}"#);
     assert_eq!(tools[0]["description"], "", "{reply}");
@@ -231,7 +231,7 @@ fn an_error_that_is_no_error_becomes_one() {
     }
 }
 
-/// Spellings that a detour through a tree would change; nothing in them needs mending.
+/// Spellings that parsing into a tree would change; nothing in them needs a repair.
 #[test]
 fn what_needs_no_repair_passes_byte_for_byte() {
     for (key, request, result) in [
@@ -267,7 +267,7 @@ fn what_needs_no_repair_passes_byte_for_byte() {
         ),
     ] {
         for generation in [Generation::G1, Generation::G3, Generation::Foreign] {
-            // Whatever the made-up handshake keeps passes untouched too.
+            // What our own handshake keeps passes untouched too.
             let onec = Onec::publish(generation).spelled(key, result).serve();
             let mut line = onec.line().ready();
             line.send(&request);

@@ -290,7 +290,7 @@ fn the_body_is_believed_and_not_its_content_type() {
     }
 }
 
-/// An answer that ends the call for good, whoever has written it, however it sounds.
+/// An answer that is final, by any author and in any words.
 #[test]
 fn a_failure_that_speaks_of_a_session_does_not_send_the_call_again() {
     let crm = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"order created, cash register session not found"}}"#;
@@ -334,7 +334,7 @@ fn a_method_is_sent_as_the_string_that_it_is() {
     }
 }
 
-/// It would name a request that the service knows by another id, or somebody else's.
+/// The service knows the request by another id: this one may belong to another client's request.
 #[test]
 fn no_cancellation_is_passed_on_with_the_notifications() {
     let onec = Onec::g3();

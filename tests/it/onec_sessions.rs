@@ -80,7 +80,7 @@ fn one_session_is_begun_used_and_finished() {
 }
 
 #[test]
-fn a_session_is_begun_by_a_made_up_handshake_too() {
+fn a_session_is_started_by_a_handshake_of_ours_too() {
     for generation in [Generation::G1, Generation::Foreign] {
         let onec = Onec::publish(generation).sessions(Reuse::Managed).serve();
         let mut line = onec.line().args("--managed-sessions").ready();
@@ -210,7 +210,7 @@ fn ways_to_lose_a_session() -> Vec<Reply> {
 }
 
 #[test]
-fn a_session_that_is_gone_is_begun_anew_and_the_call_sent_again_once() {
+fn a_session_that_is_gone_is_replaced_and_the_call_sent_again_once() {
     for lost in ways_to_lose_a_session() {
         let onec = managed();
         let mut line = line(&onec, "--managed-sessions");
@@ -270,7 +270,7 @@ fn another_failure_inside_a_session_loses_neither_it_nor_the_calls_only_chance()
     line.finish_with_nothing_left();
 }
 
-/// The handler has run, whatever status it chose: to send the call again would do it twice.
+/// The handler has run, with any status: a second call would run it twice.
 #[test]
 fn an_answer_of_the_service_in_a_refusal_loses_no_session() {
     let error = r#"{"code":-32602,"message":"Ошибка работы сеанса кассы"}"#;

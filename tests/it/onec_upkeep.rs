@@ -126,7 +126,7 @@ fn cookies_do_not_grow_without_bound() {
     line.finish_with_nothing_left();
 }
 
-/// Whoever has the id has the session; pages that show a failed request show its header too.
+/// The id gives access to the session, and pages that show a failed request show its headers too.
 #[test]
 fn the_id_of_a_session_is_not_shown() {
     const ID: &str = "43cd8102-f970-4ffb";

@@ -25,7 +25,7 @@ fn ways_to_lose_a_session() -> Vec<Reply> {
 }
 
 #[test]
-fn a_lost_session_is_begun_anew_and_the_call_carried_out_once() {
+fn a_lost_session_is_replaced_and_the_call_carried_out_once() {
     for reply in ways_to_lose_a_session() {
         let upstream = Upstream::streamable();
         upstream.answer_lost_sessions_with(reply.clone());
@@ -116,7 +116,7 @@ fn twenty_calls_that_lose_their_session_together_begin_one_new_one() {
     assert_eq!(upstream.executions("echo"), 20);
     assert_eq!(upstream.count("initialize"), 2);
     let rest = line.finish();
-    // The answers to what was replayed are nobody's.
+    // Nobody gets the answers to replayed requests.
     assert!(rest.iter().all(Message::is_notification), "{rest:?}");
 }
 
@@ -210,7 +210,7 @@ fn the_listening_stream_moves_to_the_new_session() {
 }
 
 #[test]
-fn a_session_that_is_lost_while_nothing_happens_is_begun_anew_for_the_listening_stream() {
+fn a_session_that_is_lost_while_idle_is_replaced_for_the_listening_stream() {
     let upstream = Upstream::streamable();
     let mut line = Line::ready(&upstream.url());
     upstream.nth("GET", 1);
@@ -277,7 +277,7 @@ fn a_server_that_knows_no_session_at_all_is_not_asked_for_ever() {
 }
 
 #[test]
-fn a_session_that_cannot_be_begun_anew_is_an_error_for_each_call() {
+fn a_session_that_cannot_be_replaced_is_an_error_for_each_call() {
     let born = AtomicUsize::new(0);
     let upstream = Upstream::serve(move |exchange| {
         let session = exchange.request.header("mcp-session-id");
@@ -383,7 +383,7 @@ fn what_was_unsubscribed_stays_so_whatever_else_the_requests_say() {
     line.finish();
 }
 
-/// Upstreams number their questions anew in each session.
+/// In each session upstreams number their questions from the start.
 #[test]
 fn an_answer_goes_to_no_session_but_the_one_that_asked() {
     let upstream = Upstream::streamable();

@@ -21,7 +21,7 @@ fn reply_to(bytes: &[u8]) -> Message {
     assert_eq!(
         posted,
         ["initialize", "notifications/initialized", "ping"],
-        "the upstream got what is no message"
+        "the upstream got something that is not a message"
     );
     reply
 }

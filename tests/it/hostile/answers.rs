@@ -1,4 +1,4 @@
-//! Wrong answers: what is no answer is an error, what is one in spite of its looks is delivered.
+//! Malformed answers: an unusable one is an error, an odd but usable one is delivered.
 
 use super::{
     Acted, Answered, Class, Exchange, Fault, Good, Happens, Reply, SomeError, Theirs, answer_of,
@@ -31,7 +31,7 @@ fn stream(name: &str, class: Class, template: &'static str) -> Fault {
     })
 }
 
-/// An answer of this type and body, whatever they have to do with each other.
+/// An answer of this type and body, which need not fit each other.
 fn typed(content_type: &'static str, class: Class, template: &'static str) -> Fault {
     fault(format!("as {content_type:?}"), class, move |exchange| {
         let body = filled(exchange, template);
@@ -332,23 +332,23 @@ fn a_head_is_read_as_far_as_it_is_one() {
             told("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: LENGTH\r\n\r\n"),
         ),
         fault(
-            "a length that is none",
+            "a malformed length",
             broken,
             told("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"),
         ),
         fault(
-            "a chunk size that is none",
+            "a malformed chunk size",
             broken,
             told("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"),
         ),
         fault("another protocol", broken, told("SSH-2.0-OpenSSH_9.9\r\n")),
-        fault("a status that is none", broken, told("HTTP/1.1 2OO OK\r\n\r\n")),
+        fault("a malformed status", broken, told("HTTP/1.1 2OO OK\r\n\r\n")),
         fault("no HTTP at all", broken, told("")),
     ];
     table("", Happens::Once, faults).with(&super::REQUESTS).prove();
 }
 
-/// A second answer behind the first, to a request that nobody has sent, answers none that comes.
+/// A second answer behind the first, to a request that was not sent, answers no later request.
 #[test]
 fn an_answer_that_comes_before_its_request_is_not_taken() {
     let faults = vec![fault("two answers", Good, |exchange| {

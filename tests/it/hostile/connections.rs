@@ -10,7 +10,7 @@ use crate::support::{
     Line, Reply, Upstream, after_handshake, call, initialize_result, request, serve_tls,
 };
 
-/// What never left is always tried again, and so is done once whatever it is.
+/// A message that never left is always sent again, and so runs once.
 #[test]
 fn what_surely_never_left_is_sent_again_whatever_it_is() {
     let upstream = Upstream::serve(after_handshake(|exchange| {

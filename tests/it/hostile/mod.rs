@@ -80,7 +80,7 @@ impl Sent {
 enum Class {
     /// It is an answer all the same.
     Good,
-    /// Nothing was done: tried again, whatever it is.
+    /// Nothing was done: every message is tried again.
     Rejected(i64),
     /// It may have been done: tried again only where that does no harm.
     Ambiguous(i64),
@@ -90,7 +90,7 @@ enum Class {
     Acted(i64),
     /// The upstream's own error, passed as it is.
     Theirs(i64),
-    /// An error in the form that JSON-RPC asks for, whoever made it.
+    /// A valid JSON-RPC error, ours or the upstream's.
     SomeError,
 }
 

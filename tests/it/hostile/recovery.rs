@@ -20,8 +20,8 @@ fn fifty_calls_over_connections_that_are_closed_in_between_all_succeed() {
     assert_eq!(upstream.count("tools/call"), 50);
 }
 
-/// A proxy that has forgotten an idle connection resets it when the next request comes. Whether
-/// anybody has read that, nobody can tell: only what is safe is sent again.
+/// A proxy that has forgotten an idle connection resets it when the next request comes. Nobody can
+/// tell whether the upstream has read the request: only what is safe is sent again.
 #[test]
 fn an_idle_connection_that_dies_as_a_request_goes_out_harms_only_what_cannot_be_repeated() {
     let upstream = Upstream::serve(after_handshake(|exchange| {
@@ -71,7 +71,7 @@ fn lost_session(way: usize) -> Option<Reply> {
     ways.into_iter().nth(way)
 }
 
-/// Refused before anything was done, so everything is sent again, in a session that is new.
+/// The refusal comes before anything was done, so every message is sent again in a new session.
 #[test]
 fn a_session_that_is_forgotten_costs_no_message() {
     let mut way = 0;
@@ -142,7 +142,7 @@ fn a_restart_in_the_middle_costs_only_what_cannot_be_repeated() {
     upstream.wait_at("gate", 32);
     upstream.stop();
     upstream.open("gate");
-    // These find nobody.
+    // These find no upstream.
     for id in 32..40 {
         line.send(sent(id).line(id));
     }
@@ -179,7 +179,7 @@ fn an_upstream_that_restarts_again_and_again_costs_time_and_no_error() {
     line.finish();
 }
 
-/// While nobody answers, each request fails in its own time, and nothing is owed at the end.
+/// While the upstream is away, each request fails in its own time, and each gets its reply.
 #[test]
 fn an_upstream_that_is_away_for_longer_fails_each_request_by_itself() {
     for fate in

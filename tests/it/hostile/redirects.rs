@@ -14,7 +14,7 @@ use crate::support::{
 const CREDENTIALS: &str = "--header Authorization:Bearer-s3cret --header X-API-Key:s3cret \
                            --header Cookie:s=s3cret --retry-for 0.3";
 
-/// Somebody else, who notes every connection.
+/// Another server, which notes every connection.
 struct Elsewhere {
     port: u16,
     visits: Arc<Board<usize>>,
@@ -54,7 +54,7 @@ impl Elsewhere {
     }
 }
 
-/// Whatever is asked, by whatever method, is sent elsewhere with each status.
+/// Every request is redirected to another origin, by each method and with each status.
 #[test]
 fn a_redirect_to_another_origin_is_never_followed() {
     let elsewhere = Elsewhere::new();

@@ -4,7 +4,7 @@ use super::{TOOLS, is_told};
 use crate::support::board::Board;
 use crate::support::{Line, Upstream, after_handshake, at_once, call, request};
 
-/// Whatever the last listing said of a tool counts, and what it left out is not safe any more.
+/// What the latest listing says of a tool counts; a tool that it leaves out is not safe any more.
 #[test]
 fn only_the_latest_listing_makes_a_tool_safe_to_repeat() {
     const ONCE: &str = r#"{"tools":[{"name":"read","inputSchema":{"type":"object"}}]}"#;
@@ -30,7 +30,7 @@ fn only_the_latest_listing_makes_a_tool_safe_to_repeat() {
     line.finish_with_nothing_left();
 }
 
-/// What one tool gets wrong is no other tool's fault, and makes none of them safe.
+/// Malformed annotations of one tool make no tool safe and change nothing for the others.
 #[test]
 fn odd_annotations_make_no_tool_safe_and_no_other_one_unsafe() {
     let odd = [

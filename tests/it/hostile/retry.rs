@@ -34,7 +34,7 @@ fn own_error(status: u16, class: Class) -> Fault {
     })
 }
 
-/// What other services call an error is none of JSON-RPC: it has no code.
+/// The error of another service, which is not JSON-RPC: it has no code.
 fn rest_error(status: u16, class: Class) -> Fault {
     let body = r#"{"error":{"message":"no such thing","type":"invalid_request"}}"#;
     let reply = Reply::status(status).body("application/json", body);
@@ -123,8 +123,8 @@ fn what_fails_again_and_again_is_given_up_in_time_and_tells_how_often_it_was_tri
     table.with(&REQUESTS).within(Duration::from_secs(6)).prove();
 }
 
-/// The same over the older transport, where the stream may still bring what the POST has lost: that is
-/// waited for as long as the upstream may be silent.
+/// The same over the older transport, where the stream may still bring an answer that the POST has
+/// lost: it is waited for as long as the upstream may be silent.
 #[test]
 fn every_class_of_failure_is_treated_as_promised_over_http_sse() {
     let faults = classification().into_iter().filter_map(|mut fault| {
@@ -140,7 +140,7 @@ fn every_class_of_failure_is_treated_as_promised_over_http_sse() {
     table("--kind sse --timeout 1", Happens::Once, faults.collect()).over_sse().prove();
 }
 
-/// With `--no-retry` every failure is final, whatever its class; only the words differ.
+/// With `--no-retry` a failure of any class is final; only the words differ.
 #[test]
 fn nothing_is_tried_again_when_that_is_switched_off() {
     let faults = classification().into_iter().map(|mut fault| {
@@ -154,7 +154,7 @@ fn nothing_is_tried_again_when_that_is_switched_off() {
     table("--no-retry", Happens::Always, faults.collect()).prove();
 }
 
-/// An answer in events that has ids and is cut goes on where it was, and is no second attempt.
+/// An answer in events with ids that is cut goes on where it broke off: no second attempt.
 #[test]
 fn a_stream_with_event_ids_is_read_on_and_never_asked_for_again() {
     let asked = Arc::new(Board::new(0));
@@ -191,7 +191,7 @@ fn a_stream_with_event_ids_is_read_on_and_never_asked_for_again() {
     assert_eq!(asked.read(|count| *count), 20);
 }
 
-/// Reading on is trying again: it has no time of its own besides `--retry-for`.
+/// Resuming counts as a retry: `--retry-for` bounds both together.
 #[test]
 fn a_stream_that_cannot_be_read_on_is_given_up_in_the_time_for_trying_again() {
     let upstream = Upstream::serve(|exchange| match exchange.name().as_str() {
@@ -322,11 +322,13 @@ fn trying_again_is_told_in_the_log_with_its_reason() {
     assert!(told.is_some_and(|line| line.contains("503")), "{stderr}");
 }
 
-/// One request's own time goes before the time for trying again.
+/// The time of one request ends its retries, even if `--retry-for` allows more.
 #[test]
 fn the_time_of_a_request_bounds_all_its_attempts() {
-    let upstream = Upstream::serve(after_handshake(|exchange| exchange.status(503)));
-    let mut line = Line::to(&upstream.url()).args("--max-time 0.7 --retry-for 50").ready();
+    // The time ends during the second wait that the upstream asks for, and not during an attempt.
+    let later = Reply::status(503).header("Retry-After", "1");
+    let upstream = Upstream::serve(after_handshake(move |exchange| exchange.send(&later)));
+    let mut line = Line::to(&upstream.url()).args("--max-time 1.8 --retry-for 50").ready();
     let started = Instant::now();
     for (id, tool) in ["read", "write"].iter().enumerate() {
         line.send(call(id, tool, "{}"));
@@ -342,7 +344,7 @@ fn the_time_of_a_request_bounds_all_its_attempts() {
     line.finish_with_nothing_left();
 }
 
-/// Nobody waits any more, so nothing is sent any more.
+/// Nobody waits for the answer, so nothing is sent again.
 #[test]
 fn a_request_that_is_cancelled_between_two_attempts_is_not_sent_again() {
     let upstream = Upstream::serve(after_handshake(|exchange| match exchange.name().as_str() {
@@ -367,7 +369,7 @@ fn a_request_that_is_cancelled_between_two_attempts_is_not_sent_again() {
     assert_eq!(of_first.count(), 1);
 }
 
-/// The row that keeps the table honest: a good answer is good, whatever is sent.
+/// The control row of the table: a good answer is good for every message.
 #[test]
 fn a_good_answer_is_asked_for_once() {
     let row = fault("good", Good, |exchange| {

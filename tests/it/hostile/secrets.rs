@@ -6,7 +6,7 @@ use std::fs;
 use super::wire::{Fate, Wire};
 use crate::support::{Line, Reply, Upstream, after_handshake, call, request};
 
-/// Each is told in a way of its own, and none of them may be seen again. The last two are the
+/// Each is given in another way, and none of them may be shown. The last two are the
 /// passwords as they travel, with their user names in Base64.
 const SECRETS: [&str; 11] = [
     "bearer-s3cret",
@@ -22,7 +22,7 @@ const SECRETS: [&str; 11] = [
     "bWU6cHJveHktczNjcmV0",
 ];
 
-/// Says back every secret that it could have got, in each place that an error quotes from.
+/// Repeats every secret that it could have got, in each place that an error quotes from.
 fn indiscreet(status: u16) -> Upstream {
     let said = format!("you sent {}", SECRETS.join(" and "));
     Upstream::serve(after_handshake(move |exchange| {
@@ -85,7 +85,7 @@ fn no_secret_is_seen_in_an_error_or_a_log_whatever_the_upstream_says() {
     // A proxy on the way, so that there is a proxy's password as well.
     let proxy = Wire::to(&upstream.authority());
     for login in ["bearer", "password"] {
-        // Each has its own: what is no secret of the one is one of the other.
+        // Each has secrets of its own.
         let log = folder.path().join(login);
         let mut setup = Line::to("http://upstream.invalid/mcp?key=query-s3cret")
             .args("--log-level trace --retry-for 0.3 --header X-Api-Key:key-s3cret")
@@ -140,7 +140,7 @@ fn no_secret_is_seen_in_an_error_or_a_log_whatever_the_upstream_says() {
     }
 }
 
-/// What a result carries is the upstream's to say; only our own words are masked.
+/// A result belongs to the upstream; only our own words are masked.
 #[test]
 fn a_secret_in_a_result_passes_untouched() {
     let upstream = Upstream::serve(after_handshake(|exchange| {

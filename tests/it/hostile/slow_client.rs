@@ -31,8 +31,7 @@ struct Flood {
     is_over: bool,
 }
 
-/// A server that tells so much at once that somebody must hold it up. It notices by a write that
-/// does not come through.
+/// A server that sends so much at once that it must be held up. It notices by a write that blocks.
 fn serve(from: From, flood: &Arc<Board<Flood>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());

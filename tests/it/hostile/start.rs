@@ -1,4 +1,4 @@
-//! Starts without the upstream: it refuses, hangs, or is somebody else at first.
+//! Starts without the upstream: it refuses, hangs, or is another service at first.
 
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,7 @@ fn requests_to_a_missing_upstream_fail_one_by_one_and_the_next_one_works() {
     assert!(rest.iter().all(Message::is_notification), "{rest:?}");
 }
 
-/// Waiting does not mend these, so they are told at once however long a start may take.
+/// Waiting does not help here, so these are reported at once, however long a start may take.
 #[test]
 fn a_refusal_of_the_start_is_told_at_once() {
     for (status, code) in

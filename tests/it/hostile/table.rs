@@ -24,7 +24,7 @@ pub(super) struct Table {
     sent: &'static [Sent],
     /// Within this time from sending the first message to its reply.
     bound: Duration,
-    /// What the line is told of; at `/sse` there is a stream that names it as its endpoint.
+    /// The path of the URL; at `/sse` there is a stream that names it as its endpoint.
     path: &'static str,
     faults: Vec<Fault>,
 }

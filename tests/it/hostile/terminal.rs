@@ -111,8 +111,8 @@ fn no_control_character_reaches_an_error_or_a_log() {
     assert_eq!(forged, None, "a line of the log is forged");
 }
 
-/// Each of these would be two lines to some reader, were it passed on raw between the tokens or
-/// taken apart within a text.
+/// Some readers would see two lines in each of these, if it were passed on raw between the tokens or
+/// split within a text.
 #[test]
 fn nothing_makes_a_second_line_on_stdout() {
     let said = |name: &str, class: Class, template: &'static str| {

@@ -53,7 +53,7 @@ fn an_upstream_that_falls_silent_is_given_up_and_what_is_safe_is_tried_again() {
     table("--timeout 2", Happens::Once, faults).with(&REQUESTS).prove();
 }
 
-/// A refusal counts although its body never ends.
+/// A refusal counts even if its body never ends.
 #[test]
 fn a_refusal_counts_without_the_end_of_its_body() {
     let faults = vec![fault("500 that falls silent", Acted(-33003), |exchange| {
@@ -121,7 +121,7 @@ fn an_upstream_that_speaks_without_end_is_stopped_by_the_time_of_the_request() {
     table.with(&REQUESTS).within(Duration::from_secs(8)).prove();
 }
 
-/// Silence is not death for a stream that only listens.
+/// A listening stream may be silent.
 #[test]
 fn a_listening_stream_may_be_silent_for_longer_than_any_call() {
     let upstream = Upstream::serve(|exchange| match exchange.name().as_str() {

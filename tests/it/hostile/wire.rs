@@ -16,9 +16,9 @@ use crate::support::{Line, Setup, request};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Pass,
-    /// Closed as soon as it is there.
+    /// Closed at once.
     Close,
-    /// Reset when the first byte comes, which nobody reads.
+    /// Reset when the first byte comes, without reading it.
     ResetUnread,
     /// Everything is taken and nothing is said.
     Hang,

@@ -176,7 +176,7 @@ impl Service for Arc<Shared> {
     }
 }
 
-/// What `GET /mcp` says to whoever does not ask for events.
+/// The answer to a `GET /mcp` that does not ask for events.
 fn introduction() -> String {
     format!(r#"{{"jsonrpc":"2.0","method":"initialize","params":{}}}"#, handshake_result())
 }

@@ -191,7 +191,7 @@ impl Upstream {
         self.nth(name, 1).rpc()
     }
 
-    /// Opens a gate for good: whoever waits at it goes on, now and later.
+    /// Opens a gate for good: all exchanges that wait at it go on, now and later.
     pub(crate) fn open(&self, gate: &str) {
         self.server.ledger.update(|ledger| {
             ledger.gates.entry(gate.to_owned()).or_default().open = true;

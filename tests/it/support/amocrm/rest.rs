@@ -62,7 +62,7 @@ impl Rest {
         )
     }
 
-    /// What is said to whoever has the wrong credentials.
+    /// The answer to wrong credentials.
     pub(crate) fn refusal(&self, request: &Request) -> Option<Reply> {
         let refuse = |body: Value| Some(json_reply(401, &body));
         if matches!(path_of(request), "/openapi.json" | "/docs" | "/redoc") {
