@@ -6,7 +6,7 @@ use super::credentials::base64;
 use super::drop_in;
 use super::options::ConnectionOptions;
 use super::values::{percent_decoded, proxy_url};
-use crate::http::{PROXY_VARIABLES, Tls};
+use crate::http::{PROXY_VARIABLES, Tls, proxy_address};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::upstream::Kind;
@@ -44,7 +44,7 @@ pub(super) fn proxy(
     secrets: &Secrets,
 ) -> Result<Option<Url>, SetupError> {
     for name in PROXY_VARIABLES {
-        if let Some(proxy) = std::env::var(name).ok().and_then(|proxy| Url::parse(&proxy).ok()) {
+        if let Some(proxy) = std::env::var(name).ok().and_then(|text| proxy_address(&text)) {
             add_proxy_login(&proxy, secrets);
         }
     }

@@ -17,6 +17,7 @@ use super::body::{Answer, within};
 use super::connect::{ConnectSettings, Connections};
 use super::cookies::Jar;
 use super::failure;
+use super::proxy;
 use crate::failure::{Cause, Class, Failure};
 use crate::redact::{self, Secrets};
 use crate::setup::SetupError;
@@ -111,7 +112,7 @@ impl Http {
     pub fn new(settings: &HttpSettings, upstream: &Url) -> Result<Self, SetupError> {
         let HttpSettings { headers, authorization, secrets, connect, .. } = settings.clone();
         let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
-        let connections = Connections::new(connect, upstream.clone())?;
+        let connections = Connections::new(connect, upstream)?;
         let credentials = Credentials::new(upstream.clone(), headers, authorization)?;
         let jar = Mutex::default();
         Ok(Self { connections, credentials, jar, secrets, idle_timeout, retry_for, max_body })
@@ -208,7 +209,7 @@ impl Http {
                 self.connections.client().execute(self.assemble(&outline, &url, granted.as_ref()));
             let response = match within(self.idle_timeout, sending).await {
                 Some(Ok(response)) => response,
-                Some(Err(error)) => return Err(self.not_answered(&error, endpoint)),
+                Some(Err(error)) => return Err(Box::pin(self.not_answered(&error, endpoint)).await),
                 None => return Err(failure::timed_out(shown, self.idle_timeout)),
             };
             if !outline.keeps_cookies() {
@@ -289,15 +290,13 @@ impl Http {
         self.jar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn not_answered(&self, error: &reqwest::Error, endpoint: &Endpoint) -> Failure {
-        let mut failure = failure::of_request(error, &endpoint.url);
-        if failure.class() == Class::NotSent && self.connections.uses_proxy() {
-            let hint = failure.hint.get_or_insert_default();
-            hint.push_str(
-                " A proxy is in use (`--proxy` or HTTPS_PROXY): check its address as well.",
-            );
+    async fn not_answered(&self, error: &reqwest::Error, endpoint: &Endpoint) -> Failure {
+        let proxy = self.connections.proxy();
+        if let Some(proxy) = proxy.filter(|_| failure::is_refused_tunnel(error)) {
+            let refusal = proxy::refusal(proxy, &endpoint.url).await;
+            return failure::of_tunnel(proxy, refusal, &endpoint.shown);
         }
-        failure
+        failure::of_request(error, &endpoint.url, proxy)
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Proxy, retry};
+use reqwest::{Client, retry};
 use rustls::ClientConfig;
-use url::{Host, Url};
+use url::Url;
 
 use super::failure::root_cause;
+use super::proxy::{self, Proxy};
 use super::tls::Tls;
 use crate::redact;
 use crate::setup::SetupError;
@@ -24,10 +25,6 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The coding that [`super::coding`] reads best.
 const ACCEPTED: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-
-/// The variables in which `reqwest` looks for a proxy.
-pub(crate) const PROXY_VARIABLES: [&str; 6] =
-    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// How to make connections.
 #[derive(Clone)]
@@ -55,7 +52,7 @@ impl fmt::Debug for ConnectSettings {
 /// The connections to an upstream, and to other origins with the same settings.
 pub(super) struct Connections {
     settings: ConnectSettings,
-    upstream: Url,
+    proxy: Option<Proxy>,
     tls: ClientConfig,
     client: Mutex<Client>,
 }
@@ -75,11 +72,14 @@ impl Connections {
     ///
     /// # Errors
     /// The settings cannot be used.
-    pub(super) fn new(settings: ConnectSettings, upstream: Url) -> Result<Self, SetupError> {
-        let tls = settings.tls.client_config(needs_trust(&settings, &upstream));
+    pub(super) fn new(settings: ConnectSettings, upstream: &Url) -> Result<Self, SetupError> {
+        let proxy = proxy::for_url(settings.proxy.as_ref(), upstream);
+        let needs_trust = upstream.scheme() == "https"
+            || proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
+        let tls = settings.tls.client_config(needs_trust);
         let tls = tls.map_err(|why| SetupError::failed(format!("TLS cannot be set up: {why}")))?;
-        let client = Mutex::new(client(&settings, &upstream, tls.clone())?);
-        Ok(Self { settings, upstream, tls, client })
+        let client = Mutex::new(client(&settings, proxy.as_ref(), tls.clone())?);
+        Ok(Self { settings, proxy, tls, client })
     }
 
     /// The client to send the next request with.
@@ -90,29 +90,26 @@ impl Connections {
     /// Closes the connections that are idle; requests in flight go on. `reqwest` has no call for
     /// this, so it takes a new client.
     pub(super) fn give_up_idle(&self) {
-        if let Ok(client) = client(&self.settings, &self.upstream, self.tls.clone()) {
+        if let Ok(client) = client(&self.settings, self.proxy.as_ref(), self.tls.clone()) {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
     }
 
-    /// Whether requests to the upstream may go through a proxy.
-    pub(super) fn uses_proxy(&self) -> bool {
-        let is_set = |name| std::env::var(name).is_ok_and(|proxy| !proxy.is_empty());
-        self.settings.proxy.is_some()
-            || !is_loopback(&self.upstream) && PROXY_VARIABLES.into_iter().any(is_set)
+    /// The proxy that leads to the upstream, if any.
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 }
 
 fn client(
     settings: &ConnectSettings,
-    upstream: &Url,
+    proxy: Option<&Proxy>,
     tls: ClientConfig,
 ) -> Result<Client, SetupError> {
-    let ConnectSettings { proxy, timeout, .. } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
         .default_headers(HeaderMap::from_iter([ACCEPTED]))
-        .connect_timeout(*timeout)
+        .connect_timeout(settings.timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
         .referer(false)
@@ -121,34 +118,17 @@ fn client(
         // `super::client` follows redirects, under the rule of the origin.
         .redirect(Policy::none())
         // `crate::retry` decides what is sent again, and `reqwest` would copy each request for it.
+        // `super::proxy` decides on the proxy.
+        .no_proxy()
         .retry(retry::never().max_retries_per_request(0))
         .tls_backend_preconfigured(tls);
-    if let Some(proxy) = proxy {
-        let proxy = Proxy::all(proxy.clone())
-            .map_err(|error| SetupError::failed(format!("the proxy cannot be used: {error}")))?;
+    if let Some(Proxy { url, source }) = proxy {
+        let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| {
+            SetupError::failed(format!("the proxy of {source} cannot be used: {error}"))
+        })?;
         builder = builder.proxy(proxy);
-    } else if is_loopback(upstream) {
-        builder = builder.no_proxy();
     }
     builder.build().map_err(|error| {
         SetupError::failed(format!("the HTTP client cannot be set up: {}", root_cause(&error)))
     })
-}
-
-/// Whether any connection may use TLS.
-fn needs_trust(settings: &ConnectSettings, upstream: &Url) -> bool {
-    let is_https = |name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:"));
-    upstream.scheme() == "https"
-        || settings.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https")
-        || PROXY_VARIABLES.into_iter().any(is_https)
-}
-
-/// Whether `url` leads to this machine, to which no proxy applies.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

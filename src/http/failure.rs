@@ -11,6 +11,7 @@ use url::Url;
 
 use super::excerpt::excerpt;
 use super::handshake;
+use super::proxy::{Proxy, Refusal};
 use super::status::{Meaning, Named};
 use crate::failure::{Cause, Class, Failure};
 use crate::redact;
@@ -40,7 +41,7 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 }
 
 /// A request that got no answer.
-pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
+pub(super) fn of_request(error: &reqwest::Error, url: &Url, proxy: Option<&Proxy>) -> Failure {
     let shown = redact::shown(url);
     let host = url.host_str().unwrap_or_default();
     let of_tls = |error| handshake::refusal(error, host, &shown);
@@ -49,7 +50,7 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
         return refused;
     }
     if error.is_connect() {
-        return unreachable(error, url, &shown);
+        return unreachable(error, url, &shown, proxy);
     }
     if error.is_builder() {
         let what = format!("the request to {shown} cannot be made: {}", root_cause(error));
@@ -110,32 +111,90 @@ pub(crate) fn timed_out(url: &str, patience: Duration) -> Failure {
     )
 }
 
-fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
+/// Whether a proxy has refused the tunnel that a request was to go through.
+pub(super) fn is_refused_tunnel(error: &reqwest::Error) -> bool {
+    let text = |part: &str| chain(error).any(|error| error.to_string().contains(part));
+    error.is_connect()
+        && (text("proxy authentication required")
+            || text("proxy authorization required")
+            || text("unsuccessful tunnel")
+            || text("tunnel error"))
+}
+
+/// The failure when `proxy` refuses the tunnel to `shown`, with its own words where it has some.
+pub(super) fn of_tunnel(proxy: &Proxy, refusal: Option<Refusal>, shown: &str) -> Failure {
+    let mut what =
+        format!("could not connect to {shown}: the proxy {proxy} refused the connection");
+    let Some(Refusal { status, said, schemes }) = refusal else {
+        return Failure::new(Class::NotSent, Cause::Unreachable, what).hint(ALLOW);
+    };
+    what.push_str(&format!(" with HTTP {status}"));
+    if !said.is_empty() && !status.ends_with(&said) {
+        what.push_str(&format!(": {said}"));
+    }
+    let failure = |class| Failure::new(class, Cause::Unreachable, what.clone());
+    if status.starts_with("407") {
+        let mut hint = "Give a user name and password in the proxy's URL: \
+                        `--proxy http://USER:PASSWORD@HOST:PORT`, or in MCPLINE_PROXY."
+            .to_owned();
+        if !schemes.is_empty() {
+            hint.push_str(&format!(" The proxy offers: {}.", schemes.join(", ")));
+            if !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
+                hint.push_str(
+                    " mcpline knows only Basic: ask who runs the proxy for an exception, or put a \
+                     helper such as Px or Cntlm in between.",
+                );
+            }
+        }
+        return failure(Class::Final).hint(hint);
+    }
+    // Of a gateway, it passes; a policy does not.
+    let class = if status.starts_with('4') { Class::Final } else { Class::NotSent };
+    failure(class).hint(ALLOW)
+}
+
+const ALLOW: &str = "Ask who runs the proxy to allow this host, or set NO_PROXY for it.";
+
+fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Proxy>) -> Failure {
     let io = find::<io::Error>(error).map(io::Error::kind);
     let cause = root_cause(error).to_string();
-    let host = url.host_str().unwrap_or_default();
     let text = |part: &str| chain(error).any(|error| error.to_string().contains(part));
+    // With a proxy, it is the proxy to which there is no connection.
+    let host = proxy.map_or(url, |proxy| &proxy.url).host_str().unwrap_or_default();
     let failure = |why: &str| {
-        let what = format!("could not connect to {shown}: {why}");
-        Failure::new(Class::NotSent, Cause::Unreachable, what)
-    };
-    if text("proxy authentication required") || text("proxy authorization required") {
-        let why = "the proxy will not change its mind";
-        return failure("the proxy wants a user name and password")
-            .reclassed(Class::Final, why)
-            .hint(
-                "Give them in the proxy's URL: `--proxy http://USER:PASSWORD@HOST:PORT`, or in \
-                 MCPLINE_PROXY.",
+        let what = match proxy {
+            Some(proxy) => {
+                format!("could not connect to the proxy {proxy}, which leads to {shown}: {why}")
+            }
+            None => format!("could not connect to {shown}: {why}"),
+        };
+        let mut failure = Failure::new(Class::NotSent, Cause::Unreachable, what);
+        if proxy.is_some() {
+            failure = failure.hint(
+                "Check the proxy's address and that it runs; `NO_PROXY=HOST` reaches this server \
+                 without it.",
             );
+        }
+        failure
+    };
+    if let Some(tls) = find::<rustls::Error>(error) {
+        let what = format!("could not connect to {shown}: the TLS handshake failed ({tls})");
+        return Failure::new(Class::NotSent, Cause::Unreachable, what)
+            .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
     }
-    if error.is_dns() || text("dns error") {
+    let is_dns = error.is_dns() || text("dns error");
+    if proxy.is_some() {
+        return failure(&match io {
+            _ if is_dns => format!("the host name `{host}` is not known ({cause})"),
+            Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
+            _ if error.is_timeout() => "no connection within `--connect-timeout`".to_owned(),
+            _ => cause,
+        });
+    }
+    if is_dns {
         return failure(&format!("the host name `{host}` is not known ({cause})")).hint(
             "Check the spelling, and that the network or VPN that knows the name is connected.",
         );
-    }
-    if text("unsuccessful tunnel") || text("tunnel error") {
-        return failure(&format!("the proxy refused the connection ({cause})"))
-            .hint("Ask who runs the proxy to allow this host, or set NO_PROXY for it.");
     }
     if error.is_timeout() || io == Some(io::ErrorKind::TimedOut) {
         return failure("no connection within the time of `--connect-timeout`").hint(
@@ -148,10 +207,6 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
             "Nothing listens there: check that the service is running and that host and port are \
              right.",
         );
-    }
-    if find::<rustls::Error>(error).is_some() {
-        return failure(&format!("the TLS handshake failed ({cause})"))
-            .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
     }
     failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
 }
