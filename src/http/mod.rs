@@ -20,3 +20,4 @@ pub(crate) use connect::{PROXY_VARIABLES, is_loopback};
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
 pub(crate) use failure::{offered_schemes, stream_lost, timed_out};
 pub use token::TokenFile;
+pub(crate) use token::{bare_token, unquoted};
