@@ -1,21 +1,21 @@
 //! `mcpline` is a line between an MCP client on stdin/stdout and an MCP server on HTTP.
 //!
-//! A request's way through the files:
+//! A request's way through the files (`docs/architecture.md` has more):
 //!
 //! ```text
 //! stdin ─▶ stdio::reader ─▶ conversation ─▶ conversation::request ─▶ upstream kind ─▶ http ─▶ network
 //!          (framing)         (order,          (retry)   ▲            (wire format)     │
 //!                             cancelling)               │ session                      │
 //!                                                      link                            │
-//! stdout ◀─ stdio::writer ◀─ conversation::reply ◀── the response ◀────────────────────┤
+//! stdout ◀─ stdio::writer ◀─ conversation::reply ◀── the response ◀── upstream::reading ◀┤
 //!                       ▲                                                              │
-//!                       └── client ◀── notifications and the upstream's own requests ◀─┘
+//!                       └── upstream::client ◀── notifications, the upstream's requests ◀┘
 //! ```
 //!
 //! **Invariants.** Only `stdio` touches stdin and stdout. Only `http` knows `reqwest` beyond its
-//! header types. Kinds know nothing of stdin and of retrying. Only `conversation` decides order.
-//! A [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed
-//! into a tree on their way through; `jsonrpc` looks at envelopes only.
+//! header types. Kinds know nothing of stdin or of retries. Only `conversation` decides order. A
+//! [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed into
+//! a tree on their way through: `jsonrpc` looks at envelopes only. All delays are in [`retry`].
 
 mod cli;
 mod commands;

@@ -35,14 +35,28 @@ const MAX_ATTEMPTS: u32 = 100;
 /// New sessions that one message may cause. A message that is refused in each of them is refused.
 const MAX_RECOVERIES: u32 = 2;
 
+/// The same where only words tell that the session is lost: words may mean something else.
+const MAX_RECOVERIES_BY_WORDS: u32 = 1;
+
+/// How much longer than `--start-timeout` a request waits for an upstream that has never answered:
+/// its address may simply be wrong, and hosts wait about 5 s for their first list.
+const UNPROVEN_PATIENCE: Duration = Duration::from_secs(3);
+
 /// The longest pause between attempts while the client waits for the answer to `initialize`.
 const MAX_FIRST_DELAY: Duration = Duration::from_secs(1);
 
 /// The longest that an upstream can keep us from asking whether it is there.
 const MAX_ASKED_BEFORE_OPENING: Duration = Duration::from_secs(30);
 
-/// A session that is lost while nobody needs it is opened again within this time.
+/// A session that is lost while no request needs it is opened again within this time.
 const REOPEN_SPREAD: Duration = Duration::from_secs(4);
+
+/// The delay before a session is opened again that was lost twice without a request in between:
+/// several clients may be fighting for the places of one server. It doubles with each loss.
+const IDLE_REOPEN: Duration = Duration::from_secs(30);
+
+/// The longest such delay.
+const IDLE_REOPEN_CAP: Duration = Duration::from_mins(10);
 
 /// The delay before a stream is opened again when the upstream named none.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
@@ -50,7 +64,8 @@ const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 /// The shortest delay before a stream is opened again, whatever the upstream asks for.
 const MIN_RETRY: Duration = Duration::from_millis(100);
 
-/// The same for an answer's stream that breaks off again and again.
+/// The same for a stream that ends again and again: no upstream makes us ask more than a few times
+/// a second.
 const MAX_MIN_RETRY: Duration = Duration::from_millis(500);
 
 /// Attempts in a row to reopen the stream of an answer before it is given up.
@@ -109,10 +124,13 @@ fn drawn_from(bound: Duration) -> Duration {
     bound.mul_f64(fastrand::f64())
 }
 
-/// The pause before a lost session is opened again that nobody waits for: every desktop of this
-/// upstream may have lost its session at the same moment.
-pub fn reopening_pause() -> Duration {
-    drawn_from(REOPEN_SPREAD)
+/// The pause before a lost session is opened again that no request waits for: every desktop of this
+/// upstream may have lost its session at the same moment. `idle_losses` counts the sessions that
+/// were lost before without a request in between.
+pub fn reopening_pause(idle_losses: u32) -> Duration {
+    let Some(doublings) = idle_losses.checked_sub(1) else { return drawn_from(REOPEN_SPREAD) };
+    let delay = IDLE_REOPEN.saturating_mul(1 << doublings.min(16)).min(IDLE_REOPEN_CAP);
+    delay / 2 + drawn_from(delay / 2)
 }
 
 /// How long and whether requests are tried again.
@@ -125,6 +143,17 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// How long a request waits for a session that is being opened, from its arrival: the whole
+    /// budget where the upstream `has_answered` before. Otherwise a few seconds beyond the start
+    /// timeout, which ends `left_to_start` after the request's arrival.
+    pub fn session_budget(&self, has_answered: bool, left_to_start: Duration) -> Duration {
+        if has_answered {
+            self.retry_for
+        } else {
+            self.retry_for.min(left_to_start + UNPROVEN_PATIENCE)
+        }
+    }
+
     /// Whether a message may be sent again after `failure`; `is_repeatable` says whether sending it
     /// twice does no harm.
     pub fn allows(&self, failure: &Failure, is_repeatable: bool) -> bool {
@@ -177,7 +206,11 @@ impl Retry {
         }
         if failure.class() == Class::SessionLost {
             self.recoveries += 1;
-            return (self.recoveries <= MAX_RECOVERIES).then_some(Duration::ZERO);
+            let limit = match failure.status {
+                Some(400 | 404 | 410) => MAX_RECOVERIES,
+                _ => MAX_RECOVERIES_BY_WORDS,
+            };
+            return (self.recoveries <= limit).then_some(Duration::ZERO);
         }
         let backoff = self.backoff.get_or_insert_default();
         let delay = backoff.next_delay_after(failure.wait_after(self.attempts));
@@ -296,13 +329,13 @@ impl Listening {
             Some(asked) => self.backoff.next_delay_after(asked),
             None => (DEFAULT_RETRY + drawn_from(LISTEN_SPREAD)).max(self.backoff.next_delay()),
         };
-        delay.max(MIN_RETRY)
+        delay.max(MAX_MIN_RETRY)
     }
 
     /// The delay after the upstream refused the stream with `failure`, which may pass.
     pub fn after_refusal(&mut self, failure: &Failure) -> Duration {
         let asked = failure.wait_after(1).min(MAX_ASKED_BEFORE_LISTENING);
-        self.backoff.next_delay_after(asked).max(MIN_RETRY)
+        self.backoff.next_delay_after(asked).max(MAX_MIN_RETRY)
     }
 }
 
@@ -335,6 +368,16 @@ impl Delivery {
 mod tests {
     use super::*;
     use crate::failure::Cause;
+
+    #[test]
+    fn sessions_that_are_lost_while_nobody_asks_are_opened_less_and_less_often() {
+        assert!(reopening_pause(0) <= REOPEN_SPREAD);
+        for losses in 1..40 {
+            let bound = (IDLE_REOPEN * 2_u32.pow((losses - 1).min(10))).min(IDLE_REOPEN_CAP);
+            let pause = reopening_pause(losses);
+            assert!(pause >= bound / 2 && pause <= bound, "{losses}: {pause:?}");
+        }
+    }
 
     fn failure(class: Class) -> Failure {
         Failure::new(class, Cause::Refused, "x")
@@ -384,10 +427,15 @@ mod tests {
 
     #[test]
     fn a_message_causes_few_new_sessions() {
-        let mut retry = Retry::new(POLICY);
-        let after = || retry.after(&failure(Class::SessionLost), false, Duration::ZERO);
-        let delays: Vec<_> = std::iter::repeat_with(after).take(3).collect();
-        assert_eq!(delays, [Some(Duration::ZERO), Some(Duration::ZERO), None]);
+        for (status, allowed) in [(Some(404), 2), (Some(401), 1), (None, 1)] {
+            let mut retry = Retry::new(POLICY);
+            let mut lost = failure(Class::SessionLost);
+            lost.status = status;
+            let after = || retry.after(&lost, false, Duration::ZERO);
+            let delays: Vec<_> = std::iter::repeat_with(after).take(3).collect();
+            let expected = [0, 1, 2].map(|n| (n < allowed).then_some(Duration::ZERO));
+            assert_eq!(delays, expected, "{status:?}");
+        }
     }
 
     #[test]

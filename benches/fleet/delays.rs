@@ -20,7 +20,7 @@ impl Manner {
     pub(crate) fn reopening_pause(self) -> Duration {
         match self {
             Self::Plain => Duration::ZERO,
-            Self::Ours => retry::reopening_pause(),
+            Self::Ours => retry::reopening_pause(0),
         }
     }
 }

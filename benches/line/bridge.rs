@@ -86,7 +86,7 @@ impl Candidate {
             .stdout(Stdio::piped())
             .stderr(if self.stderr { Stdio::inherit() } else { Stdio::null() });
         for (name, _) in std::env::vars_os() {
-            // The settings of whoever runs this are not what is measured, nor is their proxy.
+            // The user's own settings and proxy must not change what is measured.
             let upper = name.to_string_lossy().to_ascii_uppercase();
             if upper.starts_with("MCPLINE_") || upper.ends_with("_PROXY") {
                 command.env_remove(&name);
@@ -170,8 +170,8 @@ impl Bridge {
         Ok(taken)
     }
 
-    /// Keeps `window` calls in flight: whatever answers one read brings are made up for by as many
-    /// calls in one write.
+    /// Keeps `window` calls in flight: for the answers of one read, as many calls go out in one
+    /// write.
     ///
     /// One thread does both, which cannot block for good: the whole window, about 8 KiB of short
     /// lines, always fits into the pipe.

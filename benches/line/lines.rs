@@ -31,7 +31,7 @@ impl Lines {
         &self.buffer[line]
     }
 
-    /// Makes room beforehand, so that growth is no part of what is timed.
+    /// Makes room beforehand, so that growing is not timed.
     pub(crate) fn reserve(&mut self, size: usize) {
         if self.buffer.len() < size {
             self.buffer.resize(size, 0);

@@ -31,7 +31,7 @@ use bridge::Candidate;
 use plan::Plan;
 use report::Report;
 
-/// Any failure here ends in a sentence that somebody reads, so a boxed error is all it takes.
+/// Every failure here ends as a sentence for a person, so a boxed error is enough.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 #[derive(Parser)]
@@ -79,8 +79,8 @@ enum Role {
 }
 
 fn main() -> ExitCode {
-    // `cargo test --benches` and other test runners start this as well, with arguments of their
-    // own. They get nothing: a benchmark is no test.
+    // `cargo test --benches` and other test runners start this as well, with their own arguments.
+    // A benchmark is not a test, so it does nothing for them.
     if !std::env::args().any(|argument| argument == "--bench" || argument == upstream::ROLE) {
         return ExitCode::SUCCESS;
     }

@@ -93,7 +93,7 @@ pub(crate) fn check_initialize(answer: &[u8]) -> Result<()> {
 
 /// The id of a message, if it has one that is a number.
 ///
-/// Bridges that parse and write anew may put the id last or a space after its colon.
+/// Bridges that parse and rewrite messages may put the id last or a space after its colon.
 pub(crate) fn id_of(message: &[u8]) -> Option<u64> {
     let at = memmem::find(message, b"\"id\":")? + b"\"id\":".len();
     number(message[at..].trim_ascii_start())

@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) large_rounds: usize,
 }
 
-/// Where a round ends: at so many calls or, for what is slower than anybody foresaw, in time.
+/// Where a round ends: after so many calls or, for a slow bridge, after so much time.
 #[derive(Clone, Copy)]
 pub(crate) struct Limit {
     pub(crate) calls: u64,

@@ -150,7 +150,7 @@ fn rustc_version() -> String {
 }
 
 /// Says something on stderr; stdout is the table's alone.
-#[expect(clippy::print_stderr, reason = "progress and failures are for whoever waits")]
+#[expect(clippy::print_stderr, reason = "progress and failures are for the user")]
 pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -63,7 +63,7 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        // Nothing is left to save in it, and nobody to tell if it is gone already.
+        // It holds nothing to save, and it may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

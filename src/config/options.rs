@@ -202,8 +202,9 @@ pub(crate) struct TimeOptions {
     /// Answer the client's `initialize` without the server after this time
     ///
     /// The connection is then made in the background, and the client is told when it is there.
+    /// Until the server has answered for the first time, requests wait 3 seconds more at most.
     #[arg(long, env = "MCPLINE_START_TIMEOUT", value_name = "SECONDS")]
-    #[arg(default_value = "8", value_parser = seconds)]
+    #[arg(default_value = "4", value_parser = seconds)]
     pub(super) start_timeout: Duration,
 
     /// Try a failed request again for at most this time, where that cannot do anything twice
@@ -248,7 +249,7 @@ pub(crate) struct LogOptions {
     #[arg(long, env = "MCPLINE_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t)]
     pub(super) log_format: LogFormat,
 
-    /// Write the log to this file too: that of today; the last seven days are in FILE.days
+    /// Write the log of the day to this file too; the last seven days are in FILE.days
     #[arg(long, env = "MCPLINE_LOG_FILE", value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
 

@@ -20,6 +20,12 @@ impl<T> Backlog<T> {
         self.items.push_back((size, item));
     }
 
+    /// Puts an item back that was in front.
+    pub(super) fn push_front(&mut self, size: usize, item: T) {
+        self.bytes += size;
+        self.items.push_front((size, item));
+    }
+
     pub(super) fn pop(&mut self) -> Option<T> {
         self.items.pop_front().map(|entry| self.take(entry))
     }

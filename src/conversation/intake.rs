@@ -61,10 +61,19 @@ impl Conversation {
     }
 
     fn take_line(&mut self, line: &Bytes) {
-        match jsonrpc::from_client(line) {
+        let parsed = jsonrpc::from_client(line);
+        let open = std::mem::take(&mut self.open_brackets);
+        match parsed {
             Ok(Parsed::One(message)) => self.take(message, None),
             Ok(Parsed::Batch(members)) => self.take_batch(members),
+            // The rest of a message on several lines, whose first line has been refused.
+            Err(Rejection { id: None, .. }) if open > 0 => {
+                self.open_brackets = open + jsonrpc::open_brackets(line);
+            }
             Err(Rejection { id, error, is_answered }) => {
+                if jsonrpc::goes_on(line) {
+                    self.open_brackets = jsonrpc::open_brackets(line);
+                }
                 tracing::warn!("a line from the client is refused: {}", error.message);
                 if is_answered {
                     self.replies.reject(&error, id.as_ref());
@@ -133,6 +142,10 @@ impl Conversation {
             queued.reply.fail_now(&error);
         } else if self.barrier.is_some() {
             self.held.push(size, Held::Request(queued));
+        } else if self.owes_initialized && !is_allowed_before_initialized(&queued.message) {
+            // Some clients never send it, and strict servers refuse everything without it.
+            self.take_notification(Message::notification(method::INITIALIZED, "{}"));
+            self.held.push_front(size, Held::Request(queued));
         } else if queued.message.method() == method::INITIALIZE {
             self.start_initialize(queued);
         } else if self.places_taken() < self.places_for(&queued.message) {
@@ -175,6 +188,7 @@ impl Conversation {
             // There is nobody to tell before there is a session, and this does not begin one.
             tracing::debug!(method = message.method(), "notification before initialize dropped");
         } else if message.method() == method::INITIALIZED {
+            self.owes_initialized = false;
             let context = self.context.clone();
             let task = self.tasks.spawn(async move { context.link.initialized(message).await });
             self.barrier = Some(task.id());
@@ -194,4 +208,10 @@ impl Conversation {
             self.notice = Some(task.id());
         }
     }
+}
+
+/// Whether a client may send this between the answer to `initialize` and its own
+/// `notifications/initialized` (Lifecycle, "Initialization").
+fn is_allowed_before_initialized(message: &Message) -> bool {
+    matches!(message.method(), method::PING | method::INITIALIZE)
 }

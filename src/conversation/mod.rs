@@ -24,6 +24,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::task::{self, AbortHandle, JoinSet};
 use tracing::Instrument;
@@ -37,7 +40,7 @@ use crate::mcp::method;
 use crate::redact::Secrets;
 use crate::retry::Policy;
 use crate::stdio::{Input, Outlet, Stdin, Writer};
-use crate::upstream::{Client, Pending, Request, Sink};
+use crate::upstream::{Client, Pending, ProgressToken, Request, Sink};
 
 /// Time for the upstream to hear that the session is over, after the end of input.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -47,6 +50,9 @@ const STOP_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Time for a client that reads slowly to take the last lines after the end of input.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tasks whose progress is let through.
+const MAX_TASKS: usize = 256;
 
 /// What decides how the conversation is led.
 #[derive(Debug, Clone)]
@@ -106,7 +112,14 @@ pub struct Conversation {
     /// Notifications that wait for the one before them, which `notice` is passing on.
     notices: VecDeque<Message>,
     notice: Option<task::Id>,
+    /// Brackets that a refused message on several lines has opened and not closed.
+    open_brackets: i64,
     has_handshake: bool,
+    /// The latest requests that run as tasks: their progress goes on after the reply (Tasks,
+    /// "Progress").
+    task_progress: VecDeque<ProgressToken>,
+    /// Whether the client has made a handshake and not ended it with `notifications/initialized`.
+    owes_initialized: bool,
     ids_given: u64,
 }
 
@@ -172,7 +185,10 @@ impl Conversation {
             queue: Backlog::default(),
             notices: VecDeque::new(),
             notice: None,
+            open_brackets: 0,
             has_handshake: false,
+            task_progress: VecDeque::new(),
+            owes_initialized: false,
             ids_given: 0,
         }
     }
@@ -277,6 +293,7 @@ impl Conversation {
 
     fn start_initialize(&mut self, queued: Queued) {
         self.has_handshake = true;
+        self.owes_initialized = true;
         let context = self.context.clone();
         self.barrier =
             Some(self.spawn(queued, true, |request, reply| {
@@ -317,6 +334,15 @@ impl Conversation {
         };
         let wire_id = if id.is_portable() && !is_taken() { id.clone() } else { self.own_id() };
         let fate = reply.fate().clone();
+        if let Some((token, is_task)) = progress_token(&message) {
+            let token = self.client.expect_progress(token);
+            if is_task {
+                self.task_progress.push_front(token);
+                self.task_progress.truncate(MAX_TASKS);
+            } else {
+                fate.expect_progress(token);
+            }
+        }
         let stands = method::stands(message.method());
         self.standing += usize::from(stands);
         let span = tracing::info_span!("request", %id, method = message.method());
@@ -367,6 +393,28 @@ impl Conversation {
             self.tasks.spawn(request::answer_upstream(asker, refusal));
         }
     }
+}
+
+/// The token by which a request asks for progress, and whether it asks to run as a task.
+fn progress_token(message: &Message) -> Option<(RequestId, bool)> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow, rename = "_meta")]
+        meta: Option<Meta<'a>>,
+        #[serde(borrow)]
+        task: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Meta<'a> {
+        #[serde(borrow)]
+        progress_token: Option<&'a RawValue>,
+    }
+    // Most requests have none, and a search is cheaper than a parser.
+    memchr::memmem::find(message.params()?, b"\"progressToken\"")?;
+    let Params { meta, task } = message.read_params()?;
+    let token = Bytes::copy_from_slice(meta?.progress_token?.get().as_bytes());
+    Some((RequestId::from_json(token)?, task.is_some()))
 }
 
 /// Waits in a task of its own for what ends the conversation early, so that the loop, which turns

@@ -15,6 +15,7 @@ use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, OutLine, RequestId};
 use crate::mcp::method::is_safe;
 use crate::redact::Secrets;
 use crate::stdio::Outlet;
+use crate::upstream::ProgressToken;
 
 /// Longer lines are refused by some clients (the TypeScript SDK stops at 10 MB).
 const LONG_LINE: usize = 8 * 1024 * 1024;
@@ -25,12 +26,25 @@ const LONG_LINE: usize = 8 * 1024 * 1024;
 pub(super) struct Fate {
     cancelled: AtomicBool,
     sent: AtomicBool,
+    /// Lets progress through; clients close the connection on progress for a request that they have
+    /// cancelled or that has its reply.
+    progress: Mutex<Option<ProgressToken>>,
 }
 
 impl Fate {
     /// Notes that the client has cancelled the request: it gets no reply.
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        self.end_progress();
+    }
+
+    /// Lets progress through until the reply.
+    pub(super) fn expect_progress(&self, token: ProgressToken) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+
+    fn end_progress(&self) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -185,6 +199,7 @@ impl PendingReply {
 
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
     pub(super) async fn send(mut self, line: OutLine) {
+        self.fate.end_progress();
         if line.len() > LONG_LINE && !self.replies.warned_of_length.swap(true, Ordering::Relaxed) {
             tracing::warn!("a reply has {} bytes; some clients refuse lines that long", line.len());
         }
@@ -214,6 +229,7 @@ impl PendingReply {
     }
 
     fn settle_now(&mut self, error: &ErrorObject) {
+        self.fate.end_progress();
         self.is_owed = false;
         if !self.fate.is_cancelled() {
             self.replies.note_failure();

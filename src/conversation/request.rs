@@ -71,12 +71,16 @@ async fn finish(
     let elapsed = started.elapsed();
     match outcome {
         Ok(response) => {
-            if context.has_warned.swap(false, Ordering::Relaxed) {
+            if context.has_warned.load(Ordering::Relaxed) {
+                context.has_warned.store(false, Ordering::Relaxed);
                 tracing::info!("{} answers again", context.settings.url);
             }
-            if response.result().is_some() {
+            let response = if response.error().is_some() {
+                context.link.keep_promise(request, response)
+            } else {
                 context.link.learn(request, &response);
-            }
+                response
+            };
             let is_error = response.error().is_some();
             tracing::debug!(?elapsed, is_error, "answered");
             let line = response.into_line(reply.id());
@@ -246,26 +250,45 @@ impl<'a> Carrier<'a> {
 
     /// Waits for a session.
     async fn session(&mut self) -> Result<Arc<Live>, Failure> {
-        let deadline = self.started + self.context.settings.policy.retry_for;
-        let waiting = tokio::time::timeout_at(deadline, self.context.link.live());
-        let Ok(outcome) = waiting.await else {
+        let waiting = self.within_budget(self.context.link.live());
+        let Some(outcome) = waiting.await else {
             // The attempts to open a session were attempts to carry this message.
             if let Some(Tried { failure, attempts }) = self.context.link.tried() {
                 self.retry.count(attempts);
                 return Err(failure);
             }
             self.retry.count(1);
-            let what = format!("{} has not opened a session yet", self.context.settings.url);
-            return Err(Failure::new(Class::NotSent, Cause::TimedOut, what)
-                .hint("The server is starting or hangs: try again, or look at its log."));
+            let (url, seconds) = (&self.context.settings.url, self.started.elapsed().as_secs());
+            let what = format!("{url} has not opened a session within {seconds} s");
+            return Err(Failure::new(Class::NotSent, Cause::TimedOut, what).hint(
+                "The server is starting or hangs, or a firewall drops what is sent to this address: \
+                 check the address, look at the server's log, and try again.",
+            ));
         };
         outcome.inspect_err(|_| self.retry.count(1))
+    }
+
+    /// Runs `waiting` until the message has no more time to wait for a session; an upstream that
+    /// answers meanwhile gains time.
+    async fn within_budget<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
+        let mut waiting = std::pin::pin!(waiting);
+        loop {
+            let elapsed = self.started.elapsed();
+            let start_timeout = self.context.settings.start_timeout;
+            let left = self.context.link.session_budget(elapsed, start_timeout);
+            let left = left.checked_sub(elapsed).filter(|left| !left.is_zero())?;
+            if let Ok(outcome) = tokio::time::timeout(left, &mut waiting).await {
+                return Some(outcome);
+            }
+        }
     }
 
     /// Returns when the message may be sent again.
     async fn prepare_retry(&mut self, failure: Failure, live: &Arc<Live>) -> Result<(), Failure> {
         if failure.class() == Class::SessionLost {
-            self.context.link.lost(live);
+            // 404 and 410 say that the session is gone; words may be wrong.
+            let may_live = !matches!(failure.status, Some(404 | 410));
+            self.context.link.lost(live, may_live);
         }
         let is_repeatable = self.context.link.allows_repeat(self.message);
         let Some(delay) = self.retry.after(&failure, is_repeatable, self.started.elapsed()) else {

@@ -1,5 +1,5 @@
 //! MCP as services of 1C:Enterprise speak it: one message a body, no sessions, JSON with a byte
-//! order mark and line breaks between its tokens. Whatever works against this has a chance against
+//! order mark and line breaks between its tokens. A client that works with this has a chance with
 //! a real one. `service.json` is what it says of itself and lists.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub(super) const PATH: &str = "/demo/hs/mcp/rpc";
 const ABOUT: &str = include_str!("about.md");
 const MEDIA_TYPE: &str = "application/json; charset=utf-8";
 
-/// The revision that is spoken with clients that ask for one of which the service knows nothing.
+/// The revision for clients that ask for one that the service does not know.
 const DEFAULT_REVISION: &str = "2025-03-26";
 
 /// Revisions in which these methods look the same.

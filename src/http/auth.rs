@@ -1,6 +1,6 @@
-//! Decides which credentials go with a request, and whether a refusal is worth another attempt.
-//! The only place that does: the HTTP client itself carries none, so that it can talk to other
-//! origins as well.
+//! Decides which credentials a request carries, and whether a refused request is worth another
+//! attempt. No other place does: the HTTP client has no credentials, so it can talk to other origins
+//! as well.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,14 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::failure::offered_schemes;
+use super::status::offered_schemes;
 use super::token::TokenFile;
+use crate::setup::SetupError;
 
 /// Where the value of `Authorization` comes from.
 #[derive(Debug, Clone, Default)]
 pub enum Authorization {
-    /// Nothing is sent, unless the user's own header fields say it.
+    /// Nowhere; the user's own header fields may still hold one.
     #[default]
     None,
     /// A name and password, or a token that stays the same.
@@ -41,11 +42,11 @@ impl Authorization {
         }
     }
 
-    /// Whether the request can succeed with other credentials than those that were refused.
+    /// Whether there are other credentials now than those that were refused.
     async fn refused(&self, challenge: &Challenge<'_>) -> bool {
         match self {
             Self::None | Self::Fixed(_) => false,
-            // The server knows the token when it answers 403.
+            // A 403 means that the server knows the token.
             Self::File(file) => {
                 challenge.status == StatusCode::UNAUTHORIZED
                     && file.differs_from(challenge.sent).await
@@ -54,7 +55,41 @@ impl Authorization {
     }
 }
 
-/// What the user gave us for the upstream. Every header field counts: keys have many names.
+const BODY: &str = "it follows from the body of each request";
+const CONNECTION: &str = "mcpline looks after its connections by itself";
+const SESSION: &str = "it follows from what the server says during the session";
+const CALL: &str = "it follows from the message that is sent";
+
+/// Header fields that the user cannot set, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("content-length", BODY),
+    ("transfer-encoding", BODY),
+    ("content-encoding", BODY),
+    ("trailer", BODY),
+    ("expect", BODY),
+    ("connection", CONNECTION),
+    ("proxy-connection", CONNECTION),
+    ("keep-alive", CONNECTION),
+    ("upgrade", CONNECTION),
+    ("http2-settings", CONNECTION),
+    ("te", CONNECTION),
+    ("mcp-session-id", SESSION),
+    ("mcp-protocol-version", SESSION),
+    ("last-event-id", SESSION),
+    ("mcp-method", CALL),
+    ("mcp-name", CALL),
+    (
+        "proxy-authorization",
+        "it would go to the server; give the login in the proxy's URL: \
+         `--proxy http://USER:PASSWORD@HOST:PORT`",
+    ),
+];
+
+/// Header fields in which a kind's own value goes before the user's: the kind has joined them.
+const KEPT: [&str; 2] = ["cookie", "ibsession"];
+
+/// The credentials for the upstream. Every header field of the user counts as one: keys have many
+/// names.
 pub(super) struct Credentials {
     upstream: Url,
     headers: HeaderMap,
@@ -71,8 +106,25 @@ impl fmt::Debug for Credentials {
 
 impl Credentials {
     /// Credentials for the origin of `upstream`.
-    pub(super) fn new(upstream: Url, headers: HeaderMap, authorization: Authorization) -> Self {
-        Self { upstream, headers, authorization }
+    ///
+    /// # Errors
+    /// A header field is one that the user cannot set.
+    pub(super) fn new(
+        upstream: Url,
+        headers: HeaderMap,
+        authorization: Authorization,
+    ) -> Result<Self, SetupError> {
+        for (name, why) in REFUSED {
+            if headers.contains_key(*name) {
+                return Err(SetupError::usage(format!("the header `{name}` cannot be set: {why}")));
+            }
+        }
+        Ok(Self { upstream, headers, authorization })
+    }
+
+    /// Whether `url` has the upstream's origin.
+    pub(super) fn are_for(&self, url: &Url) -> bool {
+        is_same_origin(url, &self.upstream)
     }
 
     /// The user's own header fields.
@@ -80,17 +132,17 @@ impl Credentials {
         &self.headers
     }
 
-    /// What goes with a request to `url`: nothing outside the upstream's origin.
+    /// The credentials for a request to `url`; `None` outside the upstream's origin.
     pub(super) async fn for_url(&self, url: &Url) -> Option<Granted<'_>> {
-        if !is_same_origin(url, &self.upstream) {
+        if !self.are_for(url) {
             return None;
         }
         let authorization = self.authorization.value().await;
         Some(Granted { headers: &self.headers, authorization })
     }
 
-    /// Hears of a refusal. True means that the same request is worth sending once more: the
-    /// refused one did not run, and the credentials are others now.
+    /// Takes note of a refusal. True if the request is worth sending once more: the refused one did
+    /// not run, and the credentials have changed.
     pub(super) async fn refused(&self, challenge: Challenge<'_>) -> bool {
         let is_worth_it = self.authorization.refused(&challenge).await;
         if is_worth_it {
@@ -112,13 +164,16 @@ pub(super) struct Granted<'a> {
 }
 
 impl Granted<'_> {
-    /// Adds the credentials to `headers`; what these hold already stays.
+    /// Adds the credentials to `headers`. What the user sets goes before what a kind says, except
+    /// for [`KEPT`].
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
         for name in self.headers.keys() {
-            if !headers.contains_key(name) {
-                for value in self.headers.get_all(name) {
-                    headers.append(name, value.clone());
-                }
+            if KEPT.contains(&name.as_str()) && headers.contains_key(name) {
+                continue;
+            }
+            headers.remove(name);
+            for value in self.headers.get_all(name) {
+                headers.append(name, value.clone());
             }
         }
         if let Some(value) = &self.authorization {
@@ -155,7 +210,7 @@ mod tests {
         own.insert("x-api-key", HeaderValue::from_static("key"));
         own.append("cookie", HeaderValue::from_static("a=1"));
         let fixed = Authorization::Fixed(HeaderValue::from_static("Bearer token"));
-        let credentials = Credentials::new(url("https://host/mcp"), own, fixed);
+        let credentials = Credentials::new(url("https://host/mcp"), own, fixed).unwrap();
         for (target, count) in [
             ("https://host:443/other?x", 3),
             ("http://host/mcp", 0),
@@ -169,16 +224,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_request_says_itself_is_kept() {
-        let mut own = HeaderMap::new();
-        own.insert("cookie", HeaderValue::from_static("a=1"));
-        own.append("x-twice", HeaderValue::from_static("1"));
-        own.append("x-twice", HeaderValue::from_static("2"));
-        let credentials = Credentials::new(url("http://host/"), own, Authorization::None);
-        let mut headers = HeaderMap::new();
-        headers.insert("cookie", HeaderValue::from_static("b=2"));
-        let headers = sent(&credentials, "http://host/x", headers).await;
-        assert_eq!(headers["cookie"], "b=2");
-        assert_eq!(headers.get_all("x-twice").iter().count(), 2);
+    async fn the_users_own_header_fields_go_first() {
+        let rows = [
+            ("content-type", "application/json", "application/json; charset=utf-8", true),
+            ("accept", "text/event-stream", "*/*", true),
+            ("host", "h", "other", true),
+            ("user-agent", "mcpline", "curl", true),
+            ("cookie", "b=2", "a=1", false),
+            ("ibsession", "start", "finish", false),
+        ];
+        for (name, kinds, users, wins) in rows {
+            let mut own = HeaderMap::new();
+            own.append(name, HeaderValue::from_static(users));
+            own.append("x-twice", HeaderValue::from_static("1"));
+            own.append("x-twice", HeaderValue::from_static("2"));
+            let credentials = Credentials::new(url("http://host/"), own, Authorization::None);
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(kinds));
+            let headers = sent(&credentials.unwrap(), "http://host/x", headers).await;
+            assert_eq!(headers[name], if wins { users } else { kinds });
+            assert_eq!(headers.get_all("x-twice").iter().count(), 2);
+        }
+    }
+
+    #[test]
+    fn what_the_user_cannot_set_is_refused_with_a_reason() {
+        for (name, why) in REFUSED {
+            let own = HeaderMap::from_iter([(
+                HeaderName::from_static(name),
+                HeaderValue::from_static("5"),
+            )]);
+            let refused = Credentials::new(url("http://host/"), own, Authorization::None);
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.status(), 2);
+            assert!(refused.to_string().contains(name) && refused.to_string().contains(why));
+        }
     }
 }

@@ -12,6 +12,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Notify;
 
+use super::coding::Unpacker;
 use super::excerpt::excerpt;
 use super::failure;
 use super::sse::{Decoder, Event, TooLong};
@@ -27,20 +28,30 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// The head of an answer; its body has not been read.
 #[derive(Debug)]
 pub struct Answer {
-    response: reqwest::Response,
+    /// Boxed to keep futures small: each that passes an answer on holds it twice.
+    response: Box<reqwest::Response>,
+    /// For a body that is packed.
+    unpacker: Option<Box<Unpacker>>,
     url: Arc<str>,
     idle_timeout: Duration,
     max_body: usize,
 }
 
 impl Answer {
+    /// The answer of `url` in `response`.
+    ///
+    /// # Errors
+    /// The body is packed in a way that we cannot read.
     pub(super) fn new(
         response: reqwest::Response,
         url: Arc<str>,
         idle_timeout: Duration,
         max_body: usize,
-    ) -> Self {
-        Self { response, url, idle_timeout, max_body }
+    ) -> Result<Self, Failure> {
+        let unpacker = Unpacker::of(response.headers())
+            .map_err(|coding| failure::of_coding(&coding, &url))?
+            .map(Box::new);
+        Ok(Self { response: Box::new(response), unpacker, url, idle_timeout, max_body })
     }
 
     /// The HTTP status.
@@ -84,9 +95,8 @@ impl Answer {
             return Ok(Bytes::new());
         };
         self.within_limit(first.len())?;
-        // The length counts down to what is still to come. The usual case, a body that came in one
-        // piece, is not copied.
-        if self.response.content_length() == Some(0) {
+        // The length is what is left to read. The usual case, a body in one piece, is not copied.
+        if self.response.content_length() == Some(0) && self.unpacker.is_none() {
             return Ok(first);
         }
         let Some(second) = self.chunk().await? else {
@@ -106,14 +116,14 @@ impl Answer {
         Ok(body.freeze())
     }
 
-    /// Reads an answer that is no success, as far as its body comes.
+    /// Reads an unsuccessful answer, as far as its body comes.
     pub async fn refusal(self) -> Refusal {
         let (status, headers) = (self.status(), self.headers().clone());
         let url = self.url.clone();
         Refusal { status, headers, url, body: self.beginning().await }
     }
 
-    /// Reads the beginning of a body that is only to be quoted or looked at, as far as it comes.
+    /// Reads the beginning of a body, to quote or inspect it, as far as it comes.
     pub async fn beginning(mut self) -> Bytes {
         let mut body = BytesMut::new();
         while body.len() < QUOTED
@@ -128,7 +138,7 @@ impl Answer {
     /// stream that only listens.
     pub fn events(self, idle_timeout: Option<Duration>) -> Events {
         let decoder = Decoder::new(self.max_body);
-        Events { answer: self, decoder, idle_timeout, life: None }
+        Events { answer: self, decoder, idle_timeout, life: None, document: Document::Unknown }
     }
 
     /// The request's own bound on silence.
@@ -137,9 +147,36 @@ impl Answer {
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        match within(self.idle_timeout, self.response.chunk()).await {
-            Some(chunk) => chunk.map_err(|error| failure::of_body(&error, &self.url)),
-            None => Err(failure::timed_out(&self.url, self.idle_timeout)),
+        let patience = self.idle_timeout;
+        match within(patience, self.part()).await {
+            Some(part) => part,
+            None => Err(failure::timed_out(&self.url, patience)),
+        }
+    }
+
+    /// The next part of the body, unpacked. Cancel safe.
+    async fn part(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if let Some(unpacker) = &mut self.unpacker
+                && let Some(part) =
+                    unpacker.next().map_err(|error| failure::of_packed_body(&error, &self.url))?
+            {
+                return Ok(Some(part));
+            }
+            let chunk = self.response.chunk().await;
+            let chunk = chunk.map_err(|error| failure::of_body(&error, &self.url))?;
+            match (&mut self.unpacker, chunk) {
+                (None, chunk) => return Ok(chunk),
+                (Some(unpacker), Some(chunk)) => unpacker.push(chunk),
+                (Some(unpacker), None) => {
+                    let finished = unpacker.finish();
+                    // Once is enough.
+                    self.unpacker = None;
+                    return finished
+                        .map(|()| None)
+                        .map_err(|error| failure::of_packed_body(&error, &self.url));
+                }
+            }
         }
     }
 
@@ -148,7 +185,7 @@ impl Answer {
     }
 }
 
-/// An answer whose status is no success.
+/// An answer with an unsuccessful status.
 #[derive(Debug)]
 pub struct Refusal {
     /// The HTTP status.
@@ -172,20 +209,27 @@ impl Refusal {
         self.failure_saying(&excerpt(&self.body, self.content_type()))
     }
 
-    /// As [`Refusal::failure`], for a body that says `said` to whoever knows how to read it.
+    /// As [`Refusal::failure`], quoting `said`, which the kind has read out of the body.
     pub fn failure_saying(&self, said: &str) -> Failure {
         failure::refused(self.status, &self.headers, said, &self.url)
     }
 }
 
-/// What `future` gives within `patience`. Sets up a timer only if it has to wait at all: most
-/// answers have come whole by the time that their head has been read.
-async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
+/// Time for the runtime to see what has arrived when a time limit has run out: a process that was
+/// frozen for longer (a laptop that slept) meets both at once, and data goes before the limit.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+
+/// The output of `future`, unless it takes longer than `patience`. Sets a timer only if `future` is
+/// not ready at once: most bodies arrive together with their head.
+pub(crate) async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let now = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
     match now {
         Poll::Ready(output) => Some(output),
-        Poll::Pending => tokio::time::timeout(patience, future).await.ok(),
+        Poll::Pending => match tokio::time::timeout(patience, future.as_mut()).await {
+            Ok(output) => Some(output),
+            Err(_) => tokio::time::timeout(SECOND_LOOK, future).await.ok(),
+        },
     }
 }
 
@@ -202,12 +246,25 @@ pub struct Events {
     decoder: Decoder,
     idle_timeout: Option<Duration>,
     life: Option<Arc<Notify>>,
+    document: Document,
+}
+
+/// What a body that claims to be an event stream turns out to be. No field of an event begins with
+/// `{`, so a body that does is one JSON document under the wrong content type.
+#[derive(Debug)]
+enum Document {
+    /// Nothing has come yet.
+    Unknown,
+    /// It is a stream.
+    No,
+    /// It is a document, of which so much has come.
+    Yes(BytesMut),
 }
 
 /// Why a stream gave no further event.
 #[derive(Debug)]
 pub enum StreamBroke {
-    /// The upstream ended it in good order.
+    /// The upstream ended it regularly.
     Ended,
     /// The connection broke, or the stream cannot be read on.
     Failed(Failure),
@@ -242,26 +299,55 @@ impl Events {
                     return Err(StreamBroke::Failed(too_large(url, *max_body)));
                 }
             }
-            let read = self.answer.response.chunk();
-            let chunk = match self.idle_timeout {
+            let read = self.answer.part();
+            let part = match self.idle_timeout {
                 None => read.await,
-                Some(patience) => within(patience, read).await.ok_or_else(|| {
-                    StreamBroke::Failed(failure::timed_out(&self.answer.url, patience))
-                })?,
+                Some(patience) => match within(patience, read).await {
+                    Some(part) => part,
+                    None => Err(failure::timed_out(&self.answer.url, patience)),
+                },
             };
-            match chunk {
-                Ok(Some(chunk)) => {
+            match part.map_err(StreamBroke::Failed)? {
+                Some(part) => {
                     if let Some(life) = &self.life {
                         life.notify_waiters();
                     }
-                    self.decoder.push(&chunk);
+                    self.take(&part)?;
                 }
-                Ok(None) => return Err(StreamBroke::Ended),
-                Err(error) => {
-                    let failure = failure::of_body(&error, &self.answer.url);
-                    return Err(StreamBroke::Failed(failure));
-                }
+                None => return self.end(),
             }
+        }
+    }
+
+    /// Takes what has come.
+    fn take(&mut self, chunk: &[u8]) -> Result<(), StreamBroke> {
+        if matches!(self.document, Document::Unknown) {
+            let text = chunk.strip_prefix(b"\xef\xbb\xbf").unwrap_or(chunk).trim_ascii_start();
+            self.document = match text.first() {
+                None => Document::Unknown,
+                Some(b'{') => Document::Yes(BytesMut::new()),
+                Some(_) => Document::No,
+            };
+        }
+        match &mut self.document {
+            Document::Yes(document) => {
+                self.answer
+                    .within_limit(document.len() + chunk.len())
+                    .map_err(StreamBroke::Failed)?;
+                document.extend_from_slice(chunk);
+            }
+            Document::Unknown | Document::No => self.decoder.push(chunk),
+        }
+        Ok(())
+    }
+
+    /// The document, once it is whole; otherwise the end.
+    fn end(&mut self) -> Result<Event, StreamBroke> {
+        match std::mem::replace(&mut self.document, Document::No) {
+            Document::Yes(document) => {
+                Ok(Event { name: "message".to_owned(), data: document.freeze() })
+            }
+            Document::Unknown | Document::No => Err(StreamBroke::Ended),
         }
     }
 

@@ -2,17 +2,20 @@
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+};
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
 use super::auth::{Authorization, Challenge, Credentials, Granted, is_same_origin};
-use super::body::Answer;
+use super::body::{Answer, within};
 use super::connect::{ConnectSettings, Connections};
+use super::cookies::Jar;
 use super::failure;
 use crate::failure::{Cause, Class, Failure};
 use crate::redact::{self, Secrets};
@@ -26,7 +29,7 @@ const MAX_REDIRECTS: usize = 5;
 pub struct HttpSettings {
     /// The user's own header fields, for the upstream's origin alone.
     pub headers: HeaderMap,
-    /// What else we say of ourselves, unless `headers` do.
+    /// The source of `Authorization`.
     pub authorization: Authorization,
     /// What must not be shown, to which session ids are added as they come.
     pub secrets: Arc<Secrets>,
@@ -69,7 +72,7 @@ pub struct Endpoint {
 }
 
 impl fmt::Debug for Endpoint {
-    /// Without credentials and query, in which keys and session ids stand.
+    /// Without credentials and query, which hold keys and session ids.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.shown)
     }
@@ -93,6 +96,7 @@ impl Endpoint {
 pub struct Http {
     connections: Connections,
     credentials: Credentials,
+    jar: Mutex<Jar>,
     secrets: Arc<Secrets>,
     idle_timeout: Duration,
     retry_for: Duration,
@@ -103,13 +107,14 @@ impl Http {
     /// Builds the client for `upstream`.
     ///
     /// # Errors
-    /// The proxy is unusable.
+    /// The proxy or a header field is unusable.
     pub fn new(settings: &HttpSettings, upstream: &Url) -> Result<Self, SetupError> {
         let HttpSettings { headers, authorization, secrets, connect, .. } = settings.clone();
         let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
         let connections = Connections::new(connect, upstream.clone())?;
-        let credentials = Credentials::new(upstream.clone(), headers, authorization);
-        Ok(Self { connections, credentials, secrets, idle_timeout, retry_for, max_body })
+        let credentials = Credentials::new(upstream.clone(), headers, authorization)?;
+        let jar = Mutex::default();
+        Ok(Self { connections, credentials, jar, secrets, idle_timeout, retry_for, max_body })
     }
 
     /// Time for reading on where an answer broke off.
@@ -177,13 +182,13 @@ impl Http {
         body: Option<Bytes>,
     ) -> Result<Answer, Failure> {
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| {
-            Failure::new(Class::Final, Cause::Refused, format!("`{method}` is no HTTP method"))
+            Failure::new(Class::Final, Cause::Refused, format!("`{method}` is not an HTTP method"))
         })?;
         self.send(method, endpoint, headers.borrow(), body).await
     }
 
-    /// Sends a request, following redirects within the origin, and once more where a refusal says
-    /// that it did not run and other credentials are there by now.
+    /// Sends a request. Follows redirects within the origin, and repeats the request once if it was
+    /// refused with credentials that have changed meanwhile.
     async fn send(
         &self,
         method: Method,
@@ -198,14 +203,17 @@ impl Http {
         let mut was_refused = false;
         loop {
             let granted = self.credentials.for_url(&url).await;
-            // A future that holds the request itself would be large.
+            // Not built in a `let`: this future would hold the request, which is large.
             let sending =
-                self.connections.client().execute(outline.request(&url, granted.as_ref()));
-            let response = match tokio::time::timeout(self.idle_timeout, sending).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(self.not_answered(&error, endpoint)),
-                Err(_) => return Err(failure::timed_out(shown, self.idle_timeout)),
+                self.connections.client().execute(self.assemble(&outline, &url, granted.as_ref()));
+            let response = match within(self.idle_timeout, sending).await {
+                Some(Ok(response)) => response,
+                Some(Err(error)) => return Err(self.not_answered(&error, endpoint)),
+                None => return Err(failure::timed_out(shown, self.idle_timeout)),
             };
+            if !outline.keeps_cookies() {
+                self.take_cookies(&response, &url);
+            }
             self.look_after_connections(&response, &url);
             if let Some(target) = target_within_origin(&response, &url)
                 && redirects < MAX_REDIRECTS
@@ -215,17 +223,12 @@ impl Http {
             } else if !was_refused && self.is_worth_repeating(&response, granted).await {
                 was_refused = true;
             } else {
-                return match failure::of_encoding(response.headers(), shown) {
-                    Some(failure) => Err(failure),
-                    None => {
-                        Ok(Answer::new(response, shown.clone(), self.idle_timeout, self.max_body))
-                    }
-                };
+                return Answer::new(response, shown.clone(), self.idle_timeout, self.max_body);
             }
         }
     }
 
-    /// Whether `response` refuses the credentials that were sent, and there are others by now.
+    /// Whether `response` refuses credentials that have changed since they were sent.
     async fn is_worth_repeating(&self, response: &Response, granted: Option<Granted<'_>>) -> bool {
         let status = response.status();
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -236,13 +239,54 @@ impl Http {
         Box::pin(self.credentials.refused(challenge)).await
     }
 
-    /// A Python server closes its connection right after a 500, without a word, and the next call
-    /// would go into it and be lost. Behind TLS a proxy stands in front of such servers, which
-    /// keeps its own connections.
+    /// Gives up idle connections after a 500 over plain HTTP. A Python server closes its connection
+    /// after a 500 without announcing it, and the next call on that connection would be lost. With
+    /// TLS there is a proxy in front of such servers, which keeps its connections open.
     fn look_after_connections(&self, response: &Response, url: &Url) {
         if response.status() == StatusCode::INTERNAL_SERVER_ERROR && url.scheme() == "http" {
             self.connections.give_up_idle();
         }
+    }
+
+    /// The request to `url`, which has the origin of the endpoint.
+    fn assemble(&self, outline: &Outline<'_>, url: &Url, granted: Option<&Granted<'_>>) -> Request {
+        let mut request = Request::new(outline.method.clone(), url.clone());
+        let headers = request.headers_mut();
+        headers.clone_from(outline.headers);
+        // Servers that pack an event stream hold its events back until they have a block.
+        let is_stream = outline.method == Method::GET
+            && headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream");
+        let keeps_cookies = outline.keeps_cookies();
+        if let Some(granted) = granted {
+            granted.add_to(headers);
+            if !keeps_cookies {
+                self.jar().add_to(headers, url);
+            }
+        }
+        if headers.get(COOKIE).is_some_and(HeaderValue::is_empty) {
+            headers.remove(COOKIE);
+        }
+        if let Some(host) = &outline.endpoint.host {
+            headers.entry(HOST).or_insert_with(|| host.clone());
+        }
+        if is_stream {
+            let none = HeaderValue::from_static("identity");
+            headers.entry(ACCEPT_ENCODING).or_insert(none);
+        }
+        *request.body_mut() = outline.body.clone().map(Into::into);
+        request
+    }
+
+    /// Keeps the cookies that the upstream's own origin sets.
+    fn take_cookies(&self, response: &Response, url: &Url) {
+        if response.headers().contains_key(SET_COOKIE) && self.credentials.are_for(url) {
+            self.jar().take(response.headers(), url, |value| self.secrets.add(value));
+        }
+    }
+
+    /// Every update is complete, so the jar behind a poisoned lock is sound.
+    fn jar(&self) -> MutexGuard<'_, Jar> {
+        self.jar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn not_answered(&self, error: &reqwest::Error, endpoint: &Endpoint) -> Failure {
@@ -257,7 +301,7 @@ impl Http {
     }
 }
 
-/// What a request is made of, each time that it is sent.
+/// The parts of a request, which may be sent several times.
 struct Outline<'a> {
     method: Method,
     endpoint: &'a Endpoint,
@@ -266,25 +310,15 @@ struct Outline<'a> {
 }
 
 impl Outline<'_> {
-    /// The request to `url`, which has the origin of the endpoint.
-    fn request(&self, url: &Url, granted: Option<&Granted<'_>>) -> Request {
-        let mut request = Request::new(self.method.clone(), url.clone());
-        let headers = request.headers_mut();
-        headers.clone_from(self.headers);
-        if let Some(granted) = granted {
-            granted.add_to(headers);
-        }
-        if let Some(host) = &self.endpoint.host {
-            headers.entry(HOST).or_insert_with(|| host.clone());
-        }
-        *request.body_mut() = self.body.clone().map(Into::into);
-        request
+    /// A kind that names cookies in a request, be it none by an empty header, keeps them by itself.
+    fn keeps_cookies(&self) -> bool {
+        self.headers.contains_key(COOKIE)
     }
 }
 
-/// Where a redirect that keeps method and body leads, if it keeps the origin as well: a POST must
-/// not become a GET, and no header of ours may reach another origin. Every other redirect comes
-/// back as the answer, for the error.
+/// The target of a redirect that keeps method, body and origin: a POST must not become a GET, and no
+/// header of ours may reach another origin. Every other redirect is returned as the answer, for the
+/// error.
 fn target_within_origin(response: &Response, from: &Url) -> Option<Url> {
     let keeps_method = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT]
         .contains(&response.status());

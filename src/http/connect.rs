@@ -1,27 +1,29 @@
-//! How connections are made: TLS, proxy and time limits. Nothing here says who we are.
+//! Makes connections: proxy and time limits. Credentials are no part of this.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, retry};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use reqwest::{Client, Proxy, retry};
+use rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::failure::root_cause;
+use super::tls::Tls;
 use crate::redact;
 use crate::setup::SetupError;
 
-/// Idle connections are closed before most proxies and servers close them (60 s and more), so
-/// that a request seldom meets a connection which is just going away.
+/// Idle connections are closed before most proxies and servers close them (after 60 s and more), so
+/// that a request is seldom sent on a connection that is being closed.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Keeps connections alive through address translation while a long call is silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The coding that [`super::coding`] reads best.
+const ACCEPTED: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
 
 /// The variables in which `reqwest` looks for a proxy.
 pub(crate) const PROXY_VARIABLES: [&str; 6] =
@@ -50,90 +52,11 @@ impl fmt::Debug for ConnectSettings {
     }
 }
 
-/// TLS settings. Certificates and keys are checked when they are read.
-#[derive(Debug, Clone, Default)]
-pub struct Tls {
-    /// Certificates trusted besides the system's.
-    ca: Vec<Certificate>,
-    /// Our own certificate chain and key.
-    identity: Option<Identity>,
-    /// Accept any certificate.
-    pub insecure: bool,
-}
-
-impl Tls {
-    /// The system's trust, or with `insecure` no check at all.
-    pub(crate) fn new(insecure: bool) -> Self {
-        Self { insecure, ..Self::default() }
-    }
-
-    /// Trusts the authorities in the PEM file of `--ca-file`.
-    ///
-    /// # Errors
-    /// The file cannot be read or used.
-    pub(crate) fn trust(&mut self, ca_file: &Path) -> Result<(), SetupError> {
-        let unusable = |why: String| unusable("--ca-file", ca_file, &why);
-        let pem = read(ca_file).map_err(unusable)?;
-        self.ca = Certificate::from_pem_bundle(&pem)
-            .map_err(|error| unusable(format!("cannot be used: {}", root_cause(&error))))?;
-        if self.ca.is_empty() {
-            return Err(unusable("holds no certificate in PEM".to_owned()));
-        }
-        try_out(Client::builder().tls_certs_only(self.ca.clone()))
-            .map_err(|why| unusable(format!("cannot be used: {why}")))
-    }
-
-    /// Presents the certificate of `--client-cert` with the key of `--client-key`, both PEM.
-    ///
-    /// # Errors
-    /// A file cannot be read or used.
-    pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), SetupError> {
-        let of_certificate = |why: String| unusable("--client-cert", certificate, &why);
-        let of_key = |why: String| unusable("--client-key", key, &why);
-        let chain = read(certificate).map_err(of_certificate)?;
-        if CertificateDer::from_pem_slice(&chain).is_err() {
-            return Err(of_certificate("holds no certificate in PEM".to_owned()));
-        }
-        let mut pem = read(key).map_err(of_key)?;
-        PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| of_key("holds no private key in PEM without a password".to_owned()))?;
-        pem.push(b'\n');
-        pem.extend(chain);
-        let both = |why: &dyn fmt::Display| {
-            let key = key.display();
-            of_certificate(format!("cannot be used with --client-key {key}: {why}"))
-        };
-        let identity = Identity::from_pem(&pem).map_err(|error| both(root_cause(&error)))?;
-        try_out(Client::builder().tls_certs_only([]).identity(identity.clone()))
-            .map_err(|why| both(&why))?;
-        self.identity = Some(identity);
-        Ok(())
-    }
-}
-
-fn unusable(option: &str, file: &Path, why: &str) -> SetupError {
-    SetupError::usage(format!("{option} {} {why}", file.display()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|why| format!("cannot be read: {why}"))
-}
-
-/// Certificates and keys are only looked into when a client is built.
-fn try_out(builder: ClientBuilder) -> Result<(), String> {
-    build(builder.no_proxy()).map(drop)
-}
-
-fn build(builder: ClientBuilder) -> Result<Client, String> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    builder.build().map_err(|error| root_cause(&error).to_string())
-}
-
-/// The connections to one upstream, and to others that are reached in the same way.
+/// The connections to an upstream, and to other origins with the same settings.
 pub(super) struct Connections {
     settings: ConnectSettings,
     upstream: Url,
+    tls: ClientConfig,
     client: Mutex<Client>,
 }
 
@@ -148,13 +71,15 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// Makes ready for connections to `upstream`.
+    /// Prepares connections to `upstream`; opens none.
     ///
     /// # Errors
     /// The settings cannot be used.
     pub(super) fn new(settings: ConnectSettings, upstream: Url) -> Result<Self, SetupError> {
-        let client = client(&settings, &upstream)?;
-        Ok(Self { settings, upstream, client: Mutex::new(client) })
+        let tls = settings.tls.client_config(needs_trust(&settings, &upstream));
+        let tls = tls.map_err(|why| SetupError::failed(format!("TLS cannot be set up: {why}")))?;
+        let client = Mutex::new(client(&settings, &upstream, tls.clone())?);
+        Ok(Self { settings, upstream, tls, client })
     }
 
     /// The client to send the next request with.
@@ -162,10 +87,10 @@ impl Connections {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives up the connections that are idle; what is in flight goes on. `reqwest` offers this
-    /// only by another client, which costs little without TLS.
+    /// Closes the connections that are idle; requests in flight go on. `reqwest` has no call for
+    /// this, so it takes a new client.
     pub(super) fn give_up_idle(&self) {
-        if let Ok(client) = client(&self.settings, &self.upstream) {
+        if let Ok(client) = client(&self.settings, &self.upstream, self.tls.clone()) {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
     }
@@ -178,19 +103,26 @@ impl Connections {
     }
 }
 
-fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupError> {
-    let ConnectSettings { tls, proxy, timeout } = settings;
+fn client(
+    settings: &ConnectSettings,
+    upstream: &Url,
+    tls: ClientConfig,
+) -> Result<Client, SetupError> {
+    let ConnectSettings { proxy, timeout, .. } = settings;
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([ACCEPTED]))
         .connect_timeout(*timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
         .referer(false)
-        // `super::client` follows redirects, because it knows what may go where.
+        // Some servers (1C, OneScript) know the names of headers only in this spelling.
+        .http1_title_case_headers()
+        // `super::client` follows redirects, under the rule of the origin.
         .redirect(Policy::none())
-        // Whether a request may be sent again is not decided here, and a copy of each costs.
+        // `crate::retry` decides what is sent again, and `reqwest` would copy each request for it.
         .retry(retry::never().max_retries_per_request(0))
-        .tls_danger_accept_invalid_certs(tls.insecure);
+        .tls_backend_preconfigured(tls);
     if let Some(proxy) = proxy {
         let proxy = Proxy::all(proxy.clone())
             .map_err(|error| SetupError::failed(format!("the proxy cannot be used: {error}")))?;
@@ -198,20 +130,12 @@ fn client(settings: &ConnectSettings, upstream: &Url) -> Result<Client, SetupErr
     } else if is_loopback(upstream) {
         builder = builder.no_proxy();
     }
-    if let Some(identity) = &tls.identity {
-        builder = builder.identity(identity.clone());
-    }
-    builder = if needs_trust(settings, upstream) {
-        builder.tls_certs_merge(tls.ca.clone())
-    } else {
-        // Loading the system's certificates takes longer than the whole first exchange.
-        builder.tls_certs_only(tls.ca.clone())
-    };
-    build(builder)
-        .map_err(|why| SetupError::failed(format!("the HTTP client cannot be set up: {why}")))
+    builder.build().map_err(|error| {
+        SetupError::failed(format!("the HTTP client cannot be set up: {}", root_cause(&error)))
+    })
 }
 
-/// Whether any connection may be made by TLS.
+/// Whether any connection may use TLS.
 fn needs_trust(settings: &ConnectSettings, upstream: &Url) -> bool {
     let is_https = |name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:"));
     upstream.scheme() == "https"
@@ -219,7 +143,7 @@ fn needs_trust(settings: &ConnectSettings, upstream: &Url) -> bool {
         || PROXY_VARIABLES.into_iter().any(is_https)
 }
 
-/// Whether `url` leads to this machine, where no proxy can be meant.
+/// Whether `url` leads to this machine, to which no proxy applies.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -5,7 +5,7 @@ use super::charset::decode;
 /// Characters of the upstream's text that an error message may hold.
 const MAX_CHARACTERS: usize = 300;
 
-/// Bytes of a body that are looked at: what a page has to say stands near its beginning.
+/// Bytes of a body that are looked at: a page says what matters near its beginning.
 const MAX_LOOKED_AT: usize = 64 * 1024;
 
 /// The gist of an error body: text without tags, on one line, shortened; empty when the body

@@ -1,16 +1,17 @@
 //! Classes what goes wrong with a request, in one place.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{
-    CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::excerpt::excerpt;
+use super::handshake;
+use super::status::{Meaning, Named};
 use crate::failure::{Cause, Class, Failure};
 use crate::redact;
 
@@ -41,9 +42,11 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 /// A request that got no answer.
 pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
     let shown = redact::shown(url);
-    if let Some(certificate) = find::<rustls::Error>(error).and_then(|error| of_tls(error, &shown))
-    {
-        return certificate;
+    let host = url.host_str().unwrap_or_default();
+    let of_tls = |error| handshake::refusal(error, host, &shown);
+    // With TLS 1.3 it comes after the handshake, when the request is on its way: nothing has run.
+    if let Some(refused) = find::<rustls::Error>(error).and_then(of_tls) {
+        return refused;
     }
     if error.is_connect() {
         return unreachable(error, url, &shown);
@@ -59,45 +62,38 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url) -> Failure {
 
 /// An answer whose body could not be read to its end.
 pub(super) fn of_body(error: &reqwest::Error, url: &str) -> Failure {
-    let is_corrupt = |error: &(dyn StdError + 'static)| {
-        error.downcast_ref::<io::Error>().is_some_and(|error| {
-            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-        })
-    };
-    // What is broken about HTTP itself has the same kind.
-    let is_of_http = |error: &(dyn StdError + 'static)| {
-        error.to_string().contains("from a connection")
-            || error.to_string().contains("from connection")
-    };
-    if error.is_decode() && chain(error).any(is_corrupt) && !chain(error).any(is_of_http) {
-        let why = root_cause(error);
-        let what = format!("the answer of {url} is not compressed as it claims: {why}");
-        return Failure::new(Class::Final, Cause::Unusable, what)
-            .hint("Look at the server, or at a proxy in between that compresses.");
+    broke_off(url, root_cause(error))
+}
+
+/// A packed body that cannot be unpacked.
+pub(super) fn of_packed_body(error: &io::Error, url: &str) -> Failure {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return broke_off(url, &"it ended too early");
     }
-    let what = format!("the answer of {url} broke off: {}", root_cause(error));
+    let what = format!("the answer of {url} is not compressed as it claims: {error}");
+    Failure::new(Class::Final, Cause::Unusable, what)
+        .hint("Look at the server, or at a proxy in between that compresses.")
+}
+
+fn broke_off(url: &str, why: &dyn fmt::Display) -> Failure {
+    let what = format!("the answer of {url} broke off: {why}");
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
         .hint("The server or a proxy in between closed the connection: look at the server's log.")
 }
 
-/// An encoding of the body that we did not ask for; the ones that we did are gone from the header
-/// by now.
-pub(super) fn of_encoding(headers: &HeaderMap, url: &str) -> Option<Failure> {
-    let encoding = header(headers, &CONTENT_ENCODING)?.trim();
-    if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
-        return None;
-    }
+/// A body in a coding that we did not ask for and cannot read.
+pub(super) fn of_coding(coding: &str, url: &str) -> Failure {
     let what = format!(
         "the answer of {url} is compressed as `{}`, which was not asked for",
-        super::shorten(encoding)
+        super::shorten(coding)
     );
-    Some(Failure::new(Class::Final, Cause::Unusable, what).hint(
-        "The server or a proxy in between ignores Accept-Encoding (gzip, deflate): turn that \
-         compression off there.",
-    ))
+    Failure::new(Class::Final, Cause::Unusable, what).hint(
+        "The server or a proxy in between ignores Accept-Encoding (gzip): turn that compression \
+         off there.",
+    )
 }
 
-/// An event stream that ended in good order without the answer that it was opened for.
+/// An event stream that ended regularly, without the answer that it was opened for.
 pub(crate) fn stream_lost(url: &str) -> Failure {
     let what = format!("the answer of {url} was lost: its stream ended without it");
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
@@ -153,78 +149,27 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str) -> Failure {
              right.",
         );
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        let mut failure = failure(&format!("the TLS handshake failed ({cause})"))
+    if find::<rustls::Error>(error).is_some() {
+        return failure(&format!("the TLS handshake failed ({cause})"))
             .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
-        if matches!(tls, rustls::Error::InvalidMessage(_)) {
-            failure = failure.reclassed(Class::Final, "what answers does not speak TLS");
-        }
-        return failure;
     }
     failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
 }
 
-/// A certificate that is refused stays refused; other TLS trouble may pass.
-fn of_tls(error: &rustls::Error, url: &str) -> Option<Failure> {
-    use rustls::CertificateError as Bad;
-    let rustls::Error::InvalidCertificate(bad) = error else {
-        return None;
-    };
-    let details = bad.to_string();
-    let (why, hint) = match bad {
-        Bad::Expired | Bad::ExpiredContext { .. } => (
-            "it has expired",
-            "The server's administrator must renew it. Check this computer's clock too.",
-        ),
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            ("it is not valid yet", "Check this computer's clock.")
-        }
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
-            "it is for another host name",
-            "Use the name that the certificate was issued for in the URL.",
-        ),
-        // The latter is what a root with the same name but another kind of key leads to.
-        Bad::UnknownIssuer | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => (
-            "its issuer is not known on this computer",
-            "If the company has a certificate authority of its own, or its proxy inspects TLS, \
-             give that authority's certificate (PEM) with `--ca-file FILE`.",
-        ),
-        _ if details.contains("CaUsedAsEndEntity") => (
-            "it is an authority's certificate, which cannot be a server's as well",
-            "The server's administrator must issue one for the server \
-             (basicConstraints=CA:FALSE); then give the issuer's certificate with \
-             `--ca-file FILE`.",
-        ),
-        _ => (
-            details.as_str(),
-            "The server's administrator must look at the certificate; if the company has a \
-             certificate authority of its own, give its certificate with `--ca-file FILE`.",
-        ),
-    };
-    let what = format!("the certificate of {url} is not trusted: {why}");
-    Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint))
-}
-
-/// An answer whose status is not a success, with `said`, what its body has to say to a person.
+/// An answer with an unsuccessful status; `said` is what its body says to a person.
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: &str) -> Failure {
-    let (class, cause) = match status.as_u16() {
-        401 | 403 => (Class::Final, Cause::Unauthorised),
-        429 => (Class::Rejected, Cause::RateLimited),
-        503 => (Class::Rejected, Cause::Refused),
-        502 | 504 => (Class::Ambiguous, Cause::Refused),
-        _ => (Class::Final, Cause::Refused),
-    };
-    let mut what = format!("{url} answered with HTTP {status}");
+    let Meaning { class, cause, hint } = Meaning::of(status, headers, said);
+    let mut what = format!("{url} answered with HTTP {}", Named(status));
     if status.is_redirection() {
         if let Some(target) = header(headers, &LOCATION) {
             what.push_str(&format!(", a redirect to {}", shown_target(url, target)));
         }
-    } else if !said.is_empty() && Some(said) != status.canonical_reason() {
+    } else if !said.is_empty() && !Named(status).to_string().ends_with(&format!(" {said}")) {
         what.push_str(&format!(": {said}"));
     }
     let mut failure = Failure::new(class, cause, what);
     failure.status = Some(status.as_u16());
-    failure.hint = hint(status, headers);
+    failure.hint = hint;
     failure.retry_after = header(headers, &RETRY_AFTER).and_then(retry_after);
     failure
 }
@@ -239,48 +184,6 @@ fn shown_target(url: &str, target: &str) -> String {
     absolute.map_or_else(|_| excerpt(target.as_bytes(), None), |target| redact::shown(&target))
 }
 
-/// What to do about a status.
-fn hint(status: StatusCode, headers: &HeaderMap) -> Option<String> {
-    let text = match status.as_u16() {
-        300..=399 => {
-            "Redirects are followed only to the same host and with the same method: put the \
-             address that the service is really at into the configuration."
-        }
-        401 => {
-            let offered = offered_schemes(headers);
-            let offered = if offered.is_empty() {
-                String::new()
-            } else {
-                format!(" The server offers: {}.", offered.join(", "))
-            };
-            return Some(format!(
-                "Credentials are missing or wrong: give them with `--bearer-file`, `--user` and \
-                 `--password-file`, `--api-key-file`, or `--header`.{offered}"
-            ));
-        }
-        403 => "The server knows who asks and refuses: check the rights of this user or key.",
-        404 => "Nothing is served at this path: check the path in the URL.",
-        405 => "This path takes no POST: check that the URL is the MCP endpoint itself.",
-        407 => {
-            "The proxy wants credentials: give them in `--proxy http://USER:PASSWORD@HOST:PORT`."
-        }
-        413 => "The request is too large for the server or a proxy in between.",
-        429 => "The server limits how often it may be asked: wait, or ask for less at once.",
-        502..=504 => {
-            "The server behind the proxy is down, starting or overloaded: try again in a while."
-        }
-        500 => "The server failed inside: look at its log.",
-        _ => return None,
-    };
-    Some(text.to_owned())
-}
-
-/// The authentication schemes that a 401 offers (RFC 9110 section 11.6.1).
-pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<&str> {
-    let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
-    challenges.filter_map(|value| value.to_str().ok()?.split([' ', ',']).next()).collect()
-}
-
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date.
 fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
@@ -292,7 +195,7 @@ fn retry_after(value: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 
     use super::*;
 
@@ -303,27 +206,6 @@ mod tests {
             .collect();
         let said = excerpt(body.as_bytes(), None);
         refused(StatusCode::from_u16(code).unwrap(), &headers, &said, "http://h/mcp")
-    }
-
-    #[test]
-    fn every_status_has_its_class() {
-        let cases = [
-            (302, Class::Final, Cause::Refused),
-            (400, Class::Final, Cause::Refused),
-            (401, Class::Final, Cause::Unauthorised),
-            (403, Class::Final, Cause::Unauthorised),
-            (404, Class::Final, Cause::Refused),
-            (429, Class::Rejected, Cause::RateLimited),
-            (500, Class::Final, Cause::Refused),
-            (502, Class::Ambiguous, Cause::Refused),
-            (503, Class::Rejected, Cause::Refused),
-            (504, Class::Ambiguous, Cause::Refused),
-        ];
-        for (code, class, cause) in cases {
-            let failure = status(code, &[], "");
-            assert_eq!((failure.class(), failure.cause), (class, cause), "{code}");
-            assert_eq!(failure.status, Some(code));
-        }
     }
 
     #[test]

@@ -3,21 +3,30 @@
 
 mod auth;
 mod body;
+mod certificates;
 mod charset;
 mod client;
+mod coding;
 mod connect;
+mod cookies;
+mod der;
 mod excerpt;
 mod failure;
+mod handshake;
 pub mod sse;
+mod status;
+mod tls;
 mod token;
 
 pub use auth::Authorization;
 pub use body::{Answer, Events, Refusal, StreamBroke};
 pub(crate) use charset::{decode, to_windows_1251};
 pub use client::{Endpoint, Http, HttpSettings};
-pub use connect::{ConnectSettings, Tls};
+pub use connect::ConnectSettings;
 pub(crate) use connect::{PROXY_VARIABLES, is_loopback};
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
-pub(crate) use failure::{offered_schemes, stream_lost, timed_out};
+pub(crate) use failure::{stream_lost, timed_out};
+pub(crate) use status::offered_schemes;
+pub use tls::Tls;
 pub use token::TokenFile;
 pub(crate) use token::{bare_token, unquoted};

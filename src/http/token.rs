@@ -1,4 +1,4 @@
-//! A bearer token in a file, which another program may replace at any time.
+//! A bearer token in a file that another program may replace at any time.
 
 use std::fmt;
 use std::fs;
@@ -24,7 +24,7 @@ struct Latest {
 }
 
 impl TokenFile {
-    /// The file at `path`, which held the token in `value` a moment ago.
+    /// The file at `path`, from which the token in `value` was just read.
     pub(crate) fn new(path: PathBuf, value: HeaderValue, secrets: Arc<Secrets>) -> Self {
         let state = state(&path);
         Self { path, secrets, latest: Mutex::new(Latest { state, value }) }
@@ -33,7 +33,7 @@ impl TokenFile {
     /// The value of `Authorization`. A file that is being replaced, or holds nothing, leaves the
     /// token that was read last.
     ///
-    /// Asks the file system for the file's time and length, and no more, while they stay the same.
+    /// Costs one look at the file's time and length while these stay the same.
     pub(super) async fn value(&self) -> HeaderValue {
         let state = state(&self.path);
         if state.is_some() && state != self.latest().state {

@@ -49,10 +49,10 @@ impl RequestId {
     pub(crate) fn is_portable(&self) -> bool {
         match self.0.as_ref() {
             [b'"', inner @ .., b'"'] => !inner.contains(&b'\\') && inner.len() <= 256,
+            b"-0" => false,
+            // JSON knows no other way to write an integer than the usual one.
             number => std::str::from_utf8(number).is_ok_and(|text| {
-                text.parse::<i64>().is_ok_and(|value| {
-                    value.unsigned_abs() <= MAX_SAFE_INTEGER && value.to_string() == text
-                })
+                text.parse().is_ok_and(|value: i64| value.unsigned_abs() <= MAX_SAFE_INTEGER)
             }),
         }
     }

@@ -77,6 +77,16 @@ impl Response {
         }
     }
 
+    /// The code of an error.
+    pub(crate) fn error_code(&self) -> Option<i64> {
+        #[derive(Deserialize)]
+        struct Code {
+            code: i64,
+        }
+        let error: Code = serde_json::from_slice(self.error()?).ok()?;
+        Some(error.code)
+    }
+
     /// Whether this is an error as JSON-RPC has it (section 5.1): other services have a member of
     /// that name too.
     pub(crate) fn is_genuine_error(&self) -> bool {
@@ -197,10 +207,10 @@ fn describe(reason: NoEnvelope) -> Unusable {
 
 fn classify(text: Bytes, members: &Members<'_>) -> Result<FromUpstream, Unusable> {
     if members.method.is_some() {
-        return match message_from_upstream(&text, members) {
-            Some(message) => Ok(FromUpstream::Message(message)),
-            None => Err(Unusable("it is not JSON-RPC: its envelope is broken".to_owned())),
-        };
+        let message = message_from_upstream(&text, members).or_else(|| repaired_message(members));
+        return message
+            .map(FromUpstream::Message)
+            .ok_or_else(|| Unusable("it is not JSON-RPC: its envelope is broken".to_owned()));
     }
     let slice = |raw: &RawValue| text.slice_ref(raw.get().as_bytes());
     // Some servers write both members and leave the one that does not apply `null`.
@@ -221,6 +231,25 @@ fn classify(text: Bytes, members: &Members<'_>) -> Result<FromUpstream, Unusable
         && !is_repaired;
     let id = members.id.map(slice);
     Ok(FromUpstream::Response(Response { text, id, outcome, is_regular, is_repaired }))
+}
+
+/// A request or notification whose envelope lacks `jsonrpc`, or that is a notification with an id of
+/// `null`.
+fn repaired_message(members: &Members<'_>) -> Option<Message> {
+    let is_version = |version: &RawValue| matches!(version.get(), "\"2.0\"" | "2.0");
+    let is_answer = members.result.is_some() || members.error.is_some();
+    if is_answer || !members.jsonrpc.is_none_or(is_version) {
+        return None;
+    }
+    let method: String = serde_json::from_str(members.method?.get()).ok()?;
+    let params = members.params.map_or("{}", RawValue::get);
+    match members.id.filter(|id| id.get() != "null") {
+        None => Some(Message::notification(&method, params)),
+        Some(id) => {
+            let id = RequestId::from_json(Bytes::copy_from_slice(id.get().as_bytes()))?;
+            Some(Message::request(id, &method, params))
+        }
+    }
 }
 
 /// What of an error makes it one.
@@ -345,7 +374,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_unusable() {
-        for text in ["", "{", "<html>", "7", r#"{"jsonrpc":"2.0"}"#, "{}{}", r#"{"method":"m"}"#] {
+        for text in ["", "{", "<html>", "7", r#"{"jsonrpc":"2.0"}"#, "{}{}", r#"{"method":5}"#] {
             assert!(from_upstream(&Bytes::copy_from_slice(text.as_bytes())).is_err(), "{text}");
         }
         assert!(from_upstream(&Bytes::from_static(b"{\"id\":1,\"result\":\"\xff\"}")).is_err());

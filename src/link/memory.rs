@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{Message, Response, to_json};
-use crate::mcp::{CallParams, ResourceParams, ServerCapabilities, method};
+use crate::jsonrpc::{METHOD_NOT_FOUND, Message, Response, to_json};
+use crate::mcp::{CallParams, ResourceParams, ServerCapabilities, empty_list, method};
 use crate::upstream::{Greeting, Request};
 
 /// What outlives a session.
@@ -28,6 +28,8 @@ struct Handshake {
     initialized: Option<Message>,
     /// The capabilities that the client was told of; `None` until it has an answer.
     told: Option<ServerCapabilities>,
+    /// Whether those were our own promise, made before the upstream was there.
+    is_promise: bool,
     level: Option<Request>,
     /// By the URI of the resource.
     subscriptions: BTreeMap<String, Request>,
@@ -36,7 +38,7 @@ struct Handshake {
 impl Handshake {
     fn new(greeting: Greeting, initialized: Option<Message>) -> Self {
         let subscriptions = BTreeMap::new();
-        Self { greeting, initialized, told: None, level: None, subscriptions }
+        Self { greeting, initialized, told: None, is_promise: false, level: None, subscriptions }
     }
 }
 
@@ -79,6 +81,39 @@ impl Memory {
         if let Some(handshake) = &mut self.contents().handshake {
             handshake.told = Some(capabilities(initialize));
         }
+    }
+
+    /// Notes what we have promised the client ourselves.
+    pub(super) fn note_promised(&self, initialize: &Response) {
+        self.note_told(initialize);
+        if let Some(handshake) = &mut self.contents().handshake {
+            handshake.is_promise = true;
+        }
+    }
+
+    /// The empty list that keeps our promise, where `error` answers the `request` for a list and the
+    /// upstream, by its own answer to `initialize`, does not have it or does not know the method.
+    pub(super) fn kept_promise(
+        &self,
+        request: &Message,
+        error: &Response,
+        initialize: &Response,
+    ) -> Option<Response> {
+        let member = method::list_member(request.method())?;
+        if !self.contents().handshake.as_ref()?.is_promise || error.error().is_none() {
+            return None;
+        }
+        let offered = capabilities(initialize);
+        let is_offered = match member {
+            "tools" => offered.tools.is_some(),
+            "prompts" => offered.prompts.is_some(),
+            _ => offered.resources.is_some(),
+        };
+        if is_offered && error.error_code() != Some(METHOD_NOT_FOUND) {
+            return None;
+        }
+        tracing::info!(method = request.method(), "the upstream has no such list: it is empty");
+        empty_list(request.method()).map(Response::with_result)
     }
 
     /// Whether the client has the answer to its `initialize`.

@@ -9,11 +9,12 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -79,6 +80,14 @@ pub struct Link {
     /// Notified when a request begins to wait for a session.
     wanted: Notify,
     openings: AtomicU64,
+    /// Whether the upstream itself has answered anything, so that its address is right.
+    has_answered: AtomicBool,
+    /// Whether a session has been open.
+    has_worked: AtomicBool,
+    /// When the client began, and with it the first opening.
+    begun: OnceLock<Instant>,
+    /// Sessions that were lost without a request since the one before.
+    idle_losses: AtomicU32,
     /// Everything that the link does in the background.
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -95,6 +104,10 @@ impl Link {
             memory: Memory::default(),
             wanted: Notify::new(),
             openings: AtomicU64::new(0),
+            has_answered: AtomicBool::new(false),
+            has_worked: AtomicBool::new(false),
+            begun: OnceLock::new(),
+            idle_losses: AtomicU32::new(0),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         })
@@ -122,7 +135,9 @@ impl Link {
             (Err(_), Some(live)) => live.response.clone(),
             (Err(_), None) => {
                 tracing::warn!("the upstream is not there yet; initialize is answered without it");
-                answer_without_upstream(&message)
+                let ours = answer_without_upstream(&message);
+                self.memory.note_promised(&ours);
+                return Ok(ours);
             }
         };
         self.memory.note_told(&response);
@@ -152,6 +167,7 @@ impl Link {
     /// The upstream refuses in a way that waiting cannot mend, or the link is closed.
     pub async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
         let mut state = self.state.subscribe();
+        self.idle_losses.store(0, Ordering::Relaxed);
         let opens = self.open_if(|state| matches!(state, State::Idle | State::Failed(_)));
         if opens.is_none() {
             self.wanted.notify_waiters();
@@ -179,6 +195,14 @@ impl Link {
         }
     }
 
+    /// How long a request that arrived `elapsed` ago and came to no session waits for one, from its
+    /// arrival; `start_timeout` is the time after which `initialize` is answered without one.
+    pub fn session_budget(&self, elapsed: Duration, start_timeout: Duration) -> Duration {
+        let begun = self.begun.get().map_or(Duration::ZERO, Instant::elapsed);
+        let left_to_start = (start_timeout + elapsed).saturating_sub(begun);
+        self.policy.session_budget(self.has_answered.load(Ordering::Relaxed), left_to_start)
+    }
+
     /// Whether sending `message` twice does no more than sending it once, as far as its method, the
     /// upstream's listing of its tools and the kind know.
     pub fn allows_repeat(&self, message: &Message) -> bool {
@@ -188,7 +212,15 @@ impl Link {
     /// Learns from the successful `response` to `request`: what it has set in the session, and
     /// which tools may run twice.
     pub fn learn(&self, request: &Request, response: &Response) {
+        self.idle_losses.store(0, Ordering::Relaxed);
         self.memory.learn(request, response);
+    }
+
+    /// What the client gets for `response`, an error, to `request`: an empty list where our own
+    /// `initialize` promised a list that the upstream does not have.
+    pub fn keep_promise(&self, request: &Request, response: Response) -> Response {
+        let Some(live) = self.current() else { return response };
+        self.memory.kept_promise(&request.message, &response, &live.response).unwrap_or(response)
     }
 
     /// What the opening under way has come to.
@@ -200,13 +232,18 @@ impl Link {
     }
 
     /// Notes that the upstream does not know `live` any more, and opens a new session. Calls for
-    /// a session that has been replaced already do nothing.
-    pub fn lost(self: &Arc<Self>, live: &Arc<Live>) {
+    /// a session that has been replaced already do nothing. One that `may_live` all the same is
+    /// ended.
+    pub fn lost(self: &Arc<Self>, live: &Arc<Live>, may_live: bool) {
         live.session.ended().cancel();
         let is_current =
             |state: &State| matches!(state, State::Ready(current) if Arc::ptr_eq(current, live));
         if self.open_if(is_current).is_some() {
             tracing::info!("the session is lost; opening a new one");
+            if may_live {
+                let live = live.clone();
+                self.spawn(async move { live.session.close().await });
+            }
         }
     }
 
@@ -275,6 +312,7 @@ impl Link {
     /// Opens a session, trying until it succeeds, is refused for good, or is not current any more.
     /// Then guards the session until it ends.
     async fn open(self: Arc<Self>, id: u64) {
+        self.begun.get_or_init(Instant::now);
         let mut attempts = Attempts::default();
         while let Some(greeting) = self.memory.greeting() {
             let failure = match self.upstream.open(&greeting, &self.client).await {
@@ -284,7 +322,7 @@ impl Link {
                     }
                     return;
                 }
-                Err(failure) => failure,
+                Err(failure) => self.weighed(failure),
             };
             if !self.policy.allows(&failure, method::is_safe(method::INITIALIZE)) {
                 tracing::info!("no session: {}", failure.summary());
@@ -308,10 +346,29 @@ impl Link {
         }
     }
 
+    /// `failure` of an opening in the light of what has been before: at an address that has worked,
+    /// a page that is not found or a bad gateway is a server on its way back.
+    fn weighed(&self, failure: Failure) -> Failure {
+        let answered = failure.status.is_some_and(|status| !is_of_gateway(status))
+            || matches!(failure.cause, Cause::Unusable | Cause::TooLarge);
+        if answered {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+        if self.has_worked.load(Ordering::Relaxed)
+            && failure.answer.is_none()
+            && failure.status == Some(404)
+        {
+            return failure.reclassed(Class::Rejected, "this address has worked before");
+        }
+        failure
+    }
+
     /// Brings a new session to where the last one was, and makes it the current one. Returns
     /// `None`, with the session closed, if the opening `id` is not current any more.
     async fn set_up(&self, opened: Opened, id: u64) -> Option<Arc<Live>> {
         let Opened { session, response } = opened;
+        self.has_answered.store(true, Ordering::Relaxed);
+        self.has_worked.store(true, Ordering::Relaxed);
         let live = Arc::new(Live { session, response, initialized: Mutex::new(false) });
         let session = Some(live.session.clone());
         let mut is_current =
@@ -340,8 +397,9 @@ impl Link {
         live.session.ended().cancelled().await;
         // Every desktop of this upstream may be here at this moment. A request that needs a session
         // now finds this one gone, and does not wait.
-        tokio::time::sleep(reopening_pause()).await;
-        self.lost(&live);
+        let idle_losses = self.idle_losses.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(reopening_pause(idle_losses)).await;
+        self.lost(&live, false);
     }
 
     /// Sends `notifications/initialized` if the client has, once for each session.
@@ -380,6 +438,11 @@ impl Link {
             }
         }
     }
+}
+
+/// Whether a status comes from what stands in front of a server, which it says nothing about.
+fn is_of_gateway(status: u16) -> bool {
+    matches!(status, 407 | 502 | 504 | 520..=530 | 598 | 599)
 }
 
 fn log_attempt(failure: &Failure, attempts: u32, delay: Duration) {

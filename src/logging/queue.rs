@@ -1,5 +1,5 @@
-//! Log lines on their way to a thread that writes them, because nobody may be reading them: a
-//! client that starts us with a pipe on stderr and forgets it must not stop us.
+//! A queue of log lines, and the thread that writes them. A client that gives us a pipe as stderr
+//! and never reads it must not stop us.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};

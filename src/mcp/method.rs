@@ -32,6 +32,8 @@ pub(crate) const COMPLETE: &str = "completion/complete";
 pub(crate) const SET_LEVEL: &str = "logging/setLevel";
 /// Takes a request back.
 pub(crate) const CANCELLED: &str = "notifications/cancelled";
+/// Tells how far a request has come.
+pub(crate) const PROGRESS: &str = "notifications/progress";
 /// The list of tools has changed.
 pub(crate) const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 /// The list of prompts has changed.

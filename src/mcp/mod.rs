@@ -7,7 +7,7 @@ mod revision;
 
 pub(crate) use self::results::{
     CallParams, CallToolResult, CancelledParams, Empty, Implementation, InitializeParams,
-    InitializeResult, ListCapability, Part, ReadResourceResult, ResourceParams, ServerCapabilities,
-    TextContent,
+    InitializeResult, ListCapability, Part, ProgressParams, ReadResourceResult, ResourceParams,
+    ServerCapabilities, TextContent, empty_list,
 };
 pub(crate) use self::revision::{Revision, asked_revision};

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -103,6 +104,14 @@ pub(crate) struct CancelledParams<'a> {
     pub(crate) reason: Option<&'a RawValue>,
 }
 
+/// `params` of `notifications/progress`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProgressParams<'a> {
+    #[serde(borrow)]
+    pub(crate) progress_token: &'a RawValue,
+}
+
 /// `params` of the methods about one resource.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ResourceParams {
@@ -163,4 +172,9 @@ pub(crate) struct TextResourceContents<'a> {
     uri: &'a str,
     mime_type: &'a str,
     text: Part<'a, &'a str>,
+}
+
+/// The empty result of a method that lists; `None` for other methods.
+pub(crate) fn empty_list(method: &str) -> Option<Bytes> {
+    super::method::list_member(method).map(|member| format!(r#"{{"{member}":[]}}"#).into())
 }

@@ -359,7 +359,8 @@ fn takes_at_once(_bytes: usize) -> bool {
 
 /// Writes each line with its line feed; parts too long to copy go out directly.
 fn write_lines(stdout: &mut impl Write, lines: &[OutLine]) -> io::Result<()> {
-    let mut gathered = Vec::new();
+    let length: usize = lines.iter().map(|line| line.len() + 1).sum();
+    let mut gathered = Vec::with_capacity(length.min(GATHERED));
     for line in lines {
         for part in &line.0 {
             if part.len() >= GATHERED {

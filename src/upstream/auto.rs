@@ -10,8 +10,9 @@ use url::Url;
 
 use super::amocrm::{self, Amocrm};
 use super::bitrix::{self, Bitrix};
-use super::http_sse::HttpSse;
+use super::http_sse::{ENDPOINT_PATIENCE, HttpSse};
 use super::json::Object;
+use super::refusal::may_be_http_sse;
 use super::settings::KindSettings;
 use super::streamable::Streamable;
 use super::{Client, Greeting, Opened, Pending, Request, Upstream, local};
@@ -152,15 +153,22 @@ impl Auto {
             Err(failure) => return Err(failure),
         };
         tracing::debug!("no Streamable HTTP here ({}); trying HTTP+SSE", refusal.summary());
-        let no_stream = match self.http_sse.open(initialize, client).await {
-            Ok(opened) => {
+        let no_stream = match self.http_sse.begin(ENDPOINT_PATIENCE).await {
+            Ok(beginning) if beginning.first.name == "endpoint" => {
+                // From here on the stream's failure tells more than the probe's.
+                let opened = self.http_sse.open_on(beginning, initialize, client).await;
+                let opened = match opened {
+                    Ok(opened) => opened,
+                    Err(failure) => return self.open_service(initialize, client, failure).await,
+                };
                 tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
                 self.reached_as.set(Detected::HttpSse);
                 return Ok(self.recognise(opened, &initialize.message, client));
             }
-            Err(failure) => failure,
+            Ok(_) => "its event stream does not begin with an endpoint".to_owned(),
+            Err(failure) => failure.what,
         };
-        tracing::debug!("no HTTP+SSE either: {}", no_stream.summary());
+        tracing::debug!("no HTTP+SSE either: {no_stream}");
         self.open_service(initialize, client, refusal).await
     }
 
@@ -232,16 +240,6 @@ impl Auto {
 fn server_name(response: &Response) -> Option<String> {
     let result = Object::read(local::text(response.result()?))?;
     Object::read(result.get("serverInfo")?)?.string("name")
-}
-
-/// A server of the older transport refuses the POST with one of these statuses. A JSON-RPC error
-/// with 400 or 404 comes from a server that knows what it was asked.
-fn may_be_http_sse(failure: &Failure) -> bool {
-    match failure.status {
-        Some(405) => true,
-        Some(400 | 404) => failure.answer.is_none(),
-        _ => false,
-    }
 }
 
 impl Upstream for Auto {

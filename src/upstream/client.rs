@@ -1,12 +1,16 @@
 //! The client as the upstream side sees it: a sink for what the upstream sends unasked.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{Pending, Session};
 use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Kind, Message, RequestId};
+use crate::mcp::{ProgressParams, method};
 
 /// Takes requests and notifications for the client.
 pub trait Sink: Send + Sync {
@@ -24,6 +28,32 @@ struct Shared {
     sink: Box<dyn Sink>,
     asked: Mutex<Asked>,
     gap: Notify,
+    /// The tokens of the requests in flight that asked for progress.
+    progress: Mutex<Vec<RequestId>>,
+    /// Whether a malformed message has been warned of: heartbeats come for ever.
+    has_warned: AtomicBool,
+}
+
+/// A request in flight that asked for progress. Progress for its token reaches the client until
+/// this is dropped.
+pub struct ProgressToken {
+    client: Client,
+    token: RequestId,
+}
+
+impl fmt::Debug for ProgressToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.token, formatter)
+    }
+}
+
+impl Drop for ProgressToken {
+    fn drop(&mut self) {
+        let mut tokens = self.client.progress();
+        if let Some(at) = tokens.iter().position(|token| *token == self.token) {
+            tokens.swap_remove(at);
+        }
+    }
 }
 
 /// Open requests of the upstream that are kept in mind: more than any client will be asked, and a
@@ -49,7 +79,13 @@ struct Question {
 impl Client {
     /// The client behind `sink`.
     pub fn new(sink: impl Sink + 'static) -> Self {
-        Self(Arc::new(Shared { sink: Box::new(sink), asked: Mutex::default(), gap: Notify::new() }))
+        Self(Arc::new(Shared {
+            sink: Box::new(sink),
+            asked: Mutex::default(),
+            gap: Notify::new(),
+            progress: Mutex::default(),
+            has_warned: AtomicBool::new(false),
+        }))
     }
 
     /// Delivers a request or notification that has come in `session`, waiting while the client is
@@ -70,6 +106,36 @@ impl Client {
         }
         self.notify(message).await;
         None
+    }
+
+    /// Lets progress for `token` through as long as the request is in flight.
+    pub fn expect_progress(&self, token: RequestId) -> ProgressToken {
+        self.progress().push(token.clone());
+        ProgressToken { client: self.clone(), token }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Vec<RequestId>> {
+        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `message` is progress that no request in flight has asked for.
+    pub fn is_stray_progress(&self, message: &Message) -> bool {
+        if message.method() != method::PROGRESS {
+            return false;
+        }
+        let token = message.read_params().and_then(|ProgressParams { progress_token }| {
+            RequestId::from_json(Bytes::copy_from_slice(progress_token.get().as_bytes()))
+        });
+        token.is_none_or(|token| !self.progress().iter().any(|known| known.matches(&token)))
+    }
+
+    /// Warns of a malformed message, once; some servers send their heartbeats as such.
+    pub fn warn_of_malformed(&self, why: &str) {
+        if self.0.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::debug!("an event from the upstream is ignored: {why}");
+        } else {
+            tracing::warn!("an event from the upstream is ignored, as later ones will be: {why}");
+        }
     }
 
     /// Delivers a notification of ours, or of a session.

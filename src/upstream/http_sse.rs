@@ -10,10 +10,11 @@ use reqwest::header::HeaderMap;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::headers::{post_headers, stream_headers};
 use super::reading::{Asker, Inbox};
-use super::refusal::{accepted, refused, unusable};
+use super::refusal::{Standing, accepted, lost_by_error, refused, unusable};
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Endpoint, Events, Http, StreamBroke};
@@ -22,7 +23,7 @@ use crate::mcp::method;
 use crate::redact;
 
 /// Bound on the wait for the `endpoint` event, which servers send at once.
-const ENDPOINT_PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const ENDPOINT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// An MCP server on HTTP+SSE.
 pub(super) struct HttpSse {
@@ -41,8 +42,53 @@ impl HttpSse {
         client: &Client,
     ) -> Result<Opened, Failure> {
         let beginning = self.begin(ENDPOINT_PATIENCE).await?;
+        self.open_on(beginning, initialize, client).await
+    }
+
+    /// Opens a session on a stream that has begun. Where the endpoint that it names is not found,
+    /// the same one below the stream's own prefix is tried once: a reverse proxy may publish the
+    /// server below a path that the server itself does not know.
+    pub(super) async fn open_on(
+        &self,
+        beginning: Beginning,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
         let endpoint = self.endpoint(&beginning)?;
-        self.go_on(beginning, endpoint, initialize, client).await
+        let is_below = self.below_prefix(&endpoint.url).is_some();
+        let refusal = match self.open_at(beginning, endpoint, initialize, client).await {
+            Err(failure) if failure.status == Some(404) && is_below => failure,
+            outcome => return outcome,
+        };
+        let beginning = self.begin(ENDPOINT_PATIENCE).await?;
+        let Some(endpoint) = self.below_prefix(&self.endpoint(&beginning)?.url) else {
+            return Err(refusal);
+        };
+        tracing::info!("the endpoint is not where the stream says; trying {}", endpoint.shown);
+        match self.open_at(beginning, endpoint, initialize, client).await {
+            Err(failure) if failure.class() == Class::Final => Err(refusal.hint(
+                "The stream names an address at which nothing is served: the server does not know \
+                 the path below which a proxy publishes it, and must be told its public address.",
+            )),
+            outcome => outcome,
+        }
+    }
+
+    /// The endpoint below the part of the stream's path that `endpoint` lacks, if it lacks one.
+    fn below_prefix(&self, endpoint: &Url) -> Option<Endpoint> {
+        let (folder, _) = self.stream.url.path().rsplit_once('/')?;
+        let folder: Vec<_> = folder.split('/').skip(1).collect();
+        let path: Vec<_> = endpoint.path().split('/').skip(1).collect();
+        let shared = (0..=folder.len().min(path.len()))
+            .rev()
+            .find(|count| folder[folder.len() - count..] == path[..*count])?;
+        let prefix = &folder[..folder.len() - shared];
+        if prefix.is_empty() {
+            return None;
+        }
+        let mut url = endpoint.clone();
+        url.set_path(&format!("/{}{}", prefix.join("/"), endpoint.path()));
+        Some(Endpoint::new(url))
     }
 
     /// Opens the stream and waits for its first event, at most for `patience`.
@@ -75,7 +121,7 @@ impl HttpSse {
     }
 
     /// Opens a session on a stream that has begun, posting to `endpoint`.
-    pub(super) async fn go_on(
+    async fn open_at(
         &self,
         beginning: Beginning,
         endpoint: Endpoint,
@@ -115,7 +161,7 @@ impl HttpSse {
     ///
     /// # Errors
     /// It names none, or one of another host.
-    pub(super) fn endpoint(&self, beginning: &Beginning) -> Result<Endpoint, Failure> {
+    fn endpoint(&self, beginning: &Beginning) -> Result<Endpoint, Failure> {
         let Beginning { url, first, .. } = beginning;
         if first.name != "endpoint" {
             let mut failure = no_endpoint(url, "the stream began with something else");
@@ -134,7 +180,11 @@ impl HttpSse {
         // An attacker in control of the stream must not get our headers sent elsewhere.
         if endpoint.origin() != self.stream.url.origin() {
             let shown = redact::shown(&endpoint);
-            return Err(no_endpoint(url, &format!("{shown} is on another host")));
+            let why = format!("{shown} is on another host");
+            return Err(no_endpoint(url, &why).hint(
+                "The server must be told its public address, so that its stream names that instead \
+                 of an internal one.",
+            ));
         }
         Ok(Endpoint::new(endpoint))
     }
@@ -210,7 +260,7 @@ impl HttpSseSession {
 
     async fn take_event(&self, event: http::sse::Event) {
         // What cannot be parsed has been logged.
-        let responses = self.inbox().sort_event(&event).await.unwrap_or_default();
+        let responses = self.inbox().shared().sort_event(&event).await.unwrap_or_default();
         for response in responses {
             self.hand_over(response);
         }
@@ -237,12 +287,24 @@ impl HttpSseSession {
         if answer.status().is_success() {
             return answer.bytes().await;
         }
-        let mut failure = refused(&answer.refusal().await, request, true);
+        let mut failure = refused(&answer.refusal().await, request, Standing::Session);
         failure.what.push_str(&format!(" (the endpoint of {})", self.stream_url));
         Err(failure)
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
+        let response = self.response_to(request).await?;
+        // `initialize` opens the session.
+        if response.error().is_some()
+            && request.message.method() != method::INITIALIZE
+            && let Some(lost) = lost_by_error(&response, &self.stream_url)
+        {
+            return Err(lost);
+        }
+        Ok(response)
+    }
+
+    async fn response_to(&self, request: &Request) -> Result<Response, Failure> {
         let (sender, mut response) = oneshot::channel();
         match &mut *self.waiters() {
             Some(waiting) => waiting.insert(request.wire_id.clone(), sender),

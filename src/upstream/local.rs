@@ -11,7 +11,7 @@ use super::{Client, Request};
 use crate::failure::Failure;
 use crate::http::Answer;
 use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, RequestId, Response, to_json};
-use crate::mcp::method;
+use crate::mcp;
 
 /// The `params` are wrong (JSON-RPC 2.0 section 5.1).
 pub(super) const INVALID_PARAMS: i64 = -32602;
@@ -36,22 +36,12 @@ pub(super) fn method_not_found(method: &str) -> Response {
 
 /// Whether `response` says that the service does not know the method.
 pub(super) fn is_method_not_found(response: &Response) -> bool {
-    error_code(response) == Some(METHOD_NOT_FOUND)
-}
-
-/// The code of an error response.
-pub(super) fn error_code(response: &Response) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct Code {
-        code: i64,
-    }
-    let error: Code = serde_json::from_slice(response.error()?).ok()?;
-    Some(error.code)
+    response.error_code() == Some(METHOD_NOT_FOUND)
 }
 
 /// The empty result of a list method; `None` for other methods.
 pub(super) fn empty_list(method: &str) -> Option<Response> {
-    method::list_member(method).map(|member| result(format!(r#"{{"{member}":[]}}"#)))
+    mcp::empty_list(method).map(Response::with_result)
 }
 
 /// The empty answer to `ping`.

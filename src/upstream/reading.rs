@@ -28,11 +28,19 @@ pub(super) struct Inbox<'a> {
     client: &'a Client,
     /// `None` for a service without sessions, which can ask a client nothing.
     asker: Option<&'a dyn Asker>,
+    /// Whether it reads a stream that belongs to no request. Progress on it may belong to a request
+    /// that is over, on which clients close the connection.
+    is_shared: bool,
 }
 
 impl<'a> Inbox<'a> {
     pub(super) fn new(client: &'a Client, asker: Option<&'a dyn Asker>) -> Self {
-        Self { client, asker }
+        Self { client, asker, is_shared: false }
+    }
+
+    /// The same for a stream that belongs to no request.
+    pub(super) fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 
     /// Reads the JSON text of one message or of a batch, delivers the requests and notifications
@@ -62,7 +70,7 @@ impl<'a> Inbox<'a> {
         }
         let sorted = self.sort(&event.data).await;
         sorted.inspect_err(|Unusable(why)| {
-            tracing::warn!("an event from the upstream is ignored: {why}");
+            self.client.warn_of_malformed(why);
         })
     }
 
@@ -76,6 +84,10 @@ impl<'a> Inbox<'a> {
         }
         tracing::debug!(method = name, "upstream sends");
         if message.id().is_none() {
+            if self.is_shared && self.client.is_stray_progress(&message) {
+                tracing::debug!("progress for a request that is not in flight is dropped");
+                return;
+            }
             return self.client.notify(message).await;
         }
         let Some(asker) = self.asker else {
@@ -139,7 +151,7 @@ impl<'a> Reading<'a> {
                  says: {said}"
             ))
         })?;
-        self.pick(responses).map(Some).ok_or_else(|| {
+        self.pick(responses, true).map(Some).ok_or_else(|| {
             unusable(match (&self.other, self.awaited) {
                 (Some(id), Awaited::Of(Request { wire_id, .. })) => {
                     format!("{url} answered another request ({id} instead of {wire_id})")
@@ -173,7 +185,7 @@ impl<'a> Reading<'a> {
     /// Reads one event; returns the response if it holds it.
     pub(super) async fn event(&mut self, event: &sse::Event) -> Option<Response> {
         match self.inbox.sort_event(event).await {
-            Ok(responses) => self.pick(responses),
+            Ok(responses) => self.pick(responses, false),
             Err(garbage) => {
                 self.garbage = Some(garbage);
                 None
@@ -190,11 +202,16 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn pick(&mut self, responses: Vec<Response>) -> Option<Response> {
+    /// The response to this exchange among those of one body or event. An id of 0 counts in the
+    /// only response of a body, which can answer nothing else: some servers write nothing else.
+    fn pick(&mut self, responses: Vec<Response>, is_body: bool) -> Option<Response> {
         let mut answer = None;
+        let is_only = is_body && responses.len() == 1;
         for response in responses {
             let is_meant = match self.awaited {
-                Awaited::Of(request) => request.is_answered_by(&response),
+                Awaited::Of(request) => {
+                    request.is_answered_by(&response) || is_only && has_id_zero(&response)
+                }
                 Awaited::First => true,
             };
             if is_meant && answer.is_none() {
@@ -206,6 +223,10 @@ impl<'a> Reading<'a> {
         }
         answer
     }
+}
+
+fn has_id_zero(response: &Response) -> bool {
+    response.id().is_some_and(|id| matches!(id.as_json().as_ref(), b"0" | b"\"0\""))
 }
 
 /// Whether a body says nothing at all; some services send a byte order mark and nothing more.

@@ -1,16 +1,19 @@
 //! What a refusal means: the upstream's own error, a lost session, an answer that cannot be used.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use reqwest::StatusCode;
+use serde::Deserialize;
 
 use super::Request;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::Refusal;
+use crate::http::{Refusal, shorten};
 use crate::jsonrpc::{FromUpstream, Response, from_upstream};
 
-/// What servers write when they do not know a session, in small letters. The bare word is too
-/// common: a cash register has sessions too.
-const SESSION_UNKNOWN: [&str; 9] = [
+/// What servers write of sessions in answers whose status alone says that a session may be gone, in
+/// small letters. The bare word is too common: a cash register has sessions too.
+const OF_SESSIONS: [&str; 9] = [
     "session id",
     "session-id",
     "sessionid",
@@ -22,11 +25,110 @@ const SESSION_UNKNOWN: [&str; 9] = [
     "not initialized",
 ];
 
+/// What servers write that were restarted and wait for a handshake.
+const WAITS_FOR_HANDSHAKE: [&str; 4] = [
+    "expect initialize request",
+    "expected initialize request",
+    "server not initialized",
+    "received request before initialization",
+];
+
+/// What may stand in front of the sentence that tells what is wrong.
+const LABELS: [&str; 8] = [
+    "error",
+    "unauthorized",
+    "bad request",
+    "not found",
+    "forbidden",
+    "internal server error",
+    "internal error",
+    "service unavailable",
+];
+
+/// The words of a sentence that speaks of nothing but a session and its end. One with other words,
+/// such as "order created, cash register session not found", speaks of something else.
+const OF_AN_ENDED_SESSION: &str = "a an active again any anymore api been client closed connection \
+     could destroyed does dropped ended evicted exist exists expired find for found given has have \
+     header http id initialize instance in invalid is it known lost mcp missing more no not of on or \
+     out please provided re reinitialize removed server session sessionid sessions such terminated \
+     that the this timed token transport unknown valid was with your longer";
+
+/// Words that tell of an end, one of which must be there.
+const ENDED: [&str; 14] = [
+    "not",
+    "unknown",
+    "expired",
+    "invalid",
+    "no",
+    "missing",
+    "terminated",
+    "closed",
+    "ended",
+    "lost",
+    "removed",
+    "destroyed",
+    "evicted",
+    "dropped",
+];
+
+/// What reverse proxies say while the server behind them is away, in small letters.
+const INGRESS: [&str; 5] = [
+    "404 page not found",
+    "default backend - 404",
+    "no route matched",
+    "no service found",
+    "no healthy upstream",
+];
+
 /// Whether the body of a refusal speaks of the session.
 pub(super) fn mentions_session(body: &[u8]) -> bool {
-    let body = &body[..body.len().min(4096)];
-    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
-    SESSION_UNKNOWN.iter().any(|phrase| text.contains(phrase))
+    let text = lower(body, 4096);
+    OF_SESSIONS.iter().any(|phrase| text.contains(phrase))
+}
+
+/// Whether `text` says that the server does not know the session, and nothing else.
+fn tells_lost_session(text: &[u8]) -> bool {
+    let text = lower(text, 4096);
+    if WAITS_FOR_HANDSHAKE.iter().any(|phrase| text.contains(phrase)) {
+        return true;
+    }
+    let mut clauses = text.split(['.', ';', ',', ':', '(', '\n']).map(str::trim);
+    let said = clauses.find(|clause| !clause.is_empty() && !LABELS.contains(clause));
+    let words = || {
+        let words = said.unwrap_or_default().split(|letter: char| !letter.is_alphanumeric());
+        words.filter(|word| !word.is_empty())
+    };
+    // An id of the session may stand in the sentence.
+    let is_id = |word: &str| {
+        word.bytes().any(|letter| letter.is_ascii_digit())
+            || word.len() >= 4 && word.bytes().all(|letter| letter.is_ascii_hexdigit())
+    };
+    let is_known = |word: &str| OF_AN_ENDED_SESSION.split_whitespace().any(|known| known == word);
+    words().any(|word| matches!(word, "session" | "sessionid"))
+        && words().any(|word| ENDED.contains(&word))
+        && words().all(|word| is_known(word) || is_id(word))
+}
+
+fn lower(text: &[u8], length: usize) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(length)]).to_ascii_lowercase()
+}
+
+/// The failure for `response` if it is a JSON-RPC error within a session that says the session is
+/// gone. A tool's result is never looked at.
+pub(super) fn lost_by_error(response: &Response, url: &str) -> Option<Failure> {
+    #[derive(Deserialize)]
+    struct Error<'a> {
+        #[serde(borrow)]
+        message: Cow<'a, str>,
+    }
+    let error: Error<'_> = serde_json::from_slice(response.error()?).ok()?;
+    if !tells_lost_session(error.message.as_bytes()) {
+        return None;
+    }
+    let what = format!("{url} does not know the session: {}", shorten(&error.message));
+    let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
+    failure.answer = Some(Box::new(response.clone()));
+    Some(failure)
 }
 
 /// The result of `initialize`, or the upstream's own error as the failure.
@@ -60,15 +162,30 @@ pub(super) fn own_error(body: &Bytes, request: Option<&Request>) -> Option<Respo
     is_the_answer.then_some(response)
 }
 
-/// The failure for a refusal of `request`, if it was one, within a session or without.
-pub(super) fn refused(refusal: &Refusal, request: Option<&Request>, has_session: bool) -> Failure {
+/// How well an upstream knows us when it refuses something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The handshake is not over.
+    New,
+    /// It is, and there is no session.
+    Sessionless,
+    /// It is, in a session.
+    Session,
+}
+
+/// The failure for a refusal of `request`, if it was one.
+pub(super) fn refused(refusal: &Refusal, request: Option<&Request>, standing: Standing) -> Failure {
     let mut failure = refusal.failure();
     let own_error = own_error(&refusal.body, request);
     // An error with the request's own id comes from a server that knew what it was asked.
     let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
-    if has_session && is_session_gone(refusal.status, &refusal.body, knew) {
+    if standing == Standing::Session && is_session_gone(refusal.status, &refusal.body, knew) {
         failure =
             failure.reclassed(Class::SessionLost, "the refusal tells that the session is gone");
+    }
+    if standing == Standing::Sessionless && request.is_some() && is_of_ingress(refusal) {
+        failure =
+            failure.reclassed(Class::Rejected, "an ingress whose server is away for a moment");
     }
     let says_it_better =
         failure.class() == Class::Final && refusal.status != StatusCode::UNAUTHORIZED;
@@ -79,12 +196,95 @@ pub(super) fn refused(refusal: &Refusal, request: Option<&Request>, has_session:
 }
 
 /// Whether an answer within a session means that the session is gone: 404 ("Session Management",
-/// item 3), or what servers in the field send instead: 410, or a 400 that names the session. A
-/// server that `knew` what it was asked has the session, unless it says otherwise.
+/// item 3), or what servers in the field send instead: 410, a 400 that speaks of the session, or
+/// any other status with words that say so. A server that `knew` what it was asked has the session,
+/// unless it says otherwise.
 pub(super) fn is_session_gone(status: StatusCode, body: &[u8], knew: bool) -> bool {
     match status.as_u16() {
         404 | 410 => !knew || mentions_session(body),
-        400 => mentions_session(body),
+        400 => mentions_session(body) || tells_lost_session(body),
+        _ => tells_lost_session(body),
+    }
+}
+
+/// Whether a 404 comes from a reverse proxy whose server is away, and not from the server.
+fn is_of_ingress(refusal: &Refusal) -> bool {
+    let text = lower(&refusal.body, 4096);
+    refusal.status == StatusCode::NOT_FOUND && INGRESS.iter().any(|phrase| text.contains(phrase))
+}
+
+/// The status of a success that comes from another transport: an HTTP+SSE server whose stream
+/// answers a POST as well.
+const OTHER_TRANSPORT: u16 = 200;
+
+/// The failure of a POST that was answered with the event stream of HTTP+SSE.
+pub(super) fn other_transport(url: &str) -> Failure {
+    let what = format!("{url} answered the POST with the event stream of HTTP+SSE");
+    let mut failure = unusable(what);
+    failure.status = Some(OTHER_TRANSPORT);
+    failure
+}
+
+/// Whether a refused `initialize` may come from a server of HTTP+SSE: it has no POST at this
+/// address, or answers it with its stream. A JSON-RPC error with 400 or 404 comes from a server
+/// that knows what it was asked.
+pub(super) fn may_be_http_sse(failure: &Failure) -> bool {
+    match failure.status {
+        Some(405 | OTHER_TRANSPORT) => true,
+        Some(400 | 404) => failure.answer.is_none(),
         _ => false,
+    }
+}
+
+/// Adds where a server of HTTP+SSE may be to a refusal in a status for which the specification
+/// knows no fallback.
+pub(super) fn hint_http_sse(failure: Failure) -> Failure {
+    if !matches!(failure.status, Some(403 | 406 | 409 | 410 | 415 | 419 | 422 | 501)) {
+        return failure;
+    }
+    let hint = failure.hint.clone().unwrap_or_default();
+    let more = "If the server speaks the older HTTP+SSE, use `--kind sse`.";
+    failure.hint(format!("{hint} {more}").trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_session_is_told_in_many_words() {
+        for text in [
+            "Unauthorized: Session not found",
+            "Unexpected message, expect initialize request",
+            "session is unknown on this API instance",
+            "Error: Session not found",
+            "Invalid or expired session",
+            "Session not found or expired. Re-initialize.",
+            "The provided SessionId was not found or has expired, please re-initialize your connection.",
+            "No such session",
+            "Bad Request: Server not initialized",
+            "This session no longer exists",
+            "Session 8f14e45f-ceea-467f-a0d2 not found",
+            "Session has been terminated",
+        ] {
+            assert!(tells_lost_session(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_not_taken_for_it() {
+        for text in [
+            "Unauthorized",
+            "invalid_token",
+            "Invalid argument: till",
+            "the cash register has no open session",
+            "file not found",
+            "Deal 7 created; invalid session in CRM callback",
+            "order created, cash register session not found",
+            "Cash register session not found",
+            "Invalid sessionDate",
+        ] {
+            assert!(!tells_lost_session(text.as_bytes()), "{text}");
+        }
     }
 }

@@ -8,12 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
 use crate::failure::{Cause, Class, Failure};
-use crate::jsonrpc::{Message, Response};
+use crate::jsonrpc::{ErrorObject, Message, Response, to_json};
 
 /// What a script answers with.
 pub(crate) enum Reply {
     /// A result, as JSON text.
     Result(&'static str),
+    /// A JSON-RPC error with this code.
+    Error(i64),
     /// A failure of this class.
     Fails(Class),
     /// A failure with this `Retry-After`, of a request that was rejected.
@@ -28,9 +30,18 @@ impl Reply {
     async fn outcome(self) -> Result<Response, Failure> {
         match self {
             Self::Result(text) => Ok(Response::with_result(text.into())),
-            Self::Fails(class) => Err(Failure::new(class, Cause::Refused, "stub: refused")),
+            Self::Error(code) => {
+                let error = ErrorObject::new(code, "stub: error");
+                Ok(Response::with_error(to_json(&error).into()))
+            }
+            Self::Fails(class) => {
+                let mut failure = Failure::new(class, Cause::Refused, "stub: refused");
+                failure.status = (class == Class::SessionLost).then_some(404);
+                Err(failure)
+            }
             Self::Later(time) => {
                 let mut failure = Failure::new(Class::Rejected, Cause::Refused, "stub: later");
+                failure.status = Some(503);
                 failure.retry_after = Some(time);
                 Err(failure)
             }
@@ -101,6 +112,11 @@ impl Stub {
     /// The methods that have arrived, in order.
     pub(crate) fn methods(&self) -> Vec<String> {
         self.state().arrivals.iter().map(|arrival| arrival.method.clone()).collect()
+    }
+
+    /// The client of the latest session.
+    pub(crate) fn client(&self) -> Client {
+        self.state().client.clone().unwrap()
     }
 
     /// Lets a session end by itself, as a stream that is the session does.

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::amocrm::{Generation, Options, Refusal};
-use crate::support::{Amocrm, Line, Message, Reply, call};
+use crate::support::{Amocrm, Line, Message, Reply, at_once, call};
 
 const NEW: &str = r#"{"query":"+74950000000","name":"Анна","phone":"+74950000000"}"#;
 
@@ -83,43 +83,49 @@ fn the_short_way_is_taken_where_the_server_has_it() {
 
 #[test]
 fn the_long_way_is_taken_where_the_server_has_no_short_one() {
-    for openapi in [true, false] {
-        for generation in
-            [Generation::EarlyRest, Generation::StreamlessRest, Generation::CurrentRest]
-        {
-            let server = Amocrm::with(generation, Options { openapi, ..Options::default() });
-            let mut line = line_to(&server, "");
-            for id in [1, 2] {
-                line.send(call(id, "search_contact", r#"{"query":"Иван"}"#));
-                let found = done(&line.recv_id(&id.to_string()));
-                assert_eq!(found["_embedded"]["contacts"][0]["id"], 501, "{generation:?}");
-            }
-            line.send(call(3, "check_contact_exists", r#"{"query":"Иван"}"#));
-            let found = done(&line.recv_id("3"));
-            assert_eq!(found["exists"], true, "{generation:?}");
-            assert_eq!(found["contact"]["id"], 501, "{generation:?}");
-            line.send(call(4, "check_contact_exists", r#"{"query":"nobody"}"#));
-            assert_eq!(done(&line.recv_id("4")), json!({ "exists": false }), "{generation:?}");
-            line.finish_with_nothing_left();
-            let search = |query: &str, limit: u64| {
-                json!({
-                    "entity_type": "contacts",
-                    "method": "get",
-                    "params": { "query": query, "limit": limit },
-                })
-            };
-            assert_eq!(
-                universal(&server),
-                [search("Иван", 10), search("Иван", 10), search("Иван", 1), search("nobody", 1)]
-            );
-            // What is not there is not tried for ever.
-            let paths = paths(&server);
-            for short in ["GET /api/contacts/search", "POST /api/contacts/check-exists"] {
-                let tried = paths.iter().filter(|path| *path == short).count();
-                assert!(tried <= 1, "{generation:?}: {paths:?}");
-            }
-        }
-    }
+    at_once([true, false], |openapi| {
+        at_once(
+            [Generation::EarlyRest, Generation::StreamlessRest, Generation::CurrentRest],
+            |generation| {
+                let server = Amocrm::with(generation, Options { openapi, ..Options::default() });
+                let mut line = line_to(&server, "");
+                for id in [1, 2] {
+                    line.send(call(id, "search_contact", r#"{"query":"Иван"}"#));
+                    let found = done(&line.recv_id(&id.to_string()));
+                    assert_eq!(found["_embedded"]["contacts"][0]["id"], 501, "{generation:?}");
+                }
+                line.send(call(3, "check_contact_exists", r#"{"query":"Иван"}"#));
+                let found = done(&line.recv_id("3"));
+                assert_eq!(found["exists"], true, "{generation:?}");
+                assert_eq!(found["contact"]["id"], 501, "{generation:?}");
+                line.send(call(4, "check_contact_exists", r#"{"query":"nobody"}"#));
+                assert_eq!(done(&line.recv_id("4")), json!({ "exists": false }), "{generation:?}");
+                line.finish_with_nothing_left();
+                let search = |query: &str, limit: u64| {
+                    json!({
+                        "entity_type": "contacts",
+                        "method": "get",
+                        "params": { "query": query, "limit": limit },
+                    })
+                };
+                assert_eq!(
+                    universal(&server),
+                    [
+                        search("Иван", 10),
+                        search("Иван", 10),
+                        search("Иван", 1),
+                        search("nobody", 1)
+                    ]
+                );
+                // What is not there is not tried for ever.
+                let paths = paths(&server);
+                for short in ["GET /api/contacts/search", "POST /api/contacts/check-exists"] {
+                    let tried = paths.iter().filter(|path| *path == short).count();
+                    assert!(tried <= 1, "{generation:?}: {paths:?}");
+                }
+            },
+        );
+    });
 }
 
 #[test]
@@ -155,31 +161,34 @@ fn two_calls_at_once_do_not_make_the_same_contact_twice() {
 
 #[test]
 fn a_search_that_fails_makes_nothing() {
-    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
-        for refusal in [
-            Refusal::Status(429),
-            Refusal::Status(401),
-            Refusal::Page(403),
-            Refusal::Unreachable,
-            Refusal::Broken,
-            Refusal::Said(Reply::status(502).body("text/html", "<h1>Bad Gateway</h1>")),
-        ] {
-            let server = Amocrm::of(generation);
-            server.refuse("contacts get", &refusal, usize::MAX);
-            let mut line = line_to(&server, "--retry-for 1");
-            line.send(call(1, "get_or_create_contact", NEW));
-            failed(&line.recv_id("1"));
-            line.send(call(
-                2,
-                "smart_create_client_and_lead",
-                r#"{"contact_query":"x","contact_name":"Ольга","lead_name":"Лейки"}"#,
-            ));
-            failed(&line.recv_id("2"));
-            line.finish_with_nothing_left();
-            assert_eq!(server.created("contacts"), 0, "{generation:?}");
-            assert_eq!(server.created("leads"), 0, "{generation:?}");
-        }
-    }
+    at_once([Generation::EarlyRest, Generation::CurrentRest], |generation| {
+        at_once(
+            [
+                Refusal::Status(429),
+                Refusal::Status(401),
+                Refusal::Page(403),
+                Refusal::Unreachable,
+                Refusal::Broken,
+                Refusal::Said(Reply::status(502).body("text/html", "<h1>Bad Gateway</h1>")),
+            ],
+            |refusal| {
+                let server = Amocrm::of(generation);
+                server.refuse("contacts get", &refusal, usize::MAX);
+                let mut line = line_to(&server, "--retry-for 1");
+                line.send(call(1, "get_or_create_contact", NEW));
+                failed(&line.recv_id("1"));
+                line.send(call(
+                    2,
+                    "smart_create_client_and_lead",
+                    r#"{"contact_query":"x","contact_name":"Ольга","lead_name":"Лейки"}"#,
+                ));
+                failed(&line.recv_id("2"));
+                line.finish_with_nothing_left();
+                assert_eq!(server.created("contacts"), 0, "{generation:?}");
+                assert_eq!(server.created("leads"), 0, "{generation:?}");
+            },
+        );
+    });
 }
 
 #[test]
@@ -222,29 +231,32 @@ fn a_lead_is_made_with_its_contact() {
 
 #[test]
 fn a_second_step_that_fails_names_what_the_first_has_made_and_is_not_repeated() {
-    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
-        for refusal in [
-            Refusal::Status(400),
-            Refusal::Status(429),
-            Refusal::Unreachable,
-            Refusal::Broken,
-            Refusal::Said(Reply::status(502).body("text/html", "<h1>Bad Gateway</h1>")),
-        ] {
-            let server = Amocrm::of(generation);
-            server.refuse("leads create", &refusal, usize::MAX);
-            let mut line = line_to(&server, "");
-            line.send(call(
-                1,
-                "create_complex_lead",
-                r#"{"lead_name":"Шланги","contact_name":"Анна"}"#,
-            ));
-            let said = failed(&line.recv_id("1"));
-            assert!(said.contains("601"), "{generation:?}: the contact is not named: {said}");
-            line.finish_with_nothing_left();
-            assert_eq!(server.created("contacts"), 1, "{generation:?}");
-            assert_eq!(server.asked("leads create"), 1, "{generation:?}");
-        }
-    }
+    at_once([Generation::EarlyRest, Generation::CurrentRest], |generation| {
+        at_once(
+            [
+                Refusal::Status(400),
+                Refusal::Status(429),
+                Refusal::Unreachable,
+                Refusal::Broken,
+                Refusal::Said(Reply::status(502).body("text/html", "<h1>Bad Gateway</h1>")),
+            ],
+            |refusal| {
+                let server = Amocrm::of(generation);
+                server.refuse("leads create", &refusal, usize::MAX);
+                let mut line = line_to(&server, "");
+                line.send(call(
+                    1,
+                    "create_complex_lead",
+                    r#"{"lead_name":"Шланги","contact_name":"Анна"}"#,
+                ));
+                let said = failed(&line.recv_id("1"));
+                assert!(said.contains("601"), "{generation:?}: the contact is not named: {said}");
+                line.finish_with_nothing_left();
+                assert_eq!(server.created("contacts"), 1, "{generation:?}");
+                assert_eq!(server.asked("leads create"), 1, "{generation:?}");
+            },
+        );
+    });
 }
 
 #[test]
@@ -280,7 +292,7 @@ fn a_lead_is_not_made_for_a_client_who_has_one() {
 
 #[test]
 fn a_request_that_amocrm_refuses_for_the_moment_is_tried_again() {
-    for generation in [Generation::EarlyRest, Generation::CurrentRest] {
+    at_once([Generation::EarlyRest, Generation::CurrentRest], |generation| {
         let server = Amocrm::of(generation);
         for action in ["leads create", "GET /api/users"] {
             server.refuse(action, &Refusal::Status(429), 1);
@@ -294,7 +306,7 @@ fn a_request_that_amocrm_refuses_for_the_moment_is_tried_again() {
         assert_eq!(server.created("leads"), 1, "{generation:?}");
         assert_eq!(server.asked("leads create"), 2, "{generation:?}");
         assert_eq!(server.asked("GET /api/users"), 2, "{generation:?}");
-    }
+    });
 }
 
 #[test]

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::support::amocrm::{Generation, Options, Refusal};
-use crate::support::{Amocrm, INITIALIZE, INITIALIZED, Line, Message, Upstream, call, request};
+use crate::support::{
+    Amocrm, INITIALIZE, INITIALIZED, Line, Message, Upstream, at_once, call, request,
+};
 
 const REST: [Generation; 4] = [
     Generation::EarlyRest,
@@ -245,7 +247,7 @@ fn an_argument_that_is_missing_is_named_and_nothing_is_sent() {
 
 #[test]
 fn what_the_api_refuses_is_a_result_that_is_an_error() {
-    for generation in REST {
+    at_once(REST, |generation| {
         let server = Amocrm::of(generation);
         let mut line = line_to(&server, "");
         for (id, (refusal, said)) in [
@@ -266,7 +268,7 @@ fn what_the_api_refuses_is_a_result_that_is_an_error() {
             assert_eq!(server.asked("GET /api/users"), id + 1, "{generation:?}: repeated");
         }
         line.finish_with_nothing_left();
-    }
+    });
 }
 
 #[test]

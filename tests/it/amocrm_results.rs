@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::amocrm::{Generation, text_result};
-use crate::support::{Amocrm, Line, Message, call, spaced};
+use crate::support::{Amocrm, Line, Message, at_once, call, spaced};
 
 fn line_to(server: &Amocrm, options: &str) -> Line {
     Line::to(&server.base()).args("--kind amocrm").args(options).ready()
@@ -125,7 +125,7 @@ fn too_many_requests() -> String {
 
 #[test]
 fn what_amocrm_refuses_for_the_moment_is_tried_again() {
-    for generation in [Generation::Sessionless, Generation::Streamed] {
+    at_once([Generation::Sessionless, Generation::Streamed], |generation| {
         let server = Amocrm::of(generation);
         server.answer("search_contacts", too_many_requests());
         server.answer("create_lead", too_many_requests());
@@ -139,12 +139,12 @@ fn what_amocrm_refuses_for_the_moment_is_tried_again() {
         assert_eq!(server.runs("search_contacts"), 2, "{generation:?}");
         assert_eq!(server.runs("create_lead"), 2, "{generation:?}");
         assert_eq!(server.created("leads"), 1, "{generation:?}");
-    }
+    });
 }
 
 #[test]
 fn what_amocrm_refuses_for_long_is_a_failure() {
-    for generation in [Generation::Sessionless, Generation::Streamed] {
+    at_once([Generation::Sessionless, Generation::Streamed], |generation| {
         let server = Amocrm::of(generation);
         for _ in 0..200 {
             server.answer("create_lead", too_many_requests());
@@ -159,7 +159,7 @@ fn what_amocrm_refuses_for_long_is_a_failure() {
         line.finish_with_nothing_left();
         assert!(server.runs("create_lead") >= 2, "{generation:?}");
         assert_eq!(server.created("leads"), 0, "{generation:?}");
-    }
+    });
 }
 
 #[test]

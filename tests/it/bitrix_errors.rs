@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::support::{Bitrix, INITIALIZE, Line, Message, Reply, Upstream, bitrix, call, request};
+use crate::support::{
+    Bitrix, INITIALIZE, Line, Message, Reply, Upstream, at_once, bitrix, call, request,
+};
 
 const CALL_METHOD: &str = r#"{"method":"crm.deal.add","params":{"fields":{"TITLE":"Шланги"}}}"#;
 
@@ -92,7 +94,7 @@ fn an_error_of_the_server_passes_as_it_is() {
 
 #[test]
 fn too_many_requests_is_waited_out_for_every_tool() {
-    for server in servers() {
+    at_once(servers(), |server| {
         for tool in ["getDeals", "callBitrixMethod"] {
             server.once(tool, bitrix::upstream_error(503, "QUERY_LIMIT_EXCEEDED"));
         }
@@ -105,7 +107,7 @@ fn too_many_requests_is_waited_out_for_every_tool() {
         line.finish_with_nothing_left();
         assert_eq!(server.asked("getDeals"), 2);
         assert_eq!(server.asked("callBitrixMethod"), 2);
-    }
+    });
 }
 
 #[test]
@@ -163,16 +165,18 @@ fn what_bitrix24_forbids_is_final() {
 
 #[test]
 fn a_lost_answer_is_asked_for_again_where_that_does_no_harm() {
-    for server in servers() {
+    at_once(servers(), |server| {
         let mut line = line_to(&server, "");
         for (id, (tool, arguments)) in READING.into_iter().enumerate() {
             server.once(tool, bitrix::upstream_lost());
             line.send(call(id, tool, arguments));
+        }
+        for (id, (tool, _)) in READING.into_iter().enumerate() {
             assert!(line.recv_id(&id.to_string()).result().is_object(), "{tool}");
             assert_eq!(server.asked(tool), 2, "{tool}");
         }
         line.finish_with_nothing_left();
-    }
+    });
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn the_demo_answers_as_a_small_1c_service() {
         assert!(read.result()["contents"][0]["uri"].is_string(), "{read}");
     }
 
-    // Whatever can be called without arguments.
+    // Every tool that needs no arguments.
     let mut said = String::new();
     for tool in tools.iter().filter(|tool| needs_nothing(tool)) {
         let params = json!({ "name": tool["name"], "arguments": {} }).to_string();

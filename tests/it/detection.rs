@@ -169,7 +169,7 @@ fn a_stream_that_stays_silent_leads_to_the_api_of_amocrm() {
         "/api/account" => exchange.json(r#"{"id":31}"#),
         _ => exchange.status(404),
     });
-    let mut line = Line::to(&upstream.url_of("")).args("--kind amocrm").spawn();
+    let mut line = Line::to(&upstream.url_of("")).args("--kind amocrm --start-timeout 600").spawn();
     let begun = Instant::now();
     line.handshake().result();
     let took = begun.elapsed();

@@ -33,7 +33,8 @@ fn the_end_of_stdin_waits_for_the_call_in_flight() {
     upstream.open("slow");
     assert!(line.recv_id("1").result().is_object());
     line.finish_with_nothing_left();
-    assert_eq!(upstream.names().last().unwrap(), "DELETE");
+    // The GET of the listening stream is on a connection of its own, and may be taken later.
+    assert_eq!(upstream.count("DELETE"), 1);
 }
 
 #[test]

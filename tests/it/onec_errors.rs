@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::support::pages::Declared;
-use crate::support::{Generation, INITIALIZE, Line, Message, Onec, Reply, call, pages, request};
+use crate::support::{
+    Generation, INITIALIZE, Line, Message, Onec, Reply, at_once, call, pages, request,
+};
 
 const ADMIN: &str = "Ведутся технические работы до 18:00";
 
@@ -71,7 +73,7 @@ fn an_infobase_that_is_locked_is_told_in_the_administrators_words() {
 
 #[test]
 fn a_call_waits_for_the_lock_to_go_and_runs_once() {
-    for page in [pages::locked(ADMIN), pages::platform_html(500, pages::LOCKED, ADMIN)] {
+    at_once([pages::locked(ADMIN), pages::platform_html(500, pages::LOCKED, ADMIN)], |page| {
         let onec = Onec::g3();
         let mut line = listed(&onec, "");
         onec.refuse(1, page);
@@ -79,30 +81,37 @@ fn a_call_waits_for_the_lock_to_go_and_runs_once() {
         assert_eq!(line.recv_id("1").result()["isError"], false);
         line.finish_with_nothing_left();
         assert_eq!((onec.count("tools/call"), onec.executions("get_stock")), (2, 1));
-    }
+    });
 }
 
 #[test]
 fn a_call_waits_for_a_licence_or_a_free_session_or_the_server_and_runs_once() {
-    for page in [
-        pages::no_licence(),
-        pages::plain(500, "There are no free licenses"),
-        pages::platform_json(500, "Ошибка", "Не найдена лицензия"),
-        pages::platform_xml(500, "LICENSE NOT FOUND"),
-        pages::pool_exhausted(),
-        pages::platform_html(500, "Ошибка", "База данных не обнаружена"),
-        pages::platform_html(500, "Error", "Database server not found"),
-        Reply::status(503),
-    ] {
-        let onec = Onec::g3();
-        let mut line = listed(&onec, "");
-        onec.refuse(1, page.clone());
-        line.send(call(1, "get_stock", "{}"));
-        let reply = line.recv_id("1");
-        assert_eq!(reply.result()["isError"], false, "{page:?}: {reply}");
-        line.finish_with_nothing_left();
-        assert_eq!((onec.count("tools/call"), onec.executions("get_stock")), (2, 1), "{page:?}");
-    }
+    at_once(
+        [
+            pages::no_licence(),
+            pages::plain(500, "There are no free licenses"),
+            pages::platform_json(500, "Ошибка", "Не найдена лицензия"),
+            pages::platform_xml(500, "LICENSE NOT FOUND"),
+            pages::pool_exhausted(),
+            pages::platform_html(500, "Ошибка", "База данных не обнаружена"),
+            pages::platform_html(500, "Error", "Database server not found"),
+            Reply::status(503),
+        ],
+        |page| {
+            let onec = Onec::g3();
+            let mut line = listed(&onec, "");
+            onec.refuse(1, page.clone());
+            line.send(call(1, "get_stock", "{}"));
+            let reply = line.recv_id("1");
+            assert_eq!(reply.result()["isError"], false, "{page:?}: {reply}");
+            line.finish_with_nothing_left();
+            assert_eq!(
+                (onec.count("tools/call"), onec.executions("get_stock")),
+                (2, 1),
+                "{page:?}"
+            );
+        },
+    );
 }
 
 #[test]

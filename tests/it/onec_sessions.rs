@@ -191,6 +191,8 @@ fn a_session_whose_call_was_given_up_is_not_used_while_the_call_may_still_run() 
     line.send(notification("notifications/cancelled", r#"{"requestId":1}"#));
     stock(&mut line);
     onec.open("gate");
+    // The session may be ended only now.
+    onec.wait_until_idle();
     line.finish_with_nothing_left();
 }
 

@@ -219,6 +219,9 @@ fn certificates_and_keys_are_checked_at_the_start() {
     let text = file("text", "no PEM at all");
     let certificate = file("certificate", &pem("CERTIFICATE"));
     let key = file("key", &pem("PRIVATE KEY"));
+    let fixture =
+        |name: &str| format!("{}/tests/it/support/tls/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    let good = fixture("cert");
     // At an address to which no TLS leads as well.
     for url in ["http://127.0.0.1:9/mcp", "https://127.0.0.1:9/mcp"] {
         for file in [&text, &certificate] {
@@ -226,23 +229,21 @@ fn certificates_and_keys_are_checked_at_the_start() {
         }
         for (certificate, key, hint) in [
             (&text, &key, format!("--client-cert {text} ")),
-            (&certificate, &text, format!("--client-key {text} ")),
+            (&good, &text, format!("--client-key {text} ")),
             (&certificate, &key, format!("--client-cert {certificate} ")),
-            (&certificate, &key, format!("--client-key {key}")),
+            (&good, &key, format!("--client-key {key} ")),
         ] {
             let args = format!("--client-cert {certificate} --client-key {key} {url}");
             is_refused(&args, &hint);
         }
     }
-    let pem =
-        |name: &str| format!("{}/tests/it/support/tls/{name}.pem", env!("CARGO_MANIFEST_DIR"));
     Line::to(&silent().url())
         .arg("--ca-file")
-        .arg(pem("cert"))
+        .arg(fixture("cert"))
         .arg("--client-cert")
-        .arg(pem("cert"))
+        .arg(fixture("cert"))
         .arg("--client-key")
-        .arg(pem("key"))
+        .arg(fixture("key"))
         .ready()
         .finish_with_nothing_left();
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Event, Line, Message, Reply, Upstream, after_handshake, call, handshake, notification, request,
+    Answered, Event, Exchange, Line, Message, Reply, Upstream, after_handshake, at_once, call,
+    handshake, notification, request,
 };
 
 #[test]
@@ -245,6 +246,10 @@ fn a_gap_in_the_listening_stream_is_told_as_what_may_have_changed() {
             let life = exchange.life();
             let mut events = exchange.events()?;
             events.raw("retry: 1\n\n")?;
+            if first {
+                events
+                    .message(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#)?;
+            }
             life.pass(if first { "break" } else { "for ever" })?;
             events.cut()
         }
@@ -252,6 +257,7 @@ fn a_gap_in_the_listening_stream_is_told_as_what_may_have_changed() {
         _ => handshake(exchange, Some("s")),
     });
     let mut line = Line::ready(&upstream.url());
+    line.recv_method("notifications/message");
     upstream.wait_at("break", 1);
     upstream.open("break");
     for what in ["tools", "resources", "prompts"] {
@@ -287,51 +293,56 @@ impl Resumable {
 
 #[test]
 fn an_sse_answer_that_is_cut_anywhere_is_resumed_and_delivered_once() {
-    let length = Resumable::new("100").text.len();
-    let upstream = Upstream::serve(|exchange| {
-        if exchange.request.method != "POST" {
-            let last = exchange.request.header("last-event-id").map(str::to_owned);
-            let Some(last) = last else {
-                return exchange.status(405);
-            };
-            let (id, event) = last.split_once('.').expect("an event id of ours");
-            let answer = Resumable::new(id);
-            let from = answer.ends[event.parse::<usize>().unwrap()];
-            let mut events = exchange.events()?;
-            events.raw(&answer.text[from..])?;
-            return events.end();
-        }
-        if exchange.name() != "tools/call" {
-            return handshake(exchange, None);
-        }
-        let rpc = exchange.rpc();
-        let cut = rpc.value["params"]["arguments"]["cut"].as_u64().unwrap();
-        let answer = Resumable::new(rpc.id());
-        let mut events = exchange.events()?;
-        events.raw(&answer.text.as_bytes()[..usize::try_from(cut).unwrap()])?;
-        events.cut()
-    });
-    let mut line = Line::ready(&upstream.url());
-    upstream.nth("GET", 1); // the listening stream, which this server does not have
-    let first_event = Resumable::new("100").ends[0];
     // An id of three digits each, so that all answers are equally long.
-    for cut in first_event..=length {
-        let id = (100 + cut).to_string();
-        line.send(call(&id, "any", &format!(r#"{{"cut":{cut}}}"#)));
-        let progress = line.recv();
-        assert_eq!(progress.method(), "notifications/progress", "cut at {cut}");
-        let reply = line.recv();
-        assert_eq!(reply.id(), id, "cut at {cut}: {reply}");
-        assert_eq!(reply.raw_result(), r#"{"who":"Ёж"}"#, "cut at {cut}");
-        let whole = Resumable::new(&id).whole_events(cut);
-        let last = upstream.requests().pop().unwrap();
-        if whole < 3 {
-            let expected = format!("{id}.{}", whole - 1);
-            assert_eq!(last.header("last-event-id"), Some(expected.as_str()));
+    let answer = Resumable::new("100");
+    let cuts: Vec<_> = (answer.ends[0]..=answer.text.len()).collect();
+    at_once(cuts.chunks(cuts.len().div_ceil(8)), |cuts| {
+        let upstream = Upstream::serve(cut_where_asked);
+        let mut line = Line::ready(&upstream.url());
+        upstream.nth("GET", 1); // the listening stream, which this server does not have
+        for cut in cuts {
+            let id = (100 + cut).to_string();
+            line.send(call(&id, "any", &format!(r#"{{"cut":{cut}}}"#)));
+            let progress = line.recv();
+            assert_eq!(progress.method(), "notifications/progress", "cut at {cut}");
+            let reply = line.recv();
+            assert_eq!(reply.id(), id, "cut at {cut}: {reply}");
+            assert_eq!(reply.raw_result(), r#"{"who":"Ёж"}"#, "cut at {cut}");
+            let whole = Resumable::new(&id).whole_events(*cut);
+            let last = upstream.requests().pop().unwrap();
+            if whole < 3 {
+                let expected = format!("{id}.{}", whole - 1);
+                assert_eq!(last.header("last-event-id"), Some(expected.as_str()));
+            }
         }
+        line.finish_with_nothing_left();
+        assert_eq!(upstream.count("tools/call"), cuts.len());
+    });
+}
+
+/// Answers a call with the bytes of [`Resumable`] up to its argument `cut`.
+fn cut_where_asked(exchange: &mut Exchange<'_>) -> Answered {
+    if exchange.request.method != "POST" {
+        let last = exchange.request.header("last-event-id").map(str::to_owned);
+        let Some(last) = last else {
+            return exchange.status(405);
+        };
+        let (id, event) = last.split_once('.').expect("an event id of ours");
+        let answer = Resumable::new(id);
+        let from = answer.ends[event.parse::<usize>().unwrap()];
+        let mut events = exchange.events()?;
+        events.raw(&answer.text[from..])?;
+        return events.end();
     }
-    line.finish_with_nothing_left();
-    assert_eq!(upstream.count("tools/call"), length - first_event + 1);
+    if exchange.name() != "tools/call" {
+        return handshake(exchange, None);
+    }
+    let rpc = exchange.rpc();
+    let cut = rpc.value["params"]["arguments"]["cut"].as_u64().unwrap();
+    let answer = Resumable::new(rpc.id());
+    let mut events = exchange.events()?;
+    events.raw(&answer.text.as_bytes()[..usize::try_from(cut).unwrap()])?;
+    events.cut()
 }
 
 /// Answers a call with this much of an SSE body, then breaks the connection.
@@ -458,7 +469,7 @@ fn never_answers(first: &'static str, resumed: &'static str) -> Upstream {
 
 #[test]
 fn a_stream_that_ends_again_and_again_is_resumed_with_patience_and_given_up() {
-    for resumed in ["", "retry: 0\n\n", "id: 1\ndata:\n\n"] {
+    at_once(["", "retry: 0\n\n", "id: 1\ndata:\n\n"], |resumed| {
         let upstream = never_answers("id: 1\nretry: 0\ndata:\n\n", resumed);
         let mut line = Line::to(&upstream.url()).args("--timeout 1 --max-time 3").ready();
         line.send(call(1, "any", "{}"));
@@ -467,7 +478,7 @@ fn a_stream_that_ends_again_and_again_is_resumed_with_patience_and_given_up() {
         let asked = upstream.count("GET");
         assert!(asked < 50, "{asked} requests after {resumed:?}");
         line.finish_with_nothing_left();
-    }
+    });
 }
 
 #[test]

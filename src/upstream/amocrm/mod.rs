@@ -14,7 +14,7 @@ mod sessionless;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::{Position, Url};
+use url::Url;
 
 use self::catalogue::Catalogue;
 use self::repaired::{RepairedSession, own_request};
@@ -116,14 +116,8 @@ impl Amocrm {
             Ok(beginning) if beginning.first.name == "endpoint" => {
                 tracing::info!("mcp-amocrm-server on an event stream, with sessions");
                 let initialize = own_request(0, &initialize.message);
-                let endpoint = self.stream.endpoint(&beginning)?;
-                let opened = self.stream.go_on(beginning, endpoint, &initialize, client).await;
-                return match opened {
-                    Err(failure) if failure.status == Some(404) && self.base.path() != "/" => {
-                        self.open_behind_prefix(&initialize, client, failure).await
-                    }
-                    opened => opened.map(|opened| self.repaired(opened)),
-                };
+                let opened = self.stream.open_on(beginning, &initialize, client).await;
+                return opened.map(|opened| self.repaired(opened));
             }
             Ok(beginning) => {
                 if let Some(params) = sessionless::greeting(&beginning.first.data) {
@@ -145,24 +139,6 @@ impl Amocrm {
         }
         tracing::debug!("no event stream: {}", no_stream.summary());
         self.open_rest(initialize, no_stream).await
-    }
-
-    /// A reverse proxy may publish the server below a path that the server itself does not know.
-    async fn open_behind_prefix(
-        &self,
-        initialize: &Request,
-        client: &Client,
-        refusal: Failure,
-    ) -> Result<Opened, Failure> {
-        let beginning = self.stream.begin(FIRST_EVENT_PATIENCE).await?;
-        let named = self.stream.endpoint(&beginning)?.url;
-        let endpoint = endpoint_at(&self.base, &named[Position::BeforePath..Position::AfterQuery]);
-        tracing::info!("the endpoint is not where the stream says; trying {}", endpoint.shown);
-        match self.stream.go_on(beginning, endpoint, initialize, client).await {
-            Ok(opened) => Ok(self.repaired(opened)),
-            Err(failure) if failure.class() == Class::Final => Err(refusal),
-            Err(failure) => Err(failure),
-        }
     }
 
     /// Opens the REST API, where it answers, with the tools of the catalogue.

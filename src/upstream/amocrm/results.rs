@@ -9,7 +9,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
 use crate::mcp::CallParams;
 use crate::upstream::json::{Object, items};
-use crate::upstream::local::{self, error_code, repaired, repaired_error};
+use crate::upstream::local::{self, repaired, repaired_error};
 use crate::upstream::repair;
 
 /// The pause after amoCRM's limit of seven calls a second. It allows few retries: amoCRM bans
@@ -26,7 +26,7 @@ pub(super) fn repair_call(
     response: Response,
     keeps_errors: bool,
 ) -> Result<Response, Failure> {
-    if error_code(&response) == Some(INTERNAL_ERROR) {
+    if response.error_code() == Some(INTERNAL_ERROR) {
         return Ok(repaired_error(response, missing_argument));
     }
     let named: Option<CallParams<'_>> = call.read_params();

@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn refusals_by_the_server_itself_are_errors_of_the_call() {
-        let code = |status, body: &str| local::error_code(&answer(status, body).unwrap());
+        let code = |status, body: &str| answer(status, body).unwrap().error_code();
         let tool =
             r#"{"detail":{"type":"tool_not_found","message":"Tool 'x' is not registered."}}"#;
         assert_eq!(code(404, tool), Some(INVALID_PARAMS));

@@ -87,7 +87,7 @@ impl OneCSession {
         let answered = self.service.call(message, params, &self.headers, &self.client).await?;
         let url = &self.service.address.rpc.shown;
         let response = answered.response.ok_or_else(|| empty_success(url))?;
-        let hint = hint.filter(|_| local::error_code(&response) == Some(INTERNAL_ERROR));
+        let hint = hint.filter(|_| response.error_code() == Some(INTERNAL_ERROR));
         Ok(repaired_error(response, |error| compact_error(error, hint)))
     }
 

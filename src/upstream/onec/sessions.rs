@@ -215,9 +215,8 @@ impl Cookies {
 
     fn write(&self, headers: &mut HeaderMap) {
         let all: Vec<_> = self.session.iter().chain(&self.other).map(String::as_str).collect();
-        if let Ok(mut value) = HeaderValue::from_str(&all.join("; "))
-            && !all.is_empty()
-        {
+        // Without a cookie too: an empty header says that no other cookies belong to the call.
+        if let Ok(mut value) = HeaderValue::from_str(&all.join("; ")) {
             value.set_sensitive(true);
             headers.insert(COOKIE, value);
         }

@@ -1,13 +1,21 @@
 //! The listening stream ("Listening for Messages from the Server").
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::StreamableSession;
 use crate::failure::{Class, Failure};
 use crate::http::Answer;
+use crate::jsonrpc::{Message, RequestId};
+use crate::mcp::method;
 use crate::retry::Listening;
+use crate::upstream::{Request, Session};
+
+/// Time for the answer to the question whether the session still lives.
+const PING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a listening stream ended.
 struct Ended {
@@ -21,33 +29,41 @@ struct Ended {
 impl StreamableSession {
     /// Reads the listening stream until the upstream offers none, or the session is gone.
     pub(super) async fn keep_listening(self) {
+        self.listen_again_and_again().await;
+        self.0.listens.store(false, Ordering::Relaxed);
+    }
+
+    async fn listen_again_and_again(&self) {
         let mut listening = Listening::default();
         let mut resume_from: Option<String> = None;
-        let mut was_open = false;
+        let (mut was_open, mut has_ever_spoken) = (false, false);
         loop {
             let delay = match self.0.open_stream(resume_from.as_deref()).await {
                 Ok(answer) => {
-                    if was_open && resume_from.is_none() {
+                    // A gap in a stream that never carried anything is no news.
+                    if has_ever_spoken && resume_from.is_none() {
                         self.0.client.note_gap();
                     }
                     was_open = true;
                     let ended = self.listen_to(answer).await;
+                    has_ever_spoken |= ended.has_spoken;
                     resume_from = ended.last_event_id.or(resume_from);
                     listening.after_end(ended.lived, ended.has_spoken, ended.retry)
                 }
-                Err(failure) if failure.class() == Class::SessionLost => {
-                    tracing::info!("the upstream has forgotten the session");
-                    self.0.ended.cancel();
-                    return;
-                }
-                Err(failure) if offers_no_stream(&failure, was_open) => {
-                    tracing::debug!("no listening stream: {}", failure.summary());
-                    return;
-                }
                 Err(failure) => {
+                    // Only the refusal of a POST ends a session, so a POST has to ask.
+                    if failure.class() == Class::SessionLost && self.is_lost().await {
+                        tracing::info!("the upstream has forgotten the session");
+                        self.0.ended.cancel();
+                        return;
+                    }
+                    if offers_no_stream(&failure, was_open) {
+                        tracing::debug!("no listening stream: {}", failure.summary());
+                        return;
+                    }
                     tracing::debug!("no listening stream yet: {}", failure.summary());
                     // A place in the stream that the upstream has forgotten: start over.
-                    if failure.class() == Class::Final {
+                    if matches!(failure.class(), Class::Final | Class::SessionLost) {
                         resume_from = None;
                     }
                     listening.after_refusal(&failure)
@@ -57,20 +73,34 @@ impl StreamableSession {
         }
     }
 
-    /// Reads one stream to its end. A response on it is never delivered: some servers send other
-    /// clients' answers there.
+    /// Whether the upstream does not know the session any more, by its answer to a `ping`.
+    async fn is_lost(&self) -> bool {
+        let Some(id) = RequestId::from_json(Bytes::from_static(b"\"mcpline-ping\"")) else {
+            return false;
+        };
+        let ping = Request::new(Message::request(id.clone(), method::PING, "{}"), id);
+        match tokio::time::timeout(PING_PATIENCE, self.exchange(&ping)).await {
+            Ok(Err(failure)) => failure.class() == Class::SessionLost,
+            // Any answer comes from a server that knows the session; silence says nothing.
+            Ok(Ok(_)) | Err(_) => false,
+        }
+    }
+
+    /// Reads one stream to its end. A response on it goes only to a request whose POST was accepted
+    /// without an answer: some servers send other clients' answers there.
     async fn listen_to(&self, answer: Answer) -> Ended {
         let opened = Instant::now();
+        self.0.listens.store(true, Ordering::Relaxed);
         let mut events = answer.events(None);
         let mut has_spoken = false;
         let broke = loop {
             match events.next().await {
                 Ok(event) => {
                     has_spoken = true;
-                    if let Ok(responses) = self.inbox().sort_event(&event).await
-                        && !responses.is_empty()
+                    for response in
+                        self.inbox().shared().sort_event(&event).await.unwrap_or_default()
                     {
-                        tracing::debug!("a response on the listening stream is dropped");
+                        self.0.late.offer(response);
                     }
                 }
                 Err(broke) => break broke,
@@ -90,6 +120,11 @@ impl StreamableSession {
 /// the upstream must say so in words: a 409 or 500 may come from a proxy, or from a server that
 /// has not noticed yet that the old stream is gone.
 fn offers_no_stream(failure: &Failure, was_open: bool) -> bool {
-    failure.class() == Class::Final
-        && (!was_open || matches!(failure.status, Some(401 | 403 | 404 | 405)))
+    match failure.class() {
+        Class::Final => !was_open || matches!(failure.status, Some(401 | 403 | 404 | 405)),
+        // The route does not exist, or it was refused in words about a session that lives.
+        Class::SessionLost | Class::Rejected if failure.status == Some(404) => true,
+        Class::SessionLost => !was_open,
+        _ => false,
+    }
 }

@@ -1,20 +1,30 @@
 //! Streamable HTTP of the legacy revisions, 2025-03-26 to 2025-11-25 (Transports, "Streamable
 //! HTTP"): one POST a message, answered with JSON or an event stream; a session id; resumption of
-//! an answer's stream (`resumable`); a listening stream (`listen`).
+//! an answer's stream (`resumable`); a listening stream (`listen`), on which answers may come
+//! (`late`).
 
+mod late;
 mod listen;
 mod resumable;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::late::LateResponses;
 use self::resumable::Resumable;
 use super::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers, stream_headers};
 use super::reading::{Asker, Awaited, Inbox, Reading};
-use super::refusal::{accepted, empty_success, refused, unusable};
+use super::refusal::{
+    Standing, accepted, empty_success, hint_http_sse, lost_by_error, other_transport, refused,
+    unusable,
+};
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
 use crate::failure::Failure;
 use crate::http::{self, Answer, Endpoint, Http};
@@ -39,7 +49,7 @@ impl Streamable {
         client: &Client,
     ) -> Result<Opened, Failure> {
         let mut connection = Connection::new(self.http.clone(), self.endpoint.clone(), client);
-        let answer = connection.post(initialize).await?;
+        let answer = connection.post(initialize).await.map_err(hint_http_sse)?;
         if let Some(id) = answer.headers().get(&SESSION_ID) {
             let mut id = id.clone();
             id.set_sensitive(true);
@@ -48,11 +58,23 @@ impl Streamable {
             connection.add_header(&SESSION_ID, &id);
         }
         let opening = StreamableSession(Arc::new(connection.clone()));
-        let response = opening.read(answer, initialize).await?;
-        let result = accepted(&response, &self.endpoint.shown)?;
-        if let Some(version) = negotiated_version(result) {
+        let read = opening.read(answer, initialize, Instant::now()).await;
+        let accepted = read.and_then(|response| {
+            let version = negotiated_version(accepted(&response, &self.endpoint.shown)?);
+            Ok((response, version))
+        });
+        let (response, version) = match accepted {
+            Ok(accepted) => accepted,
+            Err(failure) => {
+                // A session that is not used must not stay behind.
+                connection.delete().await;
+                return Err(failure);
+            }
+        };
+        if let Some(version) = version {
             connection.add_header(&PROTOCOL_VERSION, &version);
         }
+        connection.is_open = true;
         Ok(Opened { session: Arc::new(StreamableSession(Arc::new(connection))), response })
     }
 }
@@ -89,7 +111,10 @@ struct StreamableSession(Arc<Connection>);
 
 impl Session for StreamableSession {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
-        Box::pin(async { self.read(self.0.post(request).await?, request).await })
+        Box::pin(async {
+            let sent = Instant::now();
+            self.read(self.0.post(request).await?, request, sent).await
+        })
     }
 
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
@@ -133,6 +158,11 @@ struct Connection {
     stream_headers: HeaderMap,
     /// Whether the upstream has given a session id.
     has_session: bool,
+    /// Whether the handshake is over.
+    is_open: bool,
+    /// Whether the upstream has a listening stream for us.
+    listens: Arc<AtomicBool>,
+    late: Arc<LateResponses>,
     client: Client,
     /// Cancelled when the session is gone or closed; ends the listening stream.
     ended: CancellationToken,
@@ -146,6 +176,9 @@ impl Connection {
             post_headers: post_headers(),
             stream_headers: stream_headers(),
             has_session: false,
+            is_open: false,
+            listens: Arc::default(),
+            late: Arc::default(),
             client: client.clone(),
             ended: CancellationToken::new(),
         }
@@ -183,7 +216,12 @@ impl Connection {
 
     /// The failure for an answer that is not a success, to `request` if it was one.
     async fn refusal(&self, answer: Answer, request: Option<&Request>) -> Failure {
-        refused(&answer.refusal().await, request, self.has_session)
+        let standing = match (self.is_open, self.has_session) {
+            (false, _) => Standing::New,
+            (true, false) => Standing::Sessionless,
+            (true, true) => Standing::Session,
+        };
+        refused(&answer.refusal().await, request, standing)
     }
 
     /// Gets the MCP endpoint as an event stream.
@@ -200,6 +238,23 @@ impl Connection {
             return Err(unusable(format!("{} answered GET without an event stream", answer.url())));
         }
         Ok(answer)
+    }
+
+    /// Waits on the listening stream for the response to a request whose POST was only accepted.
+    async fn late(
+        &self,
+        request: &Request,
+        sent: Instant,
+        url: &str,
+        patience: Duration,
+    ) -> Result<Response, Failure> {
+        let late = self.late.take(request, sent);
+        match self.ended.run_until_cancelled(tokio::time::timeout(patience, late)).await {
+            Some(Ok(response)) => Ok(response),
+            // The upstream may be at work.
+            Some(Err(_)) => Err(http::timed_out(url, patience)),
+            None => Err(http::stream_lost(url)),
+        }
     }
 
     /// Ends the session ("Session Management", item 5); 405 means that the upstream does not care.
@@ -219,21 +274,52 @@ impl StreamableSession {
         Inbox::new(&self.0.client, Some(self))
     }
 
-    /// Reads the answer to `request`.
-    async fn read(&self, answer: Answer, request: &Request) -> Result<Response, Failure> {
+    /// Reads the answer to `request`, which was sent at `sent`.
+    async fn read(
+        &self,
+        answer: Answer,
+        request: &Request,
+        sent: Instant,
+    ) -> Result<Response, Failure> {
+        let response = self.read_response(answer, request, sent).await?;
+        if response.error().is_some()
+            && self.0.is_open
+            && self.0.has_session
+            && let Some(lost) = lost_by_error(&response, &self.0.endpoint.shown)
+        {
+            return Err(lost);
+        }
+        Ok(response)
+    }
+
+    async fn read_response(
+        &self,
+        answer: Answer,
+        request: &Request,
+        sent: Instant,
+    ) -> Result<Response, Failure> {
         let mut reading = Reading::new(Awaited::Of(request), self.inbox());
         if answer.is_event_stream() {
             let mut stream = Box::new(Resumable::new(&self.0, answer));
             loop {
                 let event = Box::pin(stream.next(&mut reading)).await?;
+                if event.name == "endpoint" && !self.0.is_open {
+                    return Err(other_transport(&self.0.endpoint.shown));
+                }
                 if let Some(response) = Box::pin(reading.event(&event)).await {
                     stream.finish();
                     return Ok(response);
                 }
             }
         }
-        let url = answer.url().clone();
-        let response = reading.body(answer, http::excerpt).await?;
-        response.ok_or_else(|| empty_success(&url))
+        let (url, patience) = (answer.url().clone(), answer.idle_timeout());
+        let is_accepted = answer.status() == StatusCode::ACCEPTED;
+        match reading.body(answer, http::excerpt).await? {
+            Some(response) => Ok(response),
+            None if is_accepted && self.0.listens.load(Ordering::Relaxed) => {
+                Box::pin(self.0.late(request, sent, &url, patience)).await
+            }
+            None => Err(empty_success(&url)),
+        }
     }
 }

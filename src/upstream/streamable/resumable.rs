@@ -119,9 +119,6 @@ async fn resume(
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        if failure.class() == Class::SessionLost {
-            connection.ended.cancel();
-        }
         match resumption.after_refusal(&failure) {
             Some(next) => delay = next,
             None => return Err(failure),

@@ -157,7 +157,7 @@ fn a_content_type_decides_only_how_the_body_is_read() {
         typed("application/json", UNUSABLE, PAGE),
         typed("application/octet-stream", UNUSABLE, "\u{0}\u{1}\u{2}"),
         typed("application/json", UNUSABLE, "data: ANSWER\n\n"),
-        typed("text/event-stream", super::Ambiguous(-33002), "ANSWER"),
+        typed("text/event-stream", Good, "ANSWER"),
     ];
     table("--retry-for 0.5", Happens::Once, faults).prove();
 }

@@ -2,7 +2,7 @@
 
 use super::{TOOLS, is_told};
 use crate::support::board::Board;
-use crate::support::{Line, Upstream, after_handshake, call, request};
+use crate::support::{Line, Upstream, after_handshake, at_once, call, request};
 
 /// Whatever the last listing said of a tool counts, and what it left out is not safe any more.
 #[test]
@@ -44,7 +44,7 @@ fn odd_annotations_make_no_tool_safe_and_no_other_one_unsafe() {
         r#"{"readonlyhint":true}"#,
         r#"{"destructiveHint":false}"#,
     ];
-    for annotations in odd {
+    at_once(odd, |annotations| {
         let tools = format!(
             r#"{{"tools":[{{"name":"write","annotations":{annotations}}},
                 {{"name":"read","annotations":{{"readOnlyHint":true}}}}]}}"#
@@ -65,5 +65,5 @@ fn odd_annotations_make_no_tool_safe_and_no_other_one_unsafe() {
         is_told(&reply, -33002, false, upstream.count("tools/call") - 1);
         assert!(upstream.count("tools/call") > 2, "{annotations}: not tried again");
         line.finish_with_nothing_left();
-    }
+    });
 }

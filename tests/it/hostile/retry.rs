@@ -9,7 +9,9 @@ use super::{
     Theirs, cut, fault, filled, is_told, replies, table,
 };
 use crate::support::board::Board;
-use crate::support::{Line, Reply, Upstream, after_handshake, call, handshake, notification};
+use crate::support::{
+    Line, Reply, Upstream, after_handshake, at_once, call, handshake, notification,
+};
 
 const INTERRUPTED: Class = Ambiguous(-33002);
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
@@ -87,7 +89,13 @@ fn classification() -> Vec<Fault> {
         rest_error(400, Final(-33003)),
         rest_error(500, Acted(-33003)),
     ];
-    for refused in [400, 402, 404, 405, 406, 408, 409, 410, 411, 413, 415, 418, 422, 501, 505] {
+    for of_a_gateway in [425, 521, 522, 523, 525, 526, 529, 530] {
+        faults.push(status(of_a_gateway, Rejected(-33003)));
+    }
+    for of_a_gateway in [408, 520, 524, 527, 577, 598, 599] {
+        faults.push(status(of_a_gateway, Ambiguous(-33003)));
+    }
+    for refused in [400, 402, 404, 405, 406, 409, 410, 411, 413, 415, 418, 422, 501, 505] {
         faults.push(status(refused, Final(-33003)));
     }
     // It broke while it was at work.
@@ -235,7 +243,7 @@ fn an_upstream_that_names_a_time_is_left_alone_until_then() {
     let seconds = || "1".to_owned();
     // A date has no fractions: a second before this one at the earliest.
     let date = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));
-    for (upstream, times) in [asks_to_wait(seconds), asks_to_wait(date)] {
+    at_once([asks_to_wait(seconds), asks_to_wait(date)], |(upstream, times)| {
         let mut line = Line::ready(&upstream.url());
         line.send(call(1, "write", "{}"));
         assert_eq!(line.recv_id("1").raw_result(), RESULT);
@@ -244,13 +252,13 @@ fn an_upstream_that_names_a_time_is_left_alone_until_then() {
         assert_eq!(times.len(), 2);
         // The clock that dates are told by may differ from the one that waits.
         assert!(times[1] - times[0] > Duration::from_millis(950), "{:?}", times[1] - times[0]);
-    }
+    });
 }
 
 #[test]
 fn a_stream_is_not_asked_for_again_before_the_time_that_the_upstream_names() {
     // The listening stream, and that of an answer that has broken off.
-    for is_answer in [false, true] {
+    at_once([false, true], |is_answer| {
         let times = Times::new(Board::new(Vec::new()));
         let told = Arc::clone(&times);
         let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
@@ -276,7 +284,7 @@ fn a_stream_is_not_asked_for_again_before_the_time_that_the_upstream_names() {
             times.wait("a second attempt", |times| (times.len() > 1).then(|| times.clone()));
         let waited = times[1] - times[0];
         assert!(waited > Duration::from_millis(1950), "is_answer {is_answer}: {waited:?}");
-    }
+    });
 }
 
 #[test]

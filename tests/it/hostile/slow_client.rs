@@ -127,7 +127,9 @@ fn a_flood_waits_for_a_client_that_reads_slowly_and_comes_whole_and_in_order() {
         assert!(peak < 40 * 1024, "{from:?}: {peak} kB");
 
         let (mut next, mut answers) = (0, Vec::new());
-        for text in BufReader::new(stdout).lines() {
+        // Kept to the end, because a line whose stdout is closed ends.
+        let mut lines = BufReader::new(stdout).lines();
+        for text in lines.by_ref() {
             let message = Message::parse(&text.unwrap()).unwrap();
             if message.is_notification() {
                 assert_eq!(message.value["params"]["data"], next, "{from:?}");
@@ -143,5 +145,6 @@ fn a_flood_waits_for_a_client_that_reads_slowly_and_comes_whole_and_in_order() {
         assert_eq!(answers, [r#""init""#, "1"], "{from:?}");
         let peak = line.peak_memory();
         assert!(peak < 40 * 1024, "{from:?}: {peak} kB");
+        drop(lines);
     }
 }

@@ -7,7 +7,7 @@ use super::{RESULT, TOOLS};
 use crate::support::board::Board;
 use crate::support::{
     Answered, Exchange, INITIALIZE, INITIALIZED, Line, Message, Reply, Upstream, after_handshake,
-    call, handshake, request,
+    at_once, call, handshake, request,
 };
 
 /// What a start without the upstream looks like to the client, from `initialize` to the first call
@@ -39,23 +39,28 @@ fn good(exchange: &mut Exchange<'_>) -> Answered {
 
 #[test]
 fn a_start_on_a_dead_connection_costs_time_and_no_error() {
-    for fate in [
-        Fate::Close,
-        Fate::ResetUnread,
-        Fate::Hang,
-        Fate::CutRequest(10),
-        Fate::CutReply(0),
-        Fate::CutReply(100),
-        Fate::Say(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
-        Fate::Say(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
-        Fate::Say(b"HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n\r\n"),
-    ] {
-        let upstream = Upstream::serve(after_handshake(good));
-        let wire = Wire::to(&upstream.authority());
-        wire.all(fate);
-        starts_without(&format!("{fate:?}"), &wire.url(), "--timeout 1", || wire.all(Fate::Pass));
-        assert_eq!(upstream.count("tools/call"), 2, "{fate:?}");
-    }
+    at_once(
+        [
+            Fate::Close,
+            Fate::ResetUnread,
+            Fate::Hang,
+            Fate::CutRequest(10),
+            Fate::CutReply(0),
+            Fate::CutReply(100),
+            Fate::Say(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+            Fate::Say(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+            Fate::Say(b"HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n\r\n"),
+        ],
+        |fate| {
+            let upstream = Upstream::serve(after_handshake(good));
+            let wire = Wire::to(&upstream.authority());
+            wire.all(fate);
+            starts_without(&format!("{fate:?}"), &wire.url(), "--timeout 1", || {
+                wire.all(Fate::Pass);
+            });
+            assert_eq!(upstream.count("tools/call"), 2, "{fate:?}");
+        },
+    );
 }
 
 #[test]

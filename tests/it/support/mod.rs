@@ -17,6 +17,7 @@ mod streamable;
 mod tls;
 mod upstream;
 
+use std::thread;
 use std::time::Duration;
 
 pub(crate) use self::amocrm::Amocrm;
@@ -25,16 +26,27 @@ pub(crate) use self::exchange::{Answered, Event, Exchange};
 pub(crate) use self::http::{Reply, Request};
 pub(crate) use self::http_sse::{AnswerIn, HttpSse};
 pub(crate) use self::json::spaced;
-pub(crate) use self::line::{Line, Setup};
+pub(crate) use self::line::{Ended, Line, Setup};
 pub(crate) use self::message::{
     INITIALIZE, INITIALIZED, Message, call, initialize_result, notification, request,
 };
 pub(crate) use self::onec::{Generation, Onec, Reuse, Sessions, manifest, pages, whole_manifest};
 pub(crate) use self::script::{after_handshake, handshake};
 pub(crate) use self::streamable::Streamable;
-pub(crate) use self::tls::serve_tls;
+pub(crate) use self::tls::{TlsServer, serve_tls};
 pub(crate) use self::upstream::Upstream;
 
 /// How long a test waits for what it was promised before it fails. Nothing is timed by it: a
 /// passing test never uses it up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Checks the rows of a table at the same time, each in a thread of its own: most of what a row
+/// takes is waiting. Each must have an upstream and a line of its own.
+pub(crate) fn at_once<T: Send>(rows: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for row in rows {
+            let check = &check;
+            scope.spawn(move || check(row));
+        }
+    });
+}

@@ -18,7 +18,7 @@ use std::thread;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use self::infobase::{Credentials, Infobase, Refusal};
+use self::infobase::{Credentials, Infobase, Refusal, State};
 use self::service::Said;
 use super::http::{Reply, Request};
 use super::line::{Line, Setup};
@@ -230,6 +230,13 @@ impl Onec {
     /// The most tool calls that ran at the same time.
     pub(crate) fn peak(&self) -> usize {
         self.infobase.state.read(|state| state.peak)
+    }
+
+    /// Waits until no request runs in any session.
+    pub(crate) fn wait_until_idle(&self) {
+        let is_idle = |state: &mut State| state.sessions.values().all(|running| *running == 0);
+        let state = &self.infobase.state;
+        state.wait("the requests to end", |state| is_idle(state).then_some(()));
     }
 
     /// Takes what somebody did that a session does not bear.

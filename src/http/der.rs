@@ -1,0 +1,108 @@
+//! As much of DER as it takes to look into a certificate: X.690, definite lengths.
+
+/// The tag of SEQUENCE.
+pub(super) const SEQUENCE: u8 = 0x30;
+
+/// One value.
+pub(super) struct Der<'a> {
+    pub(super) tag: u8,
+    pub(super) content: &'a [u8],
+    /// Tag, length and content.
+    pub(super) whole: &'a [u8],
+}
+
+impl<'a> Der<'a> {
+    /// The value at the beginning of `bytes`, and what follows it.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (&tag, rest) = bytes.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = if first < 0x80 {
+            (usize::from(first), rest)
+        } else {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            if digits.is_empty() || digits.len() > 4 {
+                return None;
+            }
+            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+        };
+        let (content, after) = rest.split_at_checked(length)?;
+        let whole = &bytes[..bytes.len() - after.len()];
+        Some((Self { tag, content, whole }, after))
+    }
+
+    /// The values inside.
+    pub(super) fn children(&self) -> impl Iterator<Item = Der<'a>> + use<'a> {
+        let mut rest = self.content;
+        std::iter::from_fn(move || {
+            let (child, after) = Der::read(rest)?;
+            rest = after;
+            Some(child)
+        })
+    }
+}
+
+/// What we read in a certificate (RFC 5280 section 4.1), of any version.
+pub(super) struct Certificate<'a> {
+    pub(super) not_before: Der<'a>,
+    pub(super) not_after: Der<'a>,
+    subject: Der<'a>,
+    pub(super) key: Der<'a>,
+    has_alternative_names: bool,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads it.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        const VERSION: u8 = 0xa0;
+        const EXTENSIONS: u8 = 0xa3;
+        const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+        let (certificate, _) = Der::read(bytes)?;
+        let signed = certificate.children().next()?;
+        let mut parts = signed.children().filter(|part| part.tag != VERSION);
+        // The serial number, the algorithm and the issuer stand in front.
+        let mut validity = parts.nth(3)?.children();
+        let subject = parts.next()?;
+        let key = parts.next()?;
+        let extensions = parts.filter(|part| part.tag == EXTENSIONS);
+        let mut extensions =
+            extensions.flat_map(|part| part.children()).flat_map(|all| all.children());
+        let has_alternative_names = extensions
+            .any(|one| one.children().next().is_some_and(|id| id.content == SUBJECT_ALT_NAME));
+        let (not_before, not_after) = (validity.next()?, validity.next()?);
+        Some(Self { not_before, not_after, subject, key, has_alternative_names })
+    }
+
+    /// The common name, which counts as the host's where there are no alternative names.
+    pub(super) fn common_name(&self) -> Option<&'a str> {
+        const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+        if self.has_alternative_names {
+            return None;
+        }
+        let pairs = self.subject.children().flat_map(|set| set.children());
+        let names = pairs.filter_map(|pair| {
+            let mut parts = pair.children();
+            let (id, name) = (parts.next()?, parts.next()?);
+            (id.content == COMMON_NAME).then_some(name.content)
+        });
+        names.last().and_then(|name| str::from_utf8(name).ok())
+    }
+}
+
+/// Seconds since 1970 of a `UTCTime` or a `GeneralizedTime`.
+pub(super) fn seconds(time: &Der<'_>) -> Option<i64> {
+    const UTC_TIME: u8 = 0x17;
+    let text = str::from_utf8(time.content).ok()?;
+    // RFC 5280 section 4.1.2.5.1.
+    let century = match (time.tag, text.as_bytes().first()?) {
+        (UTC_TIME, b'0'..=b'4') => "20",
+        (UTC_TIME, _) => "19",
+        _ => "",
+    };
+    let digits = format!("{century}{text}");
+    let number = |from: usize, to: usize| digits.get(from..to)?.parse::<u16>().ok();
+    let small = |from: usize| u8::try_from(number(from, from + 2)?).ok();
+    let month = time::Month::try_from(small(4)?).ok()?;
+    let date = time::Date::from_calendar_date(i32::from(number(0, 4)?), month, small(6)?).ok()?;
+    let clock = time::Time::from_hms(small(8)?, small(10)?, small(12)?).ok()?;
+    Some(time::PrimitiveDateTime::new(date, clock).assume_utc().unix_timestamp())
+}

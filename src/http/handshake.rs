@@ -1,0 +1,241 @@
+//! What goes wrong with TLS, in words, with the step that mends it.
+
+use rustls::{AlertDescription as Alert, CertificateError as Bad, Error};
+
+use crate::failure::{Cause, Class, Failure};
+
+const AUTHORITY: &str = "If the company has a certificate authority of its own, or its proxy \
+                         inspects TLS, give that authority's certificate with `--ca-file FILE`.";
+
+const GIVE_IT: &str = "If you trust this server, give its certificate itself with `--ca-file FILE`; \
+                       better, its administrator issues a new one";
+
+const OLD_SERVER: &str = "mcpline speaks TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and TLS 1.3. Old \
+                          servers (IIS 8.5, Windows Server 2012 R2) do that only with an ECDSA \
+                          certificate: install one, update the server, or put a proxy such as nginx \
+                          before it. Some servers also answer like this when they want a client \
+                          certificate (`--client-cert`, `--client-key`).";
+
+const CLIENT: &str = "Give it with `--client-cert FILE` and its key with `--client-key FILE`.";
+
+const CLIENT_REFUSED: &str = "Check the file of `--client-cert`: that it is valid, that it is for \
+                              clients, and that the server trusts its issuer.";
+
+/// A refusal of the handshake that names its reason, and that no waiting mends. `None` for what may
+/// pass.
+pub(super) fn refusal(error: &Error, host: &str, url: &str) -> Option<Failure> {
+    if let Error::InvalidCertificate(bad) = error {
+        let (why, hint) = certificate(bad, host);
+        let what = format!("the certificate of {url} is not trusted: {why}");
+        return Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint));
+    }
+    let (why, hint) = match error {
+        Error::AlertReceived(alert) => alert_received(*alert)?,
+        Error::PeerIncompatible(_) | Error::PeerMisbehaved(_) => {
+            ("the server has no version or cipher of TLS in common with mcpline", OLD_SERVER)
+        }
+        Error::InvalidMessage(_) => (
+            "what answers there does not speak TLS",
+            "Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.",
+        ),
+        _ => return None,
+    };
+    let what = format!("could not connect to {url}: {why}");
+    Some(Failure::new(Class::Final, Cause::Unreachable, what).hint(hint))
+}
+
+/// What the server says of the handshake.
+fn alert_received(alert: Alert) -> Option<(&'static str, &'static str)> {
+    Some(match alert {
+        Alert::CertificateRequired | Alert::NoCertificate => {
+            ("the server wants a client certificate", CLIENT)
+        }
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::DecryptError
+        | Alert::AccessDenied => {
+            ("the server does not accept the client certificate, or wants one", CLIENT_REFUSED)
+        }
+        Alert::HandshakeFailure | Alert::InsufficientSecurity | Alert::IllegalParameter => {
+            ("the server has no cipher of TLS in common with mcpline", OLD_SERVER)
+        }
+        Alert::ProtocolVersion => {
+            ("the server speaks only versions of TLS that are too old (1.0 or 1.1)", OLD_SERVER)
+        }
+        Alert::UnrecognisedName => (
+            "the server serves no site of this name by TLS",
+            "Check the host name in the URL; the server's administrator must set up a certificate \
+             for it.",
+        ),
+        _ => return None,
+    })
+}
+
+/// Why a certificate is refused, and what to do.
+fn certificate(bad: &Bad, host: &str) -> (String, String) {
+    // DER of 1.2.840.113549.1.1.{2,4,5} and of ecdsa-with-SHA1.
+    const WEAK: [&[u8]; 4] = [
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2],
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4],
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5],
+        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1],
+    ];
+    let details = format!("{bad:?}");
+    let (why, hint) = match bad {
+        Bad::Expired | Bad::ExpiredContext { .. } => (
+            "it, or the certificate of an issuer, has expired",
+            "The server's administrator must renew it. Check this computer's clock too.".to_owned(),
+        ),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            ("it is not valid yet", "Check this computer's clock.".to_owned())
+        }
+        Bad::NotValidForName => (
+            "it is for another host name",
+            format!("Use the name that the certificate was issued for in the URL, not `{host}`."),
+        ),
+        Bad::NotValidForNameContext { presented, .. } => {
+            let names: Vec<_> = presented.iter().map(|name| plain_name(name)).collect();
+            let names =
+                if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+            (
+                "it is for another host name",
+                format!(
+                    "Use a name that the certificate was issued for in the URL, not `{host}`{names}."
+                ),
+            )
+        }
+        Bad::Revoked => {
+            ("it has been revoked", "The server's administrator must replace it.".to_owned())
+        }
+        _ if details.contains("UnsupportedCertVersion") => (
+            "it has the old form of X.509 version 1",
+            format!("{GIVE_IT} (`openssl req -x509` makes version 3)."),
+        ),
+        _ if details.contains("CaUsedAsEndEntity") => (
+            "it is an authority's certificate, which cannot be a server's as well",
+            format!("{GIVE_IT} for the server (basicConstraints=CA:FALSE)."),
+        ),
+        Bad::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. }
+            if WEAK.iter().any(|weak| ends_in(signature_algorithm_id, weak)) =>
+        {
+            ("it is signed with SHA-1 or MD5, which can be forged", format!("{GIVE_IT} (SHA-256)."))
+        }
+        Bad::BadSignature => (
+            "its signature cannot be checked; its key, or that of its issuer, may be RSA with less \
+             than 2048 bits",
+            "The server's administrator must issue a new one with a larger key.".to_owned(),
+        ),
+        // The latter is what a root with the same name but another kind of key leads to.
+        Bad::UnknownIssuer | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            ("its issuer is not known on this computer", AUTHORITY.to_owned())
+        }
+        Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
+            ("it is not meant for servers (extendedKeyUsage)", format!("{GIVE_IT} for a server."))
+        }
+        _ if details.contains("EkuError") => {
+            ("it is not meant for servers (extendedKeyUsage)", format!("{GIVE_IT} for a server."))
+        }
+        _ => {
+            let why = format!("it is refused ({})", in_words(&details));
+            return (why, format!("{GIVE_IT}. {AUTHORITY}"));
+        }
+    };
+    (why.to_owned(), hint)
+}
+
+/// Whether the DER of an algorithm begins with this identifier, or is it.
+fn ends_in(algorithm: &[u8], identifier: &[u8]) -> bool {
+    algorithm.windows(identifier.len()).any(|window| window == identifier)
+}
+
+/// `host` of what the library shows as `DnsName("host")`.
+fn plain_name(name: &str) -> &str {
+    name.split_once('(').map_or(name, |(_, rest)| rest).trim_matches(['(', ')', '"'])
+}
+
+/// The last name in a debug text, which says most: `Other(OtherError(BadDer))` is `bad der`.
+fn in_words(details: &str) -> String {
+    let names = details.split(|character: char| !character.is_alphanumeric());
+    let mut names = names.filter(|name| name.starts_with(char::is_uppercase));
+    let first = names.next().unwrap_or_default();
+    let name = if first == "Other" { names.nth(1).unwrap_or(first) } else { first };
+    let mut words = String::new();
+    for character in name.chars() {
+        if character.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(character.to_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{InvalidMessage, OtherError, PeerIncompatible};
+
+    use super::*;
+
+    #[derive(Debug)]
+    enum Inner {
+        UnsupportedCertVersion,
+        CaUsedAsEndEntity,
+        MalformedExtensions,
+    }
+
+    impl std::fmt::Display for Inner {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(formatter, "{self:?}")
+        }
+    }
+
+    impl std::error::Error for Inner {}
+
+    fn other(inner: Inner) -> Error {
+        Bad::Other(OtherError(Arc::new(inner))).into()
+    }
+
+    #[test]
+    fn every_refusal_is_told_in_words_with_what_mends_it() {
+        let sha1 = vec![0x30, 0x0d, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5, 5, 0];
+        let sha1 = Bad::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: sha1,
+            supported_algorithms: Vec::new(),
+        };
+        let rows = [
+            (other(Inner::UnsupportedCertVersion), "version 1", "--ca-file"),
+            (other(Inner::CaUsedAsEndEntity), "authority's", "--ca-file"),
+            (other(Inner::MalformedExtensions), "(malformed extensions)", "--ca-file"),
+            (sha1.into(), "SHA-1", "--ca-file"),
+            (Bad::BadSignature.into(), "2048 bits", "larger key"),
+            (Bad::UnknownIssuer.into(), "issuer is not known", "--ca-file"),
+            (Bad::Expired.into(), "issuer, has expired", "renew"),
+            (Bad::NotValidForName.into(), "another host name", "`10.0.0.1`"),
+            (Bad::Revoked.into(), "revoked", "replace"),
+            (Bad::InvalidPurpose.into(), "not meant for servers", "--ca-file"),
+            (Error::AlertReceived(Alert::CertificateRequired), "wants a client", "--client-cert"),
+            (Error::AlertReceived(Alert::BadCertificate), "client certificate", "--client-cert"),
+            (Error::AlertReceived(Alert::UnknownCA), "client certificate", "--client-cert"),
+            (Error::AlertReceived(Alert::HandshakeFailure), "cipher", "2012 R2"),
+            (Error::AlertReceived(Alert::ProtocolVersion), "too old", "TLS 1.2"),
+            (Error::AlertReceived(Alert::UnrecognisedName), "this name", "host name"),
+            (PeerIncompatible::NoCipherSuitesInCommon.into(), "version or cipher", "2012 R2"),
+            (InvalidMessage::InvalidContentType.into(), "does not speak TLS", "`http://`"),
+        ];
+        for (error, why, hint) in rows {
+            let failure = refusal(&error, "10.0.0.1", "https://10.0.0.1/").unwrap();
+            assert_eq!(failure.class(), Class::Final, "{error:?}");
+            assert!(failure.what.contains(why), "{error:?}: {}", failure.what);
+            let told = failure.hint.unwrap();
+            assert!(told.contains(hint), "{error:?}: {told}");
+            let text = failure.what + &told;
+            assert!(!text.contains("Other(") && !text.contains('{'), "{text}");
+        }
+        assert!(refusal(&Error::AlertReceived(Alert::InternalError), "h", "u").is_none());
+    }
+}

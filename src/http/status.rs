@@ -1,0 +1,321 @@
+//! What the statuses of refusals mean: their classes, their names, and what to do about them. Many
+//! come from what stands before a server: load balancers, Cloudflare, nginx.
+
+use std::fmt;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderName, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
+
+use crate::failure::{Cause, Class};
+
+/// Cloudflare marks its challenge pages with it.
+const CF_MITIGATED: HeaderName = HeaderName::from_static("cf-mitigated");
+
+/// One status in words.
+struct Row {
+    status: u16,
+    /// For statuses that the standards do not name.
+    name: &'static str,
+    hint: &'static str,
+}
+
+const fn row(status: u16, name: &'static str, hint: &'static str) -> Row {
+    Row { status, name, hint }
+}
+
+const ORIGIN: &str = "Cloudflare could not reach the server behind it, so nothing ran: its \
+                      administrator must look at the server and at Cloudflare's settings for it.";
+
+const BUSY: &str =
+    "The server behind the proxy is down, starting or overloaded: try again in a while.";
+
+const SLOW: &str = "The server did not answer the proxy before it in time: look at the server, or \
+                    have the proxy's time limit raised.";
+
+const ROWS: &[Row] = &[
+    row(403, "", "The server knows who asks and refuses: check the rights of this user or key."),
+    row(404, "", "Nothing is served at this path: check the path in the URL."),
+    row(405, "", "This path takes no POST: check that the URL is the MCP endpoint itself."),
+    row(408, "", "The server got the request too slowly: check the network on the way to it."),
+    row(413, "", "The request is too large for the server or a proxy in between."),
+    row(
+        419,
+        "Page Expired",
+        "The server expects a browser's form: its administrator must except \
+                              this path from the protection against CSRF.",
+    ),
+    row(421, "", "The server does not serve this host name: check the host in the URL."),
+    row(425, "", BUSY),
+    row(429, "", "The server limits how often it may be asked: wait, or ask for less at once."),
+    row(440, "Login Time-out", "The login at the server has expired: log in again."),
+    row(499, "Client Closed Request", "A proxy in between gave the request up: look at its log."),
+    row(500, "", "The server failed inside: look at its log."),
+    row(502, "", BUSY),
+    row(503, "", BUSY),
+    row(504, "", BUSY),
+    row(511, "", "The network wants a login: open any page in a browser and log in."),
+    row(
+        520,
+        "Web Server Returned an Unknown Error",
+        "The server behind Cloudflare gave no usable \
+                                                      answer: look at the server's log.",
+    ),
+    row(521, "Web Server Is Down", ORIGIN),
+    row(522, "Connection Timed Out", ORIGIN),
+    row(523, "Origin Is Unreachable", ORIGIN),
+    row(524, "A Timeout Occurred", SLOW),
+    row(525, "SSL Handshake Failed", ORIGIN),
+    row(526, "Invalid SSL Certificate", ORIGIN),
+    row(527, "Railgun Error", "The server behind Cloudflare broke off: look at the server's log."),
+    row(529, "Site Is Overloaded", BUSY),
+    row(530, "Origin Error", ORIGIN),
+    row(598, "Network Read Timeout", SLOW),
+    row(599, "Network Connect Timeout", SLOW),
+];
+
+/// What a refusal says, whatever its status, that has a meaning of its own. Each word must occur.
+struct Saying {
+    statuses: &'static [u16],
+    words: &'static [&'static str],
+    meaning: (Class, Cause, &'static str),
+}
+
+const HOSTS: &str = "The server answers only host names that it knows: use such a name in the URL, \
+                     add this one to the server's allowed hosts, or send the name that it expects \
+                     with `--header Host:NAME`.";
+
+const CHALLENGE: &str = "A page that only browsers get past (a challenge of Cloudflare) stands \
+                         before the server: its administrator must let this path through without \
+                         it, or give an address that does not pass it.";
+
+const PLAIN: &str = "This port speaks HTTPS: use `https://` in the URL.";
+
+const CERTIFICATE: &str = "The server wants a client certificate: give it with `--client-cert FILE` \
+                           and its key with `--client-key FILE`.";
+
+const SAYINGS: &[Saying] = &[
+    said(&[403, 429, 503], &["just a moment"], Cause::Refused, CHALLENGE),
+    said(&[403, 503], &["attention required", "cloudflare"], Cause::Refused, CHALLENGE),
+    said(&[400, 403, 421], &["invalid", "host"], Cause::Refused, HOSTS),
+    said(&[400, 403, 421], &["host", "not allowed"], Cause::Refused, HOSTS),
+    said(
+        &[400, 403, 421],
+        &["invalid", "origin"],
+        Cause::Refused,
+        "The server takes only requests \
+        of origins that it knows: send one with `--header Origin:https://NAME`, or add it to the \
+        server's allowed origins.",
+    ),
+    said(&[400, 403, 496], &["required", "certificate"], Cause::Unauthorised, CERTIFICATE),
+    said(&[400, 403, 496], &["requires", "certificate"], Cause::Unauthorised, CERTIFICATE),
+    said(
+        &[400, 495],
+        &["certificate", "error"],
+        Cause::Unauthorised,
+        "The server does not accept \
+        the client certificate: check `--client-cert`, and that the server trusts its issuer.",
+    ),
+    said(&[400, 426, 497], &["plain http"], Cause::Refused, PLAIN),
+    said(&[400], &["http request to an https"], Cause::Refused, PLAIN),
+];
+
+const fn said(
+    statuses: &'static [u16],
+    words: &'static [&'static str],
+    cause: Cause,
+    hint: &'static str,
+) -> Saying {
+    Saying { statuses, words, meaning: (Class::Final, cause, hint) }
+}
+
+/// What a refusal means, and what to do about it.
+pub(super) struct Meaning {
+    pub(super) class: Class,
+    pub(super) cause: Cause,
+    pub(super) hint: Option<String>,
+}
+
+impl Meaning {
+    /// The meaning of `status` with what the answer `said`.
+    pub(super) fn of(status: StatusCode, headers: &HeaderMap, said: &str) -> Self {
+        let code = status.as_u16();
+        if headers.get(CF_MITIGATED).is_some_and(|value| value == "challenge") {
+            return Self::final_refusal(Cause::Refused, CHALLENGE);
+        }
+        let said = said.to_lowercase();
+        let means = |saying: &&Saying| {
+            saying.statuses.contains(&code) && saying.words.iter().all(|word| said.contains(word))
+        };
+        if let Some(Saying { meaning: (class, cause, hint), .. }) = SAYINGS.iter().find(means) {
+            return Self { class: *class, cause: *cause, hint: Some((*hint).to_owned()) };
+        }
+        let (class, cause) = class(code);
+        Self { class, cause, hint: hint(code, headers) }
+    }
+
+    fn final_refusal(cause: Cause, hint: &str) -> Self {
+        Self { class: Class::Final, cause, hint: Some(hint.to_owned()) }
+    }
+}
+
+/// The class of a status by itself (design section 4).
+fn class(status: u16) -> (Class, Cause) {
+    match status {
+        401 | 403 => (Class::Final, Cause::Unauthorised),
+        429 => (Class::Rejected, Cause::RateLimited),
+        // The origin never saw it, or says that it did nothing.
+        425 | 503 | 521..=523 | 525 | 526 | 529 | 530 => (Class::Rejected, Cause::Refused),
+        // A login page of the network: nothing has reached the server, and waiting does not help.
+        500 | 501 | 505 | 511 => (Class::Final, Cause::Refused),
+        // Whatever says that it failed without saying when may have failed after the call ran.
+        408 | 500.. => (Class::Ambiguous, Cause::Refused),
+        _ => (Class::Final, Cause::Refused),
+    }
+}
+
+/// A status with its name, where it has one.
+pub(super) struct Named(pub(super) StatusCode);
+
+impl fmt::Display for Named {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.0.as_u16();
+        let name = self.0.canonical_reason().or_else(|| find(code).map(|row| row.name));
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => write!(formatter, "{code} {name}"),
+            None => write!(formatter, "{code}"),
+        }
+    }
+}
+
+fn find(status: u16) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.status == status)
+}
+
+/// What to do about a status.
+fn hint(status: u16, headers: &HeaderMap) -> Option<String> {
+    let text = match status {
+        300..=399 => {
+            "Redirects are followed only to the same host and with the same method: put the \
+             address that the service is really at into the configuration."
+        }
+        401 => {
+            let offered = offered_schemes(headers);
+            let offered = if offered.is_empty() {
+                String::new()
+            } else {
+                format!(" The server offers: {}.", offered.join(", "))
+            };
+            return Some(format!(
+                "Credentials are missing or wrong: give them with `--bearer-file`, `--user` and \
+                 `--password-file`, `--api-key-file`, or `--header`.{offered}"
+            ));
+        }
+        407 => return Some(proxy_login(&schemes(headers, &PROXY_AUTHENTICATE))),
+        _ => match find(status) {
+            Some(row) => row.hint,
+            None if status >= 500 => "The server or a proxy in between failed: look at their logs.",
+            None => return None,
+        },
+    };
+    Some(text.to_owned())
+}
+
+/// How to log in to a proxy that offers `schemes`.
+pub(super) fn proxy_login(schemes: &[&str]) -> String {
+    let mut text = "Give a user name and password in the proxy's URL: `--proxy \
+                    http://USER:PASSWORD@HOST:PORT`, or in MCPLINE_PROXY."
+        .to_owned();
+    if !schemes.is_empty() {
+        text.push_str(&format!(" The proxy offers: {}.", schemes.join(", ")));
+    }
+    let is_basic = |scheme: &&str| scheme.eq_ignore_ascii_case("basic");
+    if !schemes.is_empty() && !schemes.iter().any(is_basic) {
+        text.push_str(
+            " mcpline knows only Basic: a local proxy that logs in (px, cntlm) can stand in \
+             between.",
+        );
+    }
+    text
+}
+
+/// The authentication schemes that a 401 offers (RFC 9110 section 11.6.1).
+pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<&str> {
+    schemes(headers, &WWW_AUTHENTICATE)
+}
+
+fn schemes<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+    let challenges = headers.get_all(name).iter();
+    challenges.filter_map(|value| value.to_str().ok()?.split([' ', ',']).next()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn meaning(code: u16, said: &str) -> Meaning {
+        Meaning::of(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), said)
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        let rows: [(&[u16], Class, Cause); 6] = [
+            (&[401, 403], Class::Final, Cause::Unauthorised),
+            (&[429], Class::Rejected, Cause::RateLimited),
+            (&[425, 503, 521, 522, 523, 525, 526, 529, 530], Class::Rejected, Cause::Refused),
+            (
+                &[408, 502, 504, 506, 520, 524, 527, 528, 531, 561, 598, 599, 999],
+                Class::Ambiguous,
+                Cause::Refused,
+            ),
+            (&[302, 400, 404, 405, 413, 421, 422, 499], Class::Final, Cause::Refused),
+            (&[500, 501, 505, 511], Class::Final, Cause::Refused),
+        ];
+        for (codes, class, cause) in rows {
+            for code in codes {
+                let meaning = meaning(*code, "");
+                assert_eq!((meaning.class, meaning.cause), (class, cause), "{code}");
+                assert!(*code < 502 || meaning.hint.is_some(), "{code} has no hint");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_says_can_mean_more_than_its_status() {
+        for (code, said, hint) in [
+            (403, "Just a moment... Enable JavaScript and cookies to continue", "challenge"),
+            (421, "Invalid Host header", "--header Host:"),
+            (403, "Blocked request. This host (\"h\") is not allowed.", "--header Host:"),
+            (403, "Invalid Origin header", "--header Origin:"),
+            (400, "No required SSL certificate was sent", "--client-cert"),
+            (403, "Forbidden: this page requires a client certificate", "--client-cert"),
+            (400, "The SSL certificate error", "--client-cert"),
+            (400, "The plain HTTP request was sent to HTTPS port", "`https://`"),
+            (400, "Client sent an HTTP request to an HTTPS server.", "`https://`"),
+            (400, "You're speaking plain HTTP to an SSL-enabled server port.", "`https://`"),
+        ] {
+            let meaning = meaning(code, said);
+            assert_eq!(meaning.class, Class::Final, "{said}");
+            assert!(meaning.hint.as_ref().unwrap().contains(hint), "{said}: {:?}", meaning.hint);
+        }
+        assert_eq!(meaning(503, "Just a sec").class, Class::Rejected);
+    }
+
+    #[test]
+    fn a_status_is_named_and_never_unknown() {
+        for (code, name) in
+            [(502, "502 Bad Gateway"), (522, "522 Connection Timed Out"), (577, "577")]
+        {
+            assert_eq!(Named(StatusCode::from_u16(code).unwrap()).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_wants_a_login_names_its_schemes() {
+        let mut headers = HeaderMap::new();
+        headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("NTLM"));
+        let hint = hint(407, &headers).unwrap();
+        assert!(hint.contains("offers: NTLM. mcpline knows only Basic"), "{hint}");
+    }
+}
