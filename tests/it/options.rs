@@ -104,7 +104,8 @@ fn a_secret_that_is_missing_is_told() {
 
 #[test]
 fn a_setting_without_effect_is_warned_of() {
-    let cases: [(&str, &[(&str, &str)], &str); 14] = [
+    type Variables = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Variables, &str); 14] = [
         ("", &[("MCPLINE_PASSWORD", "pw")], "MCPLINE_PASSWORD has no effect"),
         ("--user me", &[("MCPLINE_BEARER", "t0ken")], "MCPLINE_BEARER has no effect"),
         ("", &[("MCPLINE_USER", "me"), ("MCPLINE_BEARER", "t0ken")], "MCPLINE_USER has no"),
