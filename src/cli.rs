@@ -2,6 +2,8 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
 
+mod usage;
+
 use std::ffi::OsString;
 use std::fmt;
 
@@ -11,8 +13,56 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{self, Options};
+use crate::setup::SetupError;
 
-const EXAMPLES: &str = "\
+/// The short help, which fits a screen.
+const BRIEF: &str = "\
+A line from any MCP client on stdin/stdout to any MCP server on HTTP
+
+Usage: mcpline [OPTIONS] URL
+       mcpline demo          try it without any server
+
+      --kind KIND            auto (default), mcp, sse, 1c, bitrix or amocrm
+      --header NAME:VALUE    send this header; ${NAME} stands for a variable
+      --user NAME            log in with this name and MCPLINE_PASSWORD
+      --bearer-file FILE     send the token in this file; or set MCPLINE_BEARER
+      --ca-file FILE         trust the certificates in this file too
+      --proxy URL            connect through this proxy
+      --timeout SECONDS      give up after this time of silence, 0 for no limit
+      --log-file FILE        write the log to this file too
+      --log-level LEVEL      off, error, warn, info, debug or trace
+      --fail                 end with a status that tells of failed requests
+  -V, --version              print the version
+
+Every option can be set by a variable: MCPLINE_LOG_LEVEL is --log-level.
+
+Examples:
+  mcpline https://mcp.example.com/mcp
+  mcpline --user Иванов http://srv/base/hs/mcp
+  mcpline --kind bitrix http://crm.local:8000
+  mcpline --header 'X-API-Key:${KEY}' http://crm.local:8000/mcp
+
+All options, the environment and the exit statuses: mcpline --help
+";
+
+const FULL: &str = "\
+Environment:
+  MCPLINE_URL       the URL
+  MCPLINE_PASSWORD  the password for --user
+  MCPLINE_BEARER    a bearer token
+  MCPLINE_API_KEY   a key for X-API-Key
+  MCPLINE_...       every other option, by its name: MCPLINE_LOG_LEVEL is --log-level
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                    the proxy, where --proxy does not say it
+  The command line goes before the environment. ${NAME} in the URL, in headers, in --proxy
+  and in names of files stands for the environment variable NAME.
+
+Exit status:
+  0  the input has ended, or mcpline was told to stop
+  1  it could not start, its input could not be read or its output not be written;
+     with --fail also: a request was answered with an error
+  2  the options or variables cannot be used
+
 Examples:
   mcpline demo                        try it without any server
   mcpline https://mcp.example.com/mcp what an MCP client's configuration runs
@@ -22,7 +72,6 @@ Examples:
   mcpline --header 'X-API-Key:${KEY}' http://crm.local:8000/mcp
                                       the key comes from the environment variable KEY
 
-Every option can be set by its environment variable; the command line wins.
 mcpline reads JSON-RPC messages from standard input, one a line, and writes the
 replies to standard output; MCP clients start it and do that.";
 
@@ -32,7 +81,7 @@ replies to standard output; MCP clients start it and do that.";
     name = "mcpline",
     version,
     about,
-    after_help = EXAMPLES,
+    after_long_help = FULL,
     subcommand_precedence_over_arg = true,
     max_term_width = 100
 )]
@@ -46,6 +95,10 @@ pub struct Cli {
 
     #[command(flatten)]
     pub(crate) options: Options,
+
+    /// What the user should hear once, as soon as there is a log.
+    #[arg(skip)]
+    pub(crate) warnings: Vec<String>,
 }
 
 impl fmt::Debug for Cli {
@@ -55,23 +108,48 @@ impl fmt::Debug for Cli {
     }
 }
 
+/// Why no command is run.
+#[derive(Debug)]
+pub enum NoCommand {
+    /// The user asked for help or the version: this is it.
+    Answer(String),
+    /// The command line or a variable cannot be used.
+    Unusable(SetupError),
+}
+
 impl Cli {
     /// Reads the command line and the environment.
     ///
     /// # Errors
-    /// What clap has to say to the user, a request for help included.
-    pub fn from_environment() -> Result<Self, clap::Error> {
-        Self::read(config::without_script(std::env::args_os()))
+    /// There is nothing to run.
+    pub fn from_environment() -> Result<Self, NoCommand> {
+        let arguments = config::without_script(std::env::args_os());
+        Self::read(arguments.clone()).map_err(|error| {
+            let is_brief =
+                !arguments.iter().any(|argument| argument == "--help" || argument == "help");
+            match error.kind() {
+                ErrorKind::DisplayHelp if is_brief => NoCommand::Answer(BRIEF.to_owned()),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    NoCommand::Answer(error.to_string())
+                }
+                _ => {
+                    let command = Self::complete_command();
+                    NoCommand::Unusable(usage::explain(&error, &command, &arguments))
+                }
+            }
+        })
     }
 
     fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         let mut command = Self::complete_command();
         let matches = command.try_get_matches_from_mut(arguments)?;
-        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let mut cli =
+            Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         if cli.command.is_some() && matches.value_source("url") == Some(ValueSource::CommandLine) {
             let message = "a URL and a command cannot be used together";
             return Err(command.error(ErrorKind::ArgumentConflict, message));
         }
+        cli.warnings = usage::unknown_variables(&Self::command());
         Ok(cli)
     }
 

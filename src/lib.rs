@@ -36,8 +36,7 @@ pub mod stdio;
 mod terminal;
 mod upstream;
 
-pub use cli::Cli;
+pub use cli::{Cli, NoCommand};
 pub use commands::run;
-pub use redact::without_secrets;
 pub use setup::SetupError;
 pub use terminal::complain;

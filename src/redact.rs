@@ -10,6 +10,9 @@ use url::Url;
 /// Shorter values are not masked: they occur in ordinary words.
 const MIN_LENGTH: usize = 4;
 
+/// Values of letters or digits only that are shorter than this may be a part of a word or number.
+const MIN_LONG: usize = 12;
+
 /// The number of values: an upstream may send a new session id with every answer, and each value
 /// makes every line slower.
 const MAX_SECRETS: usize = 256;
@@ -17,12 +20,109 @@ const MAX_SECRETS: usize = 256;
 /// Stands for a secret.
 const MASK: &str = "***";
 
+/// Words of our own texts, of URLs and of protocols. To mask one of them everywhere would spoil the
+/// text and tell the secret.
+const OUR_WORDS: &str = "\
+    about access accept accepted address again agent all allow amocrm answer answered answers api \
+    application attempt attempts auth authorization auto basic bearer bitrix bitrix24 body bridge \
+    broke call called calls cannot carried certificate change changed charset check class client \
+    client-cert client-key close closed code command config connect connection content content-type \
+    cookie count credentials crm data date days debug default delete demo detail details drain elapsed \
+    elapsedms empty encoding environment error errors event example expired failed failure false file \
+    final found from future gateway given global header headers hello help hint host hosts http https \
+    httpstatus info initialize input insecure internal invalid json jsonrpc key keys kind kinds late \
+    length level limit line lines link list local localhost login long longer mask master mayhaverun \
+    mcp mcpline message messages method missing name named names network none nothing notification \
+    notifications null number object open option options output params parse pass passed password \
+    path ping please pong port post progress prompt prompts protocol proxy query rate read reason \
+    refused reply request requests resource resources response rest result results retry root \
+    running script seconds secret send sent server service services session sessions setting settings \
+    shared show size skip socket source spec standard start started status stderr stdin stdout stop \
+    stream string system take tell test text that this time timed timeout token tokens tool tools \
+    tried true type unknown unreachable upstream user username user-agent uses value variable version \
+    wait waited waiting warn warning when with word words work working write written wrong your";
+
+/// Whether `secret` cannot be told from ordinary text, and so is masked only where it stands as a
+/// value: in quotes, or behind `=`.
+pub(crate) fn is_ordinary(secret: &str) -> bool {
+    let lower = secret.to_lowercase();
+    secret.len() < MIN_LENGTH || OUR_WORDS.split_whitespace().any(|word| word == lower)
+}
+
+/// A value to mask.
+struct Value {
+    text: String,
+    /// Where it is masked.
+    place: Place,
+}
+
+enum Place {
+    Anywhere,
+    /// Not inside of a word or number.
+    Whole,
+    /// In quotes or behind `=`.
+    AsValue,
+}
+
+impl Value {
+    fn new(text: &str) -> Self {
+        let is_short = text.chars().count() < MIN_LONG;
+        let is_one_word = text.chars().all(char::is_alphabetic);
+        let is_number = text.chars().all(|character| character.is_ascii_digit());
+        let place = if is_ordinary(text) {
+            Place::AsValue
+        } else if is_short && (is_one_word || is_number) {
+            Place::Whole
+        } else {
+            Place::Anywhere
+        };
+        Self { text: text.to_owned(), place }
+    }
+
+    /// `shown` with the value masked, if it is there.
+    fn masked(&self, shown: &str) -> Option<String> {
+        let mut masked = String::new();
+        let mut end = 0;
+        for (start, _) in shown.match_indices(&self.text) {
+            let after = start + self.text.len();
+            if self.is_masked_between(&shown[..start], &shown[after..]) {
+                masked.push_str(&shown[end..start]);
+                masked.push_str(MASK);
+                end = after;
+            }
+        }
+        masked.push_str(&shown[end..]);
+        (end > 0).then_some(masked)
+    }
+
+    fn is_masked_between(&self, before: &str, after: &str) -> bool {
+        let (last, next) = (before.chars().next_back(), after.chars().next());
+        let is_joined = |character: char| character.is_alphanumeric() || "-_".contains(character);
+        match self.place {
+            Place::Anywhere => true,
+            Place::Whole => {
+                // A port, a version or a part of an address.
+                let is_number = self.text.starts_with(|character: char| character.is_ascii_digit());
+                let joins =
+                    |character| is_joined(character) || is_number && ".:".contains(character);
+                !last.is_some_and(joins) && !next.is_some_and(is_joined)
+            }
+            Place::AsValue => {
+                let opens = |character| "\"'=".contains(character);
+                let closes =
+                    |character: char| "\"'&;,)".contains(character) || character.is_whitespace();
+                last.is_some_and(opens) && next.is_none_or(closes)
+            }
+        }
+    }
+}
+
 /// The secret values of this process: passwords, tokens, header values. A token may be replaced
 /// while the process runs.
 #[derive(Default)]
 pub struct Secrets {
     /// Longest first, so that a secret that contains another is masked whole.
-    values: RwLock<Vec<String>>,
+    values: RwLock<Vec<Value>>,
 }
 
 impl Secrets {
@@ -31,13 +131,14 @@ impl Secrets {
         let value = value.trim();
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
         let has_room = values.len() < MAX_SECRETS;
-        if has_room && value.len() >= MIN_LENGTH && !values.iter().any(|known| known == value) {
-            values.push(value.to_owned());
-            values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        if has_room && value.len() >= MIN_LENGTH && !values.iter().any(|known| known.text == value)
+        {
+            values.push(Value::new(value));
+            values.sort_by_key(|value| std::cmp::Reverse(value.text.len()));
         }
     }
 
-    fn values(&self) -> RwLockReadGuard<'_, Vec<String>> {
+    fn values(&self) -> RwLockReadGuard<'_, Vec<Value>> {
         self.values.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -45,8 +146,8 @@ impl Secrets {
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for value in self.values().iter() {
-            if text.contains(value.as_str()) {
-                text = Cow::Owned(text.replace(value.as_str(), MASK));
+            if let Some(masked) = value.masked(&text) {
+                text = Cow::Owned(masked);
             }
         }
         text
@@ -67,6 +168,9 @@ pub(crate) fn shown(url: &Url) -> String {
     let _ = safe.set_username("");
     let _ = safe.set_password(None);
     safe.set_fragment(None);
+    for secret in secrets_in_path(url) {
+        safe.set_path(&safe.path().replace(secret, MASK));
+    }
     if safe.query().is_some() {
         safe.set_query(Some("…"));
         return safe.to_string().replace("%E2%80%A6", "…");
@@ -74,14 +178,49 @@ pub(crate) fn shown(url: &Url) -> String {
     safe.into()
 }
 
+/// The segments of the path that look like secrets, as webhooks have them.
+pub(crate) fn secrets_in_path(url: &Url) -> impl Iterator<Item = &str> {
+    let segments: Vec<&str> = url.path().split('/').collect();
+    let secret = move |at: usize| is_webhook_secret(&segments, at).then_some(segments[at]);
+    (0..url.path().split('/').count()).filter_map(secret)
+}
+
+/// Whether the segment `at` is random, or the key in Bitrix24's `/rest/USER/KEY/`.
+fn is_webhook_secret(segments: &[&str], at: usize) -> bool {
+    let segment = segments[at];
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_bitrix = at >= 2
+        && segments[at - 2].eq_ignore_ascii_case("rest")
+        && is_number(segments[at - 1])
+        && segment.len() >= 8;
+    is_bitrix || is_random(segment)
+}
+
+/// Whether `text` is long and changes between letters, capitals and digits as no name does.
+fn is_random(text: &str) -> bool {
+    let class = |byte: u8| match byte {
+        b'0'..=b'9' => 1,
+        b'A'..=b'Z' => 2,
+        b'a'..=b'z' => 3,
+        _ => 0,
+    };
+    let classes: Vec<u8> = text.bytes().map(class).filter(|class| *class > 0).collect();
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let changes = classes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    classes.len() >= 16 && digits >= 2 && changes >= 4
+}
+
 /// A text with malformed URLs, without the parts of them that may be secret: what stands in front
 /// of an `@`, and what follows a `?`.
-pub fn without_secrets(text: &str) -> String {
+pub(crate) fn without_secrets(text: &str) -> String {
     let safe = |word: &str| {
         let word = word.rsplit_once('@').map_or(word, |(_, rest)| rest);
+        let segments: Vec<&str> = word.split('/').collect();
+        let segment = |at| if is_webhook_secret(&segments, at) { MASK } else { segments[at] };
+        let word = (0..segments.len()).map(segment).collect::<Vec<_>>().join("/");
         match word.split_once('?') {
             Some((url, query)) if !query.is_empty() => format!("{url}?…"),
-            _ => word.to_owned(),
+            _ => word,
         }
     };
     text.split_whitespace().map(safe).collect::<Vec<_>>().join(" ")
@@ -94,11 +233,40 @@ mod tests {
     #[test]
     fn secrets_are_masked_in_every_place() {
         let secrets = Secrets::default();
-        for value in ["token", "token-long", "abc"] {
+        for value in ["t0ken", "token-long", "abc"] {
             secrets.add(value);
         }
-        assert_eq!(secrets.redact("a token-long b token abc"), "a *** b *** abc");
+        assert_eq!(secrets.redact("a token-long b t0ken abc"), "a *** b *** abc");
         assert_eq!(format!("{secrets:?}"), "Secrets(2 values)");
+    }
+
+    #[test]
+    fn our_own_words_stay_whole() {
+        let ours = "--password-file http://127.0.0.1:1234/mcp error MCPLINE_PASSWORD 12345 ms";
+        for secret in ["password", "http", "1234", "error", "file"] {
+            let secrets = Secrets::default();
+            secrets.add(secret);
+            assert_eq!(secrets.redact(ours), ours, "{secret}");
+            let echo = format!("said key={secret}&x \"{secret}\"");
+            assert!(!secrets.redact(&echo).contains(secret), "{secret}");
+        }
+        let secrets = Secrets::default();
+        secrets.add("form");
+        assert_eq!(secrets.redact("information of form."), "information of ***.");
+    }
+
+    #[test]
+    fn a_secret_in_the_path_of_a_url_is_masked() {
+        let cases = [
+            ("https://p.example/rest/1/abcdefghij/mcp", "https://p.example/rest/1/***/mcp"),
+            ("https://h/hook/0f8e1c2d3b4a5968/x", "https://h/hook/***/x"),
+            ("https://h/3f2504e0-4f89-41d3-9a0c-0305e82c3301", "https://h/***"),
+            ("https://h/base-2024-production-mcp/v1", "https://h/base-2024-production-mcp/v1"),
+            ("http://srv/buhgalteria_corp/hs/mcp", "http://srv/buhgalteria_corp/hs/mcp"),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(shown(&Url::parse(url).unwrap()), expected);
+        }
     }
 
     #[test]

@@ -30,6 +30,12 @@ impl SetupError {
         self
     }
 
+    /// The error with each text replaced.
+    pub(crate) fn map(self, text: impl Fn(&str) -> String) -> Self {
+        let Self { message, hint, is_usage } = self;
+        Self { message: text(&message), hint: hint.as_deref().map(text), is_usage }
+    }
+
     /// The exit status: 2 for unusable settings, as clap has it for the command line; else 1.
     pub fn status(&self) -> u8 {
         if self.is_usage { 2 } else { 1 }

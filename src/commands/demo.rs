@@ -6,7 +6,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::forward;
-use crate::config::{self, Options, Target, UpstreamSettings};
+use crate::cli::Cli;
+use crate::config::{self, Target, UpstreamSettings};
 use crate::demo;
 use crate::redact::Secrets;
 use crate::setup::SetupError;
@@ -28,12 +29,14 @@ pub(super) fn check_kind(kind: Kind) -> Result<(), SetupError> {
 ///
 /// # Errors
 /// The service cannot be started, or as for [`forward::run`].
-pub(super) async fn run(options: &Options, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
+pub(super) async fn run(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
+    let options = &cli.options;
     let no_demo = |why: &dyn fmt::Display| SetupError::failed(format!("no demo: {why}"));
     // Runs until it is dropped.
     let service = demo::start().await.map_err(|error| no_demo(&error))?;
     let url = Url::parse(service.url()).map_err(|error| no_demo(&error))?;
-    let upstream = UpstreamSettings::new(options, Target { kind: KIND, url }, secrets)?;
+    let mut upstream = UpstreamSettings::new(options, Target { kind: KIND, url }, secrets)?;
+    upstream.warnings.extend(cli.warnings.iter().cloned());
     let conversation = config::conversation(options, &upstream);
-    forward::run(upstream, conversation).await
+    forward::run(upstream, conversation, options.logs.fail).await
 }

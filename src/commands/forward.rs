@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::UpstreamSettings;
-use crate::conversation::{self, Conversation};
+use crate::conversation::{self, Conversation, Outcome};
 use crate::http::Http;
 use crate::link::Link;
 use crate::setup::SetupError;
@@ -13,17 +13,19 @@ use crate::{signals, stdio, terminal, upstream};
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
 ///
 /// # Errors
-/// A part cannot be set up. Once all run, nothing that the upstream does ends them.
+/// A part cannot be set up, or stdin or stdout fails. Nothing that the upstream does ends the
+/// conversation; with `fail` a request that was answered with an error is an error at its end.
 pub(super) async fn run(
     upstream: UpstreamSettings,
     conversation: conversation::Settings,
+    fail: bool,
 ) -> Result<(), SetupError> {
     let UpstreamSettings { endpoint, kind, http, warnings } = upstream;
     tracing::info!("mcpline {} forwards to {}", env!("CARGO_PKG_VERSION"), endpoint.shown);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    terminal::greet_person(&endpoint.shown);
+    terminal::greet_person(&http.secrets.redact(&endpoint.shown));
 
     let stop = signals::stop_requested()
         .map_err(|error| SetupError::failed(format!("no signal handler: {error}")))?;
@@ -36,6 +38,16 @@ pub(super) async fn run(
     let client = Client::new(writer.outlet());
     let link = Link::new(upstream, client.clone(), conversation.policy);
     let conversation = Conversation::new(conversation, link, client, &writer);
-    conversation.run(input, writer, stop, stdio::stdout_closed()).await;
+    let outcome = conversation.run(input, writer, stop, stdio::stdout_closed()).await;
+    let Outcome { has_failed, input, output } = outcome;
+    if let Some(why) = output {
+        return Err(SetupError::failed(format!("a reply could not be written to stdout: {why}")));
+    }
+    if let Some(why) = input {
+        return Err(SetupError::failed(format!("standard input cannot be read: {why}")));
+    }
+    if fail && has_failed {
+        return Err(SetupError::failed("a request was answered with an error (--fail)"));
+    }
     Ok(())
 }

@@ -20,21 +20,27 @@ const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// It cannot start. Once it runs, nothing that an upstream does is an error of the process.
-pub fn run(cli: &Cli) -> Result<(), SetupError> {
-    let options = &cli.options;
+pub fn run(mut cli: Cli) -> Result<(), SetupError> {
     let secrets = Arc::<Secrets>::default();
+    let concealed = |error: SetupError| error.map(|text| secrets.redact(text).into_owned());
+    cli.options.fill_in().and_then(|()| run_command(&cli, &secrets)).map_err(concealed)
+}
+
+fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
+    let options = &cli.options;
     match cli.command {
         None => {
-            let target = Target::new(cli.url.as_deref(), options.server.kind)?;
-            let upstream = UpstreamSettings::new(options, target, &secrets)?;
+            let target = Target::new(cli.url.as_deref(), options.server.kind, secrets)?;
+            let mut upstream = UpstreamSettings::new(options, target, secrets)?;
+            upstream.warnings.extend(cli.warnings.iter().cloned());
             let conversation = config::conversation(options, &upstream);
-            let log = config::log(&options.logs, upstream.kind.kind, secrets);
-            on_runtime(&log, forward::run(upstream, conversation))
+            let log = config::log(&options.logs, upstream.kind.kind, secrets.clone());
+            on_runtime(&log, forward::run(upstream, conversation, options.logs.fail))
         }
         Some(Command::Demo) => {
             demo::check_kind(options.server.kind)?;
             let log = config::log(&options.logs, demo::KIND, secrets.clone());
-            on_runtime(&log, demo::run(options, &secrets))
+            on_runtime(&log, demo::run(cli, secrets))
         }
     }
 }

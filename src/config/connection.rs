@@ -5,7 +5,7 @@ use url::Url;
 use super::credentials::base64;
 use super::drop_in;
 use super::options::ConnectionOptions;
-use super::values::{percent_decoded, proxy_url};
+use super::values::{filled_in_url, percent_decoded, proxy_url};
 use crate::http::{PROXY_VARIABLES, Tls, proxy_address};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
@@ -49,7 +49,8 @@ pub(super) fn proxy(
         }
     }
     let text = options.proxy.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let proxy = text.map(proxy_url).transpose()?;
+    let text = text.map(|text| filled_in_url(text, "--proxy", secrets)).transpose()?;
+    let proxy = text.as_deref().map(proxy_url).transpose()?;
     if let Some(proxy) = &proxy {
         add_proxy_login(proxy, secrets);
     }

@@ -1,6 +1,7 @@
 //! Builds the credentials of every request: header fields, API key, Basic and bearer, from the
 //! command line, files and the environment.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,34 +10,39 @@ use url::Url;
 
 use super::Target;
 use super::drop_in;
-use super::options::{BasicCharset, CredentialOptions, TypedLogin};
-use super::values::{header_line, percent_decoded, read_text, variable};
-use crate::http::{Authorization, TokenFile, to_windows_1251};
-use crate::redact::Secrets;
+use super::effects;
+use super::given::{Given, TypedLogin};
+use super::options::{BasicCharset, CredentialOptions, Options};
+use super::values::{filled_in, header_line, percent_decoded, read_text, variable};
+use crate::http::{Authorization, TokenFile, bare_token, to_windows_1251, unquoted};
+use crate::redact::{Secrets, is_ordinary};
 use crate::setup::SetupError;
 use crate::upstream::Kind;
 
 /// Carries an API key, as the amoCRM server wants it.
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The header fields and the `Authorization` for `target`. Every secret in them is added to
 /// `secrets`.
 pub(super) fn credentials(
-    options: &CredentialOptions,
-    charset: BasicCharset,
+    options: &Options,
     target: &Target,
     secrets: &Arc<Secrets>,
-) -> Result<(HeaderMap, Authorization), SetupError> {
-    let mut headers = headers(options, secrets)?;
-    let mut authorization = authorization(options, charset, target, secrets)?;
+) -> Result<(HeaderMap, Authorization, Vec<String>), SetupError> {
+    let Options { given, server, services, .. } = options;
+    let credentials = &server.credentials;
+    let mut headers = headers(credentials, given, secrets)?;
+    let mut warnings = effects::without_effect(options, target, &headers);
+    let login = Login { options: credentials, typed: given.typed_login(), target, secrets };
+    let mut authorization = login.authorization(services.basic_charset, &mut warnings)?;
     // An explicit header overrides every other way to log in.
     if headers.contains_key(AUTHORIZATION) {
         authorization = Authorization::None;
     }
-    if let Some(key) = api_key(options, secrets)? {
+    if let Some(key) = api_key(credentials, secrets)? {
         headers.entry(API_KEY).or_insert(key);
     }
-    Ok((headers, authorization))
+    Ok((headers, authorization, warnings))
 }
 
 /// Whether a secret is sent: `Authorization`, or a header that is a secret by its name.
@@ -50,27 +56,44 @@ fn api_key(
     secrets: &Secrets,
 ) -> Result<Option<HeaderValue>, SetupError> {
     let key = secret(options.api_key_file.as_deref(), "--api-key-file", "MCPLINE_API_KEY")?;
-    let Some(key) = key.filter(|key| !key.is_empty()) else { return Ok(None) };
-    secrets.add(&key);
-    sensitive(key).map(Some)
+    let Some(key) = key else { return Ok(None) };
+    // Pasted with the header's name, or with quotes.
+    let key = unquoted(&key);
+    let key = match key.split_once(':') {
+        Some((name, key)) if name.trim().eq_ignore_ascii_case(API_KEY.as_str()) => unquoted(key),
+        _ => key,
+    };
+    if key.is_empty() {
+        let source =
+            Source::of(options.api_key_file.as_deref(), "--api-key-file", "MCPLINE_API_KEY");
+        return Err(SetupError::usage(format!("{source} holds no key")));
+    }
+    secrets.add(key);
+    sensitive(key.to_owned()).map(Some)
 }
 
 /// The header fields of `--header-file` and `--header`.
-fn headers(options: &CredentialOptions, secrets: &Secrets) -> Result<HeaderMap, SetupError> {
+fn headers(
+    options: &CredentialOptions,
+    given: &Given,
+    secrets: &Secrets,
+) -> Result<HeaderMap, SetupError> {
     let mut headers = HeaderMap::new();
     if let Some(path) = &options.header_file {
         let text = read_text(path, "--header-file")?;
-        for line in text.lines().map(str::trim) {
+        for (at, line) in text.lines().map(str::trim).enumerate() {
             if !line.is_empty() && !line.starts_with('#') {
-                let (name, value) = header(line, secrets)?;
+                let place = format!("--header-file {} line {}", path.display(), at + 1);
+                let (name, value) = header(line, &place, secrets)?;
                 secrets.add(value.to_str().unwrap_or_default());
                 headers.append(name, value);
             }
         }
     }
     let mut typed = HeaderMap::new();
+    let place = given.name("header").unwrap_or_default();
     for text in options.header.iter().filter(|text| !text.trim().is_empty()) {
-        let (name, value) = header(text, secrets)?;
+        let (name, value) = header(text, &place, secrets)?;
         typed.append(name, value);
     }
     // Replaces what the file says of the same names.
@@ -78,12 +101,21 @@ fn headers(options: &CredentialOptions, secrets: &Secrets) -> Result<HeaderMap, 
     Ok(headers)
 }
 
-/// Reads `NAME:VALUE`, expanding `${NAME}` in the value.
-fn header(text: &str, secrets: &Secrets) -> Result<(HeaderName, HeaderValue), SetupError> {
-    let (name, value) = header_line(text)?;
+/// Reads `NAME:VALUE` at `place`, filling in `${NAME}` in the value.
+fn header(
+    text: &str,
+    place: &str,
+    secrets: &Secrets,
+) -> Result<(HeaderName, HeaderValue), SetupError> {
+    let (name, value) = header_line(text, place)?;
     let header_name = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| SetupError::usage(format!("--header: `{name}` is not a header name")))?;
-    let value = expand(value, name, secrets)?;
+        .map_err(|_| SetupError::usage(format!("{place}: `{name}` is not a header name")))?;
+    let what = format!("{place}: the header `{name}`");
+    let mut value = filled_in(value, &what, |_, value| secrets.add(value))?;
+    // A variable that holds the scheme as well.
+    if header_name == AUTHORIZATION && value.to_ascii_lowercase().starts_with("bearer ") {
+        value = format!("Bearer {}", bare_token(&value));
+    }
     if is_secret(&header_name) {
         secrets.add(&value);
         // `NAME=VALUE; …`: each value is a secret by itself.
@@ -99,7 +131,7 @@ fn header(text: &str, secrets: &Secrets) -> Result<(HeaderName, HeaderValue), Se
     }
     let mut header_value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
         let message = "holds characters that a header cannot carry";
-        SetupError::usage(format!("the value of the header `{name}` {message}"))
+        SetupError::usage(format!("{place}: the value of the header `{name}` {message}"))
     })?;
     header_value.set_sensitive(true);
     Ok((header_name, header_value))
@@ -112,72 +144,91 @@ fn is_secret(name: &HeaderName) -> bool {
         .any(|part| name.as_str().contains(part))
 }
 
-/// Replaces each `${NAME}` by the environment variable, whose value counts as a secret.
-fn expand(text: &str, header: &str, secrets: &Secrets) -> Result<String, SetupError> {
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let Some((name, after)) = after.split_once('}') else {
-            let message = format!("the header `{header}` has a `${{` without its `}}`");
-            return Err(SetupError::usage(message));
-        };
-        let value = std::env::var(name).map_err(|_| {
-            SetupError::usage(format!(
-                "the header `{header}` needs the environment variable {name}, which is not set"
-            ))
-            .hint("put it into the `env` part of the client's configuration")
-        })?;
-        secrets.add(&value);
-        expanded.push_str(before);
-        expanded.push_str(&value);
-        rest = after;
-    }
-    expanded.push_str(rest);
-    Ok(expanded)
+/// What decides how we log in.
+struct Login<'a> {
+    options: &'a CredentialOptions,
+    typed: TypedLogin,
+    target: &'a Target,
+    secrets: &'a Arc<Secrets>,
 }
 
-/// The `Authorization` header from a bearer token, a user name, or credentials in the URL.
-fn authorization(
-    options: &CredentialOptions,
-    charset: BasicCharset,
-    target: &Target,
-    secrets: &Arc<Secrets>,
-) -> Result<Authorization, SetupError> {
-    let password = secret(options.password_file.as_deref(), "--password-file", "MCPLINE_PASSWORD")?;
-    let user = options.user.as_deref().filter(|_| options.typed_login != TypedLogin::BearerFile);
-    // A secret even if a bearer token is sent.
-    if let Some(password) = &password {
-        secrets.add(password);
-        let login = format!("{}:{password}", user.unwrap_or_default());
-        secrets.add(&base64(login.as_bytes()));
-    }
-    if options.typed_login != TypedLogin::User
-        && let Some(token) = bearer_token(options)?
-    {
-        secrets.add(&token);
-        let value = sensitive(format!("Bearer {token}"))?;
-        return Ok(match &options.bearer_file {
-            Some(file) => {
-                let file = TokenFile::new(file.clone(), value, secrets.clone());
-                Authorization::File(Arc::new(file))
+impl Login<'_> {
+    /// The `Authorization` header from a bearer token, a user name, or credentials in the URL.
+    fn authorization(
+        &self,
+        charset: BasicCharset,
+        warnings: &mut Vec<String>,
+    ) -> Result<Authorization, SetupError> {
+        let Self { options, typed, target, secrets } = *self;
+        let file = options.password_file.as_deref();
+        let password = secret(file, "--password-file", "MCPLINE_PASSWORD")?;
+        if let Some(file) = file
+            && password.as_deref() == Some("")
+        {
+            warnings.push(format!("--password-file {} is empty", file.display()));
+        }
+        let user = options.user.as_deref().filter(|_| typed != TypedLogin::BearerFile);
+        // `NAME:PASSWORD`, as other programs take it: a name cannot hold a colon.
+        let (user, password) = match user.and_then(|user| user.split_once(':')) {
+            Some((user, pasted)) if password.is_none() => (Some(user), Some(pasted.to_owned())),
+            _ => (user, password),
+        };
+        // A secret even if a bearer token is sent.
+        if let Some(password) = &password {
+            secrets.add(password);
+            let login = format!("{}:{password}", user.unwrap_or_default());
+            secrets.add(&base64(login.as_bytes()));
+        }
+        if typed != TypedLogin::User
+            && let Some(token) = bearer_token(options)?
+        {
+            warnings.extend(unmaskable(&token, "the token"));
+            secrets.add(&token);
+            let value = sensitive(format!("Bearer {token}"))?;
+            return Ok(match &options.bearer_file {
+                Some(file) => {
+                    let file = TokenFile::new(file.clone(), value, secrets.clone());
+                    Authorization::File(Arc::new(file))
+                }
+                None => Authorization::Fixed(value),
+            });
+        }
+        match login(user, password, target) {
+            Some((user, password)) => {
+                warnings.extend(unmaskable(&password, "the password"));
+                basic(&user, &password, charset, secrets).map(Authorization::Fixed)
             }
-            None => Authorization::Fixed(value),
-        });
-    }
-    match login(user, password, target) {
-        Some((user, password)) => {
-            basic(&user, &password, charset, secrets).map(Authorization::Fixed)
+            None if options.password_file.is_some() => {
+                Err(SetupError::usage("--password-file needs --user"))
+            }
+            None => Ok(Authorization::None),
         }
-        None if options.password_file.is_some() => {
-            Err(SetupError::usage("--password-file needs --user"))
-        }
-        None => Ok(Authorization::None),
     }
+}
+
+/// What to warn of if a secret cannot be told from ordinary text.
+fn unmaskable(secret: &str, what: &str) -> Option<String> {
+    (!secret.is_empty() && is_ordinary(secret)).then(|| {
+        format!(
+            "{what} is so short or so common that it cannot be masked wherever it is shown; use a \
+             longer one"
+        )
+    })
 }
 
 fn bearer_token(options: &CredentialOptions) -> Result<Option<String>, SetupError> {
-    let token = secret(options.bearer_file.as_deref(), "--bearer-file", "MCPLINE_BEARER")?;
-    Ok(token.filter(|token| !token.is_empty()))
+    let file = options.bearer_file.as_deref();
+    let Some(text) = secret(file, "--bearer-file", "MCPLINE_BEARER")? else { return Ok(None) };
+    let source = Source::of(file, "--bearer-file", "MCPLINE_BEARER");
+    let token = bare_token(&text);
+    if token.is_empty() {
+        return Err(SetupError::usage(format!("{source} holds no token")));
+    }
+    if token.to_ascii_lowercase().starts_with("basic ") {
+        return Err(SetupError::usage(format!("{source} holds a login of Basic authentication"))
+            .hint("use --user and MCPLINE_PASSWORD, or --header 'Authorization: Basic ...'"));
+    }
+    Ok(Some(token.to_owned()))
 }
 
 /// User name and password: from our options, else from the URL, else from the variables of the
@@ -200,7 +251,7 @@ fn login(
 }
 
 /// User name and password in `url`.
-fn login_in(url: &Url) -> Option<(String, String)> {
+pub(super) fn login_in(url: &Url) -> Option<(String, String)> {
     let password = url.password().map(percent_decoded).unwrap_or_default();
     (!url.username().is_empty()).then(|| (percent_decoded(url.username()), password))
 }
@@ -238,6 +289,27 @@ fn sensitive(value: String) -> Result<HeaderValue, SetupError> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Where a secret comes from, for an error.
+enum Source<'a> {
+    File(&'static str, &'a Path),
+    Variable(&'static str),
+}
+
+impl<'a> Source<'a> {
+    fn of(file: Option<&'a Path>, option: &'static str, name: &'static str) -> Self {
+        file.map_or(Self::Variable(name), |file| Self::File(option, file))
+    }
+}
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(option, file) => write!(formatter, "{option} {}", file.display()),
+            Self::Variable(name) => formatter.write_str(name),
+        }
+    }
 }
 
 /// A secret from a file, else from the environment variable, without the line end at its end.

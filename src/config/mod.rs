@@ -5,6 +5,8 @@
 mod connection;
 mod credentials;
 mod drop_in;
+mod effects;
+mod given;
 mod options;
 mod values;
 
@@ -17,7 +19,7 @@ use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
 use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::LogSettings;
-use crate::redact::Secrets;
+use crate::redact::{self, Secrets};
 use crate::retry::Policy;
 use crate::setup::SetupError;
 use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
@@ -40,9 +42,17 @@ pub(crate) struct Target {
 
 impl Target {
     /// What the command line names, else what the variables of the scripts name.
-    pub(crate) fn new(url: Option<&str>, kind: Kind) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        url: Option<&str>,
+        kind: Kind,
+        secrets: &Secrets,
+    ) -> Result<Self, SetupError> {
+        let read = |url: &str| {
+            values::filled_in_url(url, "the URL", secrets)
+                .and_then(|url| values::upstream_url(&url))
+        };
         if let Some(url) = url {
-            let url = values::upstream_url(url)?;
+            let url = read(url)?;
             return Ok(Self { kind: kind.at(&url), url });
         }
         let Some((kind, url)) = drop_in::target(kind)? else {
@@ -53,7 +63,7 @@ impl Target {
             };
             return Err(SetupError::usage("no URL given").hint(hint));
         };
-        Ok(Self { kind, url: values::upstream_url(&url)? })
+        Ok(Self { kind, url: read(&url)? })
     }
 }
 
@@ -81,12 +91,8 @@ impl UpstreamSettings {
         secrets: &Arc<Secrets>,
     ) -> Result<Self, SetupError> {
         let kind = kind_settings(&options.services, target.kind)?;
-        let (headers, authorization) = credentials::credentials(
-            &options.server.credentials,
-            options.services.basic_charset,
-            &target,
-            secrets,
-        )?;
+        let (headers, authorization, mut warnings) =
+            credentials::credentials(options, &target, secrets)?;
         let (tls, no_check) = connection::tls(&options.connection, target.kind)?;
         let (idle_timeout, short) = idle_timeout(&options.time, target.kind)?;
         let endpoint = endpoint(target.url, secrets);
@@ -105,7 +111,7 @@ impl UpstreamSettings {
             retry_for: options.time.retry_for,
             max_body: options.limits.max_message,
         };
-        let warnings = [no_check, short, in_clear].into_iter().flatten().collect();
+        warnings.extend([no_check, short, in_clear].into_iter().flatten());
         Ok(Self { endpoint, kind, http, warnings })
     }
 }
@@ -132,7 +138,7 @@ pub(crate) fn conversation(
 pub(crate) fn log(options: &LogOptions, kind: Kind, secrets: Arc<Secrets>) -> LogSettings {
     let of_script = || drop_in::onec_log_level().filter(|_| kind == Kind::OneC);
     let level = options.log_level.or_else(of_script);
-    LogSettings { level, file: options.log_file.clone(), secrets }
+    LogSettings { level, file: options.log_file.clone(), format: options.log_format, secrets }
 }
 
 /// What the kind is told beyond the URL.
@@ -195,6 +201,7 @@ fn endpoint(mut url: Url, secrets: &Secrets) -> Endpoint {
     // Neither can fail for a URL with a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);
+    redact::secrets_in_path(&url).for_each(|secret| secrets.add(secret));
     for (_, value) in url.query_pairs().filter(|(_, value)| value.len() >= 8) {
         secrets.add(&value);
     }
@@ -222,7 +229,8 @@ mod tests {
 
     fn settings(args: &[&str]) -> UpstreamSettings {
         let cli = Cli::try_parse_from(["mcpline"].iter().chain(args)).unwrap();
-        let target = Target::new(cli.url.as_deref(), cli.options.server.kind).unwrap();
+        let target =
+            Target::new(cli.url.as_deref(), cli.options.server.kind, &Secrets::default()).unwrap();
         UpstreamSettings::new(&cli.options, target, &Arc::default()).unwrap()
     }
 
@@ -252,7 +260,7 @@ mod tests {
         let warnings = |args: &[&str]| settings(args).warnings.len();
         let key = ["--header", "X-API-Key:12345678"];
         assert_eq!(warnings(&[&key[..], &["http://host/mcp"]].concat()), 1);
-        assert_eq!(warnings(&["http://user:password@host/mcp"]), 1);
+        assert_eq!(warnings(&["http://user:pa55word@host/mcp"]), 1);
         assert_eq!(warnings(&[&key[..], &["https://host/mcp"]].concat()), 0);
         assert_eq!(warnings(&[&key[..], &["http://127.0.0.1/mcp"]].concat()), 0);
         assert_eq!(warnings(&["http://host/mcp"]), 0);

@@ -7,17 +7,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use clap::{Args, ValueEnum};
 
-use super::values::{seconds, size};
-use crate::logging::LogLevel;
+use super::given::Given;
+use super::values::{bound, filled_in, seconds, size};
+use crate::logging::{LogFormat, LogLevel};
+use crate::setup::SetupError;
 use crate::upstream::{Keep, Kind, With};
 
 /// Every option, in the order of the help.
 #[derive(Args)]
 pub(crate) struct Options {
+    // Reads the sources of the options below, so it must come before them.
+    #[command(flatten)]
+    pub(crate) given: Given,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
     #[command(flatten)]
@@ -30,6 +33,32 @@ pub(crate) struct Options {
     pub(crate) limits: LimitOptions,
     #[command(flatten)]
     pub(crate) logs: LogOptions,
+}
+
+impl Options {
+    /// Fills in `${NAME}` in the names of files.
+    ///
+    /// # Errors
+    /// A variable is not set.
+    pub(crate) fn fill_in(&mut self) -> Result<(), SetupError> {
+        let credentials = &mut self.server.credentials;
+        for (option, file) in [
+            ("--header-file", &mut credentials.header_file),
+            ("--password-file", &mut credentials.password_file),
+            ("--api-key-file", &mut credentials.api_key_file),
+            ("--bearer-file", &mut credentials.bearer_file),
+            ("--catalogue", &mut self.services.catalogue),
+            ("--ca-file", &mut self.connection.ca_file),
+            ("--client-cert", &mut self.connection.client_cert),
+            ("--client-key", &mut self.connection.client_key),
+            ("--log-file", &mut self.logs.log_file),
+        ] {
+            if let Some(name) = file.as_ref().and_then(|file| file.to_str()) {
+                *file = Some(filled_in(name, option, |_, _| {})?.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Which kind of server it is, and the credentials for it.
@@ -47,10 +76,6 @@ pub(crate) struct ServerOptions {
 /// The credentials of every request.
 #[derive(Args)]
 pub(super) struct CredentialOptions {
-    // Reads the sources of the options below, so it must come before them.
-    #[command(flatten)]
-    pub(super) typed_login: TypedLogin,
-
     /// Send this header with every request; ${NAME} stands for an environment variable
     ///
     /// May be given several times, with or without a space after the colon. In MCPLINE_HEADER,
@@ -78,47 +103,6 @@ pub(super) struct CredentialOptions {
     /// Read a bearer token from this file; or set MCPLINE_BEARER
     #[arg(long, env = "MCPLINE_BEARER_FILE", value_name = "FILE")]
     pub(super) bearer_file: Option<PathBuf>,
-}
-
-/// The way to log in that stands on the command line. It overrides one from the environment.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum TypedLogin {
-    /// Neither `--user` nor `--bearer-file`.
-    None,
-    /// `--user`
-    User,
-    /// `--bearer-file`
-    BearerFile,
-}
-
-impl FromArgMatches for TypedLogin {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
-        match (is_typed("user"), is_typed("bearer_file")) {
-            (false, false) => Ok(Self::None),
-            (true, false) => Ok(Self::User),
-            (false, true) => Ok(Self::BearerFile),
-            (true, true) => Err(clap::Error::raw(
-                ErrorKind::ArgumentConflict,
-                "--user and --bearer-file cannot be used together",
-            )),
-        }
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl Args for TypedLogin {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        command
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        command
-    }
 }
 
 /// Settings of single kinds of service.
@@ -201,17 +185,18 @@ pub(crate) struct ConnectionOptions {
 #[derive(Args)]
 #[command(next_help_heading = "Time")]
 pub(crate) struct TimeOptions {
-    /// Give up connecting after this time
+    /// Give up connecting after this time, 0 for no limit
     #[arg(long, env = "MCPLINE_CONNECT_TIMEOUT", value_name = "SECONDS")]
-    #[arg(default_value = "10", value_parser = seconds)]
+    #[arg(default_value = "10", value_parser = bound)]
     pub(super) connect_timeout: Duration,
 
-    /// Give a request up when the server shows no sign of life for this time [default: 300]
-    #[arg(long, env = "MCPLINE_TIMEOUT", value_name = "SECONDS", value_parser = seconds)]
+    /// Give a request up when the server shows no sign of life for this time, 0 for no limit
+    /// [default: 300]
+    #[arg(long, env = "MCPLINE_TIMEOUT", value_name = "SECONDS", value_parser = bound)]
     pub(super) timeout: Option<Duration>,
 
-    /// Give a request up after this time in any case [default: no limit]
-    #[arg(long, env = "MCPLINE_MAX_TIME", value_name = "SECONDS", value_parser = seconds)]
+    /// Give a request up after this time in any case, 0 for no limit [default: 0]
+    #[arg(long, env = "MCPLINE_MAX_TIME", value_name = "SECONDS", value_parser = bound)]
     pub(super) max_time: Option<Duration>,
 
     /// Answer the client's `initialize` without the server after this time
@@ -252,10 +237,18 @@ pub(crate) struct LimitOptions {
     pub(super) max_message: usize,
 }
 
-/// Where the log goes.
+/// Where the log goes, and what the exit status tells.
 #[derive(Args)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = "Logs and status")]
 pub(crate) struct LogOptions {
+    /// End with status 1 when a request was answered with an error; for shells
+    #[arg(long, env = "MCPLINE_FAIL", value_parser = FalseyValueParser::new())]
+    pub(crate) fail: bool,
+
+    /// Write the log as text or as one JSON object a line
+    #[arg(long, env = "MCPLINE_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t)]
+    pub(super) log_format: LogFormat,
+
     /// Write the log of the day to this file too; the last seven days are in FILE.days
     #[arg(long, env = "MCPLINE_LOG_FILE", value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::redact;
+use crate::http::unquoted;
+use crate::redact::{self, Secrets};
 use crate::setup::SetupError;
 
 /// A year: a longer time means "for ever", and the clock cannot add it.
@@ -23,6 +24,11 @@ pub(crate) fn is_unset(value: &OsStr) -> bool {
 /// The environment variable `name`, if it is set.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !is_unset(value.as_ref()))
+}
+
+/// A bound in seconds; 0 stands for none.
+pub(super) fn bound(text: &str) -> Result<Duration, SetupError> {
+    seconds(text).map(|time| if time.is_zero() { MAX_TIME } else { time })
 }
 
 /// A time in seconds, with or without a fraction.
@@ -55,6 +61,57 @@ pub(super) fn size(text: &str) -> Result<usize, SetupError> {
         .filter(|size| *size > 0)
         .ok_or_else(|| SetupError::usage("not a possible size"))
 }
+
+/// `text` with each `${NAME}` filled in from the environment. `what` names the place in an error;
+/// `found` hears of each value and of the text in front of it.
+pub(super) fn filled_in(
+    text: &str,
+    what: &str,
+    mut found: impl FnMut(&str, &str),
+) -> Result<String, SetupError> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else {
+            return Err(SetupError::usage(format!("{what} has a `${{` without its `}}`")));
+        };
+        let value = std::env::var(name).map_err(|_| {
+            SetupError::usage(format!(
+                "{what} needs the environment variable {name}, which is not set"
+            ))
+            .hint("put it into the `env` part of the client's configuration")
+        })?;
+        // People write variables as they write lines of a shell, and files that end with a newline.
+        let value = unquoted(&value);
+        filled.push_str(before);
+        found(&filled, value);
+        filled.push_str(value);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// [`filled_in`] for a URL. A value is a secret unless it is the address, or a part of it.
+pub(super) fn filled_in_url(
+    text: &str,
+    what: &str,
+    secrets: &Secrets,
+) -> Result<String, SetupError> {
+    filled_in(text, what, |before, value| {
+        let authority = before.split_once("://").map(|(_, authority)| authority);
+        let is_behind_host = authority.is_some_and(|authority| authority.contains(['/', '?']));
+        let in_front_of_at = text.contains('@') && !before.contains('@') && authority.is_some();
+        if is_behind_host || in_front_of_at {
+            secrets.add(value);
+            secrets.add(&percent_encoding::utf8_percent_encode(value, UNRESERVED).to_string());
+        }
+    })
+}
+
+/// What a URL may hold as it is (RFC 3986).
+const UNRESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The URL of an upstream.
 pub(super) fn upstream_url(text: &str) -> Result<Url, SetupError> {
@@ -90,11 +147,14 @@ pub(super) fn proxy_url(text: &str) -> Result<Url, SetupError> {
     }
 }
 
-/// The name and the value in `NAME:VALUE`.
-pub(super) fn header_line(text: &str) -> Result<(&str, &str), SetupError> {
+/// The name and the value in `NAME:VALUE`, which stands at `place`.
+pub(super) fn header_line<'a>(
+    text: &'a str,
+    place: &str,
+) -> Result<(&'a str, &'a str), SetupError> {
     text.split_once(':')
         .map(|(name, value)| (name.trim(), value.trim()))
-        .ok_or_else(|| SetupError::usage("--header must be written NAME:VALUE; one has no colon"))
+        .ok_or_else(|| SetupError::usage(format!("{place}: no colon; write NAME:VALUE")))
 }
 
 /// `text` with each `%XX` decoded as UTF-8, as URLs write user names and passwords.

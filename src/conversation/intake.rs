@@ -61,10 +61,19 @@ impl Conversation {
     }
 
     fn take_line(&mut self, line: &Bytes) {
-        match jsonrpc::from_client(line) {
+        let parsed = jsonrpc::from_client(line);
+        let open = std::mem::take(&mut self.open_brackets);
+        match parsed {
             Ok(Parsed::One(message)) => self.take(message, None),
             Ok(Parsed::Batch(members)) => self.take_batch(members),
+            // The rest of a message on several lines, whose first line has been refused.
+            Err(Rejection { id: None, .. }) if open > 0 => {
+                self.open_brackets = open + jsonrpc::open_brackets(line);
+            }
             Err(Rejection { id, error, is_answered }) => {
+                if jsonrpc::goes_on(line) {
+                    self.open_brackets = jsonrpc::open_brackets(line);
+                }
                 tracing::warn!("a line from the client is refused: {}", error.message);
                 if is_answered {
                     self.replies.reject(&error, id.as_ref());

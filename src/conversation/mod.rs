@@ -82,6 +82,17 @@ impl Sink for Outlet {
     }
 }
 
+/// How a conversation went.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// A request was answered with an error.
+    pub has_failed: bool,
+    /// Why the input could not be read.
+    pub input: Option<String>,
+    /// Why replies could not be written, unless nobody reads them any more.
+    pub output: Option<String>,
+}
+
 /// A conversation that has not begun.
 pub struct Conversation {
     context: Arc<Context>,
@@ -101,6 +112,8 @@ pub struct Conversation {
     /// Notifications that wait for the one before them, which `notice` is passing on.
     notices: VecDeque<Message>,
     notice: Option<task::Id>,
+    /// Brackets that a refused message on several lines has opened and not closed.
+    open_brackets: i64,
     has_handshake: bool,
     /// The latest requests that run as tasks: their progress goes on after the reply (Tasks,
     /// "Progress").
@@ -161,7 +174,7 @@ impl Conversation {
     pub fn new(settings: Settings, link: Arc<Link>, client: Client, writer: &Writer) -> Self {
         let replies = Replies::new(writer.outlet(), settings.url.clone(), settings.secrets.clone());
         Self {
-            context: Arc::new(Context { link, settings }),
+            context: Arc::new(Context { link, settings, has_warned: false.into() }),
             client,
             replies,
             tasks: JoinSet::new(),
@@ -172,6 +185,7 @@ impl Conversation {
             queue: Backlog::default(),
             notices: VecDeque::new(),
             notice: None,
+            open_brackets: 0,
             has_handshake: false,
             task_progress: VecDeque::new(),
             owes_initialized: false,
@@ -187,7 +201,7 @@ impl Conversation {
         writer: Writer,
         stop: impl Future<Output = ()> + Send + 'static,
         client_gone: impl Future<Output = ()> + Send + 'static,
-    ) {
+    ) -> Outcome {
         let (mut cut_short, watch) = watch_for_end(&writer, stop, client_gone);
         let announcer = tokio::spawn(announce_gaps(self.client.clone(), self.context.link.clone()));
         let outlet = writer.outlet();
@@ -217,6 +231,7 @@ impl Conversation {
             }
         };
         announcer.abort();
+        let replies = self.replies.clone();
         match end {
             // Told to stop during the last lines: the patience for them is over.
             End::Input => tokio::select! {
@@ -226,6 +241,11 @@ impl Conversation {
             end => self.end(end, &writer).await,
         }
         watch.abort();
+        Outcome {
+            has_failed: replies.has_failed(),
+            input: input.failure(),
+            output: writer.failure(),
+        }
     }
 
     /// Acts on `event`; returns what ends the conversation, if it does.

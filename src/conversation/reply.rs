@@ -79,6 +79,8 @@ pub(super) struct Replies {
     url: String,
     secrets: Arc<Secrets>,
     ending: AtomicU8,
+    /// Whether a request, or what was to be one, was answered with an error.
+    has_failed: AtomicBool,
     /// Warn once per process.
     warned_of_length: AtomicBool,
 }
@@ -87,7 +89,8 @@ impl Replies {
     /// Replies to `outlet`, whose errors name the upstream by `url` and show no secrets.
     pub(super) fn new(outlet: Outlet, url: String, secrets: Arc<Secrets>) -> Arc<Self> {
         let ending = AtomicU8::new(Ending::None as u8);
-        Arc::new(Self { outlet, url, secrets, ending, warned_of_length: AtomicBool::new(false) })
+        let (has_failed, warned_of_length) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { outlet, url, secrets, ending, has_failed, warned_of_length })
     }
 
     /// From now on, replies that are dropped say that this is why.
@@ -95,8 +98,19 @@ impl Replies {
         self.ending.store(ending as u8, Ordering::Relaxed);
     }
 
+    /// Notes that something was answered with an error.
+    pub(super) fn note_failure(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something was answered with an error.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
     /// Writes an error for something that was not even a request.
     pub(super) fn reject(&self, error: &ErrorObject, id: Option<&RequestId>) {
+        self.note_failure();
         self.outlet.write_now(error.to_line(id).into());
     }
 
@@ -177,6 +191,12 @@ impl PendingReply {
         &self.id
     }
 
+    /// Answers with `line`, which holds an error. Dropped while it waits, it still answers.
+    pub(super) async fn send_error(self, line: OutLine) {
+        self.replies.note_failure();
+        self.send(line).await;
+    }
+
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
     pub(super) async fn send(mut self, line: OutLine) {
         self.fate.end_progress();
@@ -200,7 +220,7 @@ impl PendingReply {
     /// Answers with an error.
     pub(super) async fn fail(self, error: &ErrorObject) {
         let line = error.to_line(Some(&self.id));
-        self.send(line.into()).await;
+        self.send_error(line.into()).await;
     }
 
     /// Answers with an error where nothing can be awaited.
@@ -211,6 +231,9 @@ impl PendingReply {
     fn settle_now(&mut self, error: &ErrorObject) {
         self.fate.end_progress();
         self.is_owed = false;
+        if !self.fate.is_cancelled() {
+            self.replies.note_failure();
+        }
         let line = (!self.fate.is_cancelled()).then(|| error.to_line(Some(&self.id)));
         match (&self.batch, line) {
             (Some(batch), line) => batch.settle(line, &self.replies.outlet),
@@ -259,6 +282,7 @@ impl Batch {
 
     /// Takes the error of a member that is no message.
     pub(super) fn reject(&self, error: &ErrorObject, id: Option<&RequestId>, replies: &Replies) {
+        replies.note_failure();
         self.settle(Some(error.to_line(id)), &replies.outlet);
     }
 }

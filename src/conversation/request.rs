@@ -1,6 +1,7 @@
 //! One request on its way: waiting for a session, sending, trying again, answering.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -25,6 +26,8 @@ const NOTICE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Context {
     pub(super) link: Arc<Link>,
     pub(super) settings: Settings,
+    /// An outage has been warned of, and no request has succeeded since.
+    pub(super) has_warned: AtomicBool,
 }
 
 /// Brings `request` to the upstream and its answer, or the reason why there is none, to the
@@ -77,16 +80,24 @@ async fn finish(
 ) {
     match outcome {
         Ok(response) => {
-            let is_error = response.error().is_some();
-            let response = if is_error {
+            if context.has_warned.load(Ordering::Relaxed) {
+                context.has_warned.store(false, Ordering::Relaxed);
+                tracing::info!("{} answers again", context.settings.url);
+            }
+            let response = if response.error().is_some() {
                 context.link.keep_promise(request, response)
             } else {
                 context.link.learn(request, &response);
                 response
             };
+            let is_error = response.error().is_some();
             tracing::debug!(elapsed = ?effort.started.elapsed(), is_error, "answered");
             let line = response.into_line(reply.id());
-            reply.send(line).await;
+            if is_error {
+                reply.send_error(line).await;
+            } else {
+                reply.send(line).await;
+            }
         }
         // Seldom, and large.
         Err(failure) => Box::pin(fail(context, request, reply, failure, effort)).await,
@@ -110,11 +121,18 @@ async fn fail(
     if let Some(answer) = failure.answer {
         tracing::debug!(?elapsed, status = failure.status, "answered with an error");
         let line = answer.into_line(reply.id());
-        return reply.send(line).await;
+        return reply.send_error(line).await;
     }
     // The span that names the request is not there at this level, which is the default.
     let method = request.message.method();
-    tracing::warn!(id = %reply.id(), method, ?elapsed, attempts, "failed: {}", failure.summary());
+    let summary = failure.summary();
+    // One outage is worth one line, however many requests it fails.
+    let is_news = !is_outage(&failure) || !context.has_warned.swap(true, Ordering::Relaxed);
+    if is_news {
+        tracing::warn!(id = %reply.id(), method, ?elapsed, attempts, "failed: {summary}");
+    } else {
+        tracing::info!(id = %reply.id(), method, ?elapsed, attempts, "failed: {summary}");
+    }
     let attempts = Attempts {
         url: &context.settings.url,
         count: attempts,
@@ -123,6 +141,13 @@ async fn fail(
         secrets: &context.settings.secrets,
     };
     reply.fail(&failure.to_error(&attempts)).await;
+}
+
+/// Whether the next request will probably fail as this one did: the upstream cannot be reached.
+fn is_outage(failure: &Failure) -> bool {
+    matches!(failure.cause, Cause::Unreachable | Cause::Interrupted | Cause::Unauthorised)
+        || failure.cause == Cause::TimedOut && failure.class() == Class::NotSent
+        || matches!(failure.status, Some(502..=504))
 }
 
 /// Brings a notification to the upstream. Nobody waits for the outcome but the next notification.

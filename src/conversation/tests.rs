@@ -20,7 +20,7 @@ struct Rig {
     input: Option<mpsc::Sender<Vec<Input>>>,
     output: mpsc::UnboundedReceiver<Bytes>,
     stop: Option<oneshot::Sender<()>>,
-    conversation: JoinHandle<()>,
+    conversation: JoinHandle<Outcome>,
     born: Instant,
 }
 

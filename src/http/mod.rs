@@ -30,3 +30,4 @@ pub(crate) use proxy::{PROXY_VARIABLES, address as proxy_address, is_loopback};
 pub(crate) use status::offered_schemes;
 pub use tls::Tls;
 pub use token::TokenFile;
+pub(crate) use token::{bare_token, unquoted};

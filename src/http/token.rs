@@ -81,15 +81,77 @@ fn state(path: &Path) -> Option<State> {
 
 /// The token in `text`, and the value of `Authorization` with it.
 fn bearer(text: &str) -> Option<(&str, HeaderValue)> {
-    let token = text.trim_start_matches('\u{feff}').trim();
+    let token = bare_token(text);
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
     (!token.is_empty()).then_some((token, value))
+}
+
+/// The token in `text`, which people also paste with quotes, with its scheme, or with the name of
+/// its header: `Authorization: Bearer TOKEN`.
+pub(crate) fn bare_token(text: &str) -> &str {
+    let mut token = text.trim_start_matches('\u{feff}').trim();
+    loop {
+        let mut rest = unquoted(token);
+        if let Some(after) = without_prefix(rest, "authorization").map(str::trim_start) {
+            rest = after.strip_prefix([':', '=']).unwrap_or(rest);
+        }
+        if let Some(after) = without_prefix(rest, "bearer")
+            && (after.is_empty() || after.starts_with([' ', '\t', ':', '=']))
+        {
+            rest = after.trim_start().trim_start_matches([':', '=']);
+        }
+        rest = rest.trim();
+        if rest == token {
+            return token;
+        }
+        token = rest;
+    }
+}
+
+/// `text` without the quotes around it.
+pub(crate) fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let inner = ['"', '\'', '`']
+        .iter()
+        .find_map(|quote| text.strip_prefix(*quote).and_then(|text| text.strip_suffix(*quote)));
+    inner.unwrap_or(text).trim()
+}
+
+/// What follows `prefix` in `text`, in whatever case it is written.
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 impl fmt::Debug for TokenFile {
     /// Without the token.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("TokenFile").field(&self.path).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_token_is_found() {
+        for text in [
+            "xyz",
+            "\u{feff}xyz\r\n",
+            " \"xyz\"\n",
+            "Bearer xyz",
+            "bearer: xyz",
+            "BEARER   xyz\n",
+            "Authorization: Bearer xyz",
+            "'authorization: bearer \"xyz\"'",
+        ] {
+            assert_eq!(bare_token(text), "xyz", "{text}");
+        }
+        for token in ["bearerxyz", "authorization-xyz", "second and longer", "a=b:c=="] {
+            assert_eq!(bare_token(token), token);
+        }
+        assert_eq!(bare_token("Bearer "), "");
     }
 }

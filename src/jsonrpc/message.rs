@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{Members, NoEnvelope, members, not_json, one_line};
-use super::{ErrorObject, INVALID_REQUEST, PARSE_ERROR, RequestId};
+use super::{ErrorObject, INVALID_REQUEST, RequestId, broken};
 
 /// What a message is (JSON-RPC 2.0 sections 4 and 5).
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ pub enum Parsed {
 pub struct Rejection {
     /// The message's own id where it has a usable one.
     pub id: Option<RequestId>,
-    /// [`PARSE_ERROR`] or [`INVALID_REQUEST`] with the reason.
+    /// [`PARSE_ERROR`](super::PARSE_ERROR) or [`INVALID_REQUEST`] with the reason.
     pub error: ErrorObject,
     /// False for a broken response: nothing ever answers a response.
     pub is_answered: bool,
@@ -142,41 +142,36 @@ impl Rejection {
         let error = ErrorObject::new(INVALID_REQUEST, format!("Invalid request: {why}"));
         Self { id, error, is_answered: true }
     }
-
-    fn not_json(why: impl std::fmt::Display) -> Self {
-        let message = format!("Parse error: the line is not JSON: {why}");
-        Self { id: None, error: ErrorObject::new(PARSE_ERROR, message), is_answered: true }
-    }
 }
 
 /// Reads one line from the client.
 ///
 /// # Errors
-/// The line is not UTF-8 or not JSON ([`PARSE_ERROR`]), or not a JSON-RPC message
+/// The line is not UTF-8 or not JSON ([`PARSE_ERROR`](super::PARSE_ERROR)), or not a JSON-RPC message
 /// ([`INVALID_REQUEST`]).
 pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
     let text = std::str::from_utf8(line).map_err(|error| {
-        Rejection::not_json(format_args!("invalid UTF-8 after {} bytes", error.valid_up_to()))
+        broken::rejection(line, &format!("invalid UTF-8 after {} bytes", error.valid_up_to()))
     })?;
     if !text.trim_start().starts_with('[') {
-        let members = members(text).map_err(refuse)?;
+        let members = members(text).map_err(|reason| refuse(line, reason))?;
         return message(line, &members).map(Parsed::One);
     }
     let batch: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| refuse(not_json(&error)))?;
+        serde_json::from_str(text).map_err(|error| refuse(line, not_json(&error)))?;
     if batch.is_empty() {
         return Err(Rejection::invalid(None, "the batch is empty"));
     }
     let member = |raw: &&RawValue| {
         let text = line.slice_ref(raw.get().as_bytes());
-        message(&text, &members(raw.get()).map_err(refuse)?)
+        message(&text, &members(raw.get()).map_err(|reason| refuse(&text, reason))?)
     };
     Ok(Parsed::Batch(batch.iter().map(member).collect()))
 }
 
-fn refuse(reason: NoEnvelope) -> Rejection {
+fn refuse(line: &[u8], reason: NoEnvelope) -> Rejection {
     match reason {
-        NoEnvelope::NotJson { why, .. } => Rejection::not_json(why),
+        NoEnvelope::NotJson { why, .. } => broken::rejection(line, &why),
         NoEnvelope::NotAnObject(why) => Rejection::invalid(None, &why),
     }
 }
@@ -323,6 +318,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::PARSE_ERROR;
     use super::*;
 
     fn one(text: &str) -> Result<Message, Rejection> {

@@ -1,6 +1,7 @@
 //! The log: on stderr, and in a file for each day. No line of it holds a secret.
 
 mod file;
+mod json;
 mod level;
 mod queue;
 
@@ -17,7 +18,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::file::LogFile;
-pub(crate) use self::level::LogLevel;
+use self::json::Json;
+pub(crate) use self::level::{LogFormat, LogLevel};
 use self::queue::Queue;
 use crate::redact::Secrets;
 use crate::setup::SetupError;
@@ -27,6 +29,7 @@ use crate::setup::SetupError;
 pub(crate) struct LogSettings {
     pub(crate) level: Option<LogLevel>,
     pub(crate) file: Option<PathBuf>,
+    pub(crate) format: LogFormat,
     /// What must not be logged.
     pub(crate) secrets: Arc<Secrets>,
 }
@@ -52,23 +55,30 @@ impl Log {
 /// The log file cannot be written.
 pub(crate) fn start(settings: &LogSettings) -> Result<Log, SetupError> {
     let mut queues = Vec::new();
+    let is_text = settings.format == LogFormat::Text;
     let mut writer = |sink: Box<dyn Write + Send>| {
         let queue = Arc::new(Queue::start(sink));
         queues.push(Arc::clone(&queue));
-        Redacting { queue, secrets: settings.secrets.clone() }
+        // Lines of JSON are redacted value by value.
+        let secrets = is_text.then(|| settings.secrets.clone());
+        Redacting { queue, secrets }
     };
+    let json = || Json(settings.secrets.clone());
     let stderr_level = settings.level.unwrap_or(LogLevel::Warn);
-    let stderr = fmt::layer()
-        .with_writer(writer(Box::new(io::stderr())))
-        .with_ansi(false)
-        .with_target(false)
-        .without_time()
-        .with_filter(stderr_level.filter());
+    let stderr = fmt::layer().with_writer(writer(Box::new(io::stderr()))).with_ansi(false);
+    let stderr = if is_text {
+        stderr.with_target(false).without_time().boxed()
+    } else {
+        stderr.event_format(json()).boxed()
+    };
+    let stderr = stderr.with_filter(stderr_level.filter());
     let (file, place) = settings.file.as_deref().map(LogFile::open).transpose()?.unzip();
     let file = file.map(|file| {
         let level = settings.level.unwrap_or(LogLevel::Info);
         let writer = writer(Box::new(file));
-        fmt::layer().with_writer(writer).with_ansi(false).with_filter(level.filter())
+        let layer = fmt::layer().with_writer(writer).with_ansi(false);
+        let layer = if is_text { layer.boxed() } else { layer.event_format(json()).boxed() };
+        layer.with_filter(level.filter())
     });
     tracing_subscriber::registry()
         .with(stderr)
@@ -99,7 +109,8 @@ impl LogLevel {
 /// Writes log lines with every secret masked. The formatter writes each line at once.
 struct Redacting {
     queue: Arc<Queue>,
-    secrets: Arc<Secrets>,
+    /// What to mask in a whole line.
+    secrets: Option<Arc<Secrets>>,
 }
 
 impl<'a> MakeWriter<'a> for Redacting {
@@ -115,7 +126,11 @@ struct RedactingWriter<'a>(&'a Redacting);
 impl Write for RedactingWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        let mut text = self.0.secrets.redact(&text).replace(char::is_control, " ");
+        let mut text = match &self.0.secrets {
+            Some(secrets) => secrets.redact(&text),
+            None => text,
+        }
+        .replace(char::is_control, " ");
         // What an upstream said must not move a terminal's cursor, or pass for a line of ours.
         text.truncate(text.trim_end().len());
         text.push('\n');

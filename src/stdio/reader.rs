@@ -2,6 +2,7 @@
 //! thread costs two more context switches a line.
 
 use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use tokio::sync::mpsc;
@@ -15,7 +16,13 @@ const CHUNK: usize = 64 * 1024;
 const CHUNKS_AHEAD: usize = 4;
 
 /// Standard input as lines.
-pub struct Stdin(Source);
+pub struct Stdin {
+    source: Source,
+    failure: Failure,
+}
+
+/// Why reading has failed, if it has.
+type Failure = Arc<OnceLock<String>>;
 
 enum Source {
     #[cfg(unix)]
@@ -30,24 +37,31 @@ impl Stdin {
     /// # Errors
     /// The thread cannot be started.
     pub fn open(max_line: usize) -> io::Result<Self> {
+        let failure = Failure::default();
         #[cfg(unix)]
-        if let Some(direct) = unix::Direct::open(max_line) {
-            return Ok(Self(Source::Direct(direct)));
+        if let Some(direct) = unix::Direct::open(max_line, failure.clone()) {
+            return Ok(Self { source: Source::Direct(direct), failure });
         }
-        read_on_thread(max_line).map(|lines| Self(Source::Channel(lines)))
+        let lines = read_on_thread(max_line, failure.clone())?;
+        Ok(Self { source: Source::Channel(lines), failure })
     }
 
     /// An input in memory: it reads what is sent, and ends when the sender is dropped.
     pub fn memory() -> (mpsc::Sender<Vec<Input>>, Self) {
         let (lines, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        (lines, Self(Source::Channel(receiver)))
+        (lines, Self { source: Source::Channel(receiver), failure: Failure::default() })
     }
 
-    /// The next lines; `None` at the end of input, or when reading fails, which is logged.
+    /// Why the input could not be read, if it could not.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
+    }
+
+    /// The next lines; `None` at the end of input, or when reading fails.
     ///
     /// Cancel safe: lines that were read and not returned stay for the next call.
     pub async fn next(&mut self) -> Option<Vec<Input>> {
-        match &mut self.0 {
+        match &mut self.source {
             #[cfg(unix)]
             Source::Direct(direct) => direct.next().await,
             Source::Channel(lines) => lines.recv().await,
@@ -62,12 +76,18 @@ enum Progress {
 }
 
 /// Splits into lines what a read of stdin has put into `chunk`.
-fn progress(splitter: &mut LineSplitter, read: io::Result<usize>, chunk: &[u8]) -> Progress {
+fn progress(
+    splitter: &mut LineSplitter,
+    read: io::Result<usize>,
+    chunk: &[u8],
+    failure: &OnceLock<String>,
+) -> Progress {
     let mut inputs = Vec::new();
     let length = read.unwrap_or_else(|error| {
         // A Windows pipe whose writer is gone reports this instead of an end of file.
         if error.kind() != io::ErrorKind::BrokenPipe {
-            tracing::warn!("reading standard input failed: {error}");
+            // Told at the end, with the exit status.
+            let _ = failure.set(error.to_string());
         }
         0
     });
@@ -80,18 +100,20 @@ fn progress(splitter: &mut LineSplitter, read: io::Result<usize>, chunk: &[u8]) 
 }
 
 /// Starts the thread. It is never joined: it may be blocked in a read when the process ends.
-fn read_on_thread(max_line: usize) -> io::Result<mpsc::Receiver<Vec<Input>>> {
+fn read_on_thread(max_line: usize, failure: Failure) -> io::Result<mpsc::Receiver<Vec<Input>>> {
     let (lines, receiver) = mpsc::channel(CHUNKS_AHEAD);
     thread::Builder::new().name("stdin".to_owned()).spawn(move || {
         let mut stdin = io::stdin().lock();
         let mut splitter = LineSplitter::new(max_line);
         let mut chunk = vec![0; CHUNK];
         loop {
+            #[cfg(unix)]
+            unix::wait_in_background();
             let read = stdin.read(&mut chunk);
             if matches!(&read, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
                 continue;
             }
-            let (inputs, ends) = match progress(&mut splitter, read, &chunk) {
+            let (inputs, ends) = match progress(&mut splitter, read, &chunk, &failure) {
                 Progress::Lines(inputs) => (inputs, false),
                 Progress::End(inputs) => (inputs, true),
             };
@@ -106,15 +128,40 @@ fn read_on_thread(max_line: usize) -> io::Result<mpsc::Receiver<Vec<Input>>> {
 
 #[cfg(unix)]
 mod unix {
-    use std::io;
+    use std::io::{self, IsTerminal};
     use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream as StdUnixStream;
+    use std::thread;
+    use std::time::Duration;
 
+    use rustix::event::{PollFd, PollFlags, poll};
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstat};
     use tokio::net::UnixStream;
     use tokio::net::unix::pipe;
 
-    use super::{CHUNK, Input, LineSplitter, Progress, progress};
+    use super::{CHUNK, Failure, Input, LineSplitter, Progress, progress};
+
+    /// Time between two looks at whether the process has come to the foreground.
+    const BACKGROUND_PAUSE: Duration = Duration::from_millis(200);
+
+    /// Waits until a terminal has a line for us. A process in the background that reads from its
+    /// terminal is stopped by the system (SIGTTIN), and then takes no SIGTERM.
+    pub(super) fn wait_in_background() {
+        let stdin = io::stdin();
+        if !stdin.is_terminal() {
+            return;
+        }
+        loop {
+            let ready = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None);
+            let is_background = rustix::termios::tcgetpgrp(&stdin)
+                .is_ok_and(|foreground| foreground != rustix::process::getpgrp());
+            match ready {
+                Err(rustix::io::Errno::INTR) => {}
+                _ if is_background => thread::sleep(BACKGROUND_PAUSE),
+                _ => return,
+            }
+        }
+    }
 
     /// Stdin that is a pipe or a socket, as clients start servers. It is switched to non-blocking, and
     /// only a process that shares this end of it could notice. Terminals and files are commonly
@@ -127,6 +174,7 @@ mod unix {
         splitter: LineSplitter,
         chunk: Vec<u8>,
         has_ended: bool,
+        failure: Failure,
     }
 
     enum Stream {
@@ -136,7 +184,7 @@ mod unix {
 
     impl Direct {
         /// Takes over stdin; `None` when it is something else.
-        pub(super) fn open(max_line: usize) -> Option<Self> {
+        pub(super) fn open(max_line: usize, failure: Failure) -> Option<Self> {
             let stdin = || io::stdin().as_fd().try_clone_to_owned().ok();
             // Some super-servers use one socket for both streams: writing must block.
             let (input, output) = (fstat(io::stdin()).ok()?, fstat(io::stdout()).ok()?);
@@ -155,7 +203,7 @@ mod unix {
             };
             let splitter = LineSplitter::new(max_line);
             let chunk = vec![0; CHUNK];
-            Some(Self { stdin: stdin()?, was, stream, splitter, chunk, has_ended: false })
+            Some(Self { stdin: stdin()?, was, stream, splitter, chunk, has_ended: false, failure })
         }
 
         pub(super) async fn next(&mut self) -> Option<Vec<Input>> {
@@ -171,7 +219,7 @@ mod unix {
                 if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                     continue;
                 }
-                let inputs = match progress(&mut self.splitter, read, &self.chunk) {
+                let inputs = match progress(&mut self.splitter, read, &self.chunk, &self.failure) {
                     Progress::Lines(inputs) => inputs,
                     Progress::End(inputs) => {
                         self.has_ended = true;

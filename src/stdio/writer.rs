@@ -5,8 +5,8 @@
 //! but its own lines.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -104,6 +104,7 @@ impl Outlet {
 pub struct Writer {
     outlet: Outlet,
     gone: CancellationToken,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Writer {
@@ -127,12 +128,16 @@ impl Writer {
         let (commands, receiver) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(MAX_WAITING));
         let outlet = Outlet { commands, room, unbounded: Arc::default(), is_terminal };
-        let writer = Self { outlet, gone: CancellationToken::new() };
+        let writer = Self { outlet, gone: CancellationToken::new(), failure: Arc::default() };
         let Outlet { room, unbounded, .. } = writer.outlet();
-        let gone = writer.gone.clone();
+        let (gone, failure) = (writer.gone.clone(), writer.failure.clone());
         tokio::spawn(async move {
             if let Err(error) = write(receiver, &room, &unbounded, target).await {
+                use io::ErrorKind::{BrokenPipe, ConnectionReset};
                 tracing::info!("standard output is closed: {error}");
+                if !matches!(error.kind(), BrokenPipe | ConnectionReset) {
+                    let _ = failure.set(error.to_string());
+                }
                 gone.cancel();
                 // A task that waits for room must not wait for ever.
                 room.close();
@@ -149,6 +154,11 @@ impl Writer {
     /// Cancelled once a write has failed: nobody reads stdout any more.
     pub fn gone(&self) -> &CancellationToken {
         &self.gone
+    }
+
+    /// Why a line could not be written, unless the reader is gone.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
     }
 
     /// Waits until everything queued so far is written, for at most `patience`. Returns whether

@@ -32,6 +32,7 @@ mod onec_requests;
 mod onec_sessions;
 mod onec_settings;
 mod onec_upkeep;
+mod options;
 mod proxy;
 mod replies;
 mod session;

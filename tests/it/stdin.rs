@@ -158,33 +158,36 @@ fn a_bad_member_does_not_spoil_its_batch() {
 }
 
 #[test]
-fn a_line_that_is_not_json_is_a_parse_error() {
-    for text in [
-        "hello",
-        "{",
-        r#"{"jsonrpc":"2.0","id":1,"method":"ping""#,
-        r#"{"jsonrpc":"2.0","id":1,"method":"ping"}}"#,
-        r#"{"jsonrpc":"2.0","id":1,"method":"ping"} {"jsonrpc":"2.0","id":2,"method":"ping"}"#,
-        r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
-        "{'jsonrpc':'2.0'}",
-        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"p\u{1}ng\"}",
+fn a_line_that_is_not_json_is_a_parse_error_with_the_id_that_can_be_read() {
+    for (text, id) in [
+        ("hello", "null"),
+        ("{", "null"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping""#, "1"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}}"#, "1"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"} {"jsonrpc":"2.0","id":2,"method":"ping"}"#,
+            "null",
+        ),
+        (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "null"),
+        ("{'jsonrpc':'2.0'}", "null"),
+        ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"p\u{1}ng\"}", "1"),
     ] {
         let reply = refusal_of(text);
         assert_eq!(reply.error_code(), -32700, "to {text}: {reply}");
-        assert_eq!(reply.id(), "null", "to {text}: {reply}");
+        assert_eq!(reply.id(), id, "to {text}: {reply}");
     }
 }
 
 #[test]
 fn a_line_that_is_not_utf8_is_a_parse_error() {
-    for bytes in [
-        b"\xff\xfe\n".as_slice(),
-        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"\xcf\xf0\"}}\n",
-        b"{\"jsonrpc\":\"2.0\",\"id\":\"\xed\xa0\x80\",\"method\":\"ping\"}\n",
+    for (bytes, id) in [
+        (b"\xff\xfe\n".as_slice(), "null"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"\xcf\xf0\"}}\n", "1"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":\"\xed\xa0\x80\",\"method\":\"ping\"}\n", "null"),
     ] {
         let reply = reply_to(bytes);
         assert_eq!(reply.error_code(), -32700, "{reply}");
-        assert_eq!(reply.id(), "null", "{reply}");
+        assert_eq!(reply.id(), id, "{reply}");
     }
 }
 
