@@ -21,10 +21,11 @@ mod request;
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -411,7 +412,8 @@ fn progress_token(message: &Message) -> Option<(RequestId, bool)> {
         progress_token: Option<&'a RawValue>,
     }
     // Most requests have none, and a search is cheaper than a parser.
-    memchr::memmem::find(message.params()?, b"\"progressToken\"")?;
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"progressToken\""));
+    NAME.find(message.params()?)?;
     let Params { meta, task } = message.read_params()?;
     let token = Bytes::copy_from_slice(meta?.progress_token?.get().as_bytes());
     Some((RequestId::from_json(token)?, task.is_some()))

@@ -191,10 +191,9 @@ impl PendingReply {
         &self.id
     }
 
-    /// Answers with `line`, which holds an error. Dropped while it waits, it still answers.
-    pub(super) async fn send_error(self, line: OutLine) {
+    /// Notes that the answer is an error.
+    pub(super) fn note_failure(&self) {
         self.replies.note_failure();
-        self.send(line).await;
     }
 
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
@@ -220,7 +219,8 @@ impl PendingReply {
     /// Answers with an error.
     pub(super) async fn fail(self, error: &ErrorObject) {
         let line = error.to_line(Some(&self.id));
-        self.send_error(line.into()).await;
+        self.note_failure();
+        self.send(line.into()).await;
     }
 
     /// Answers with an error where nothing can be awaited.

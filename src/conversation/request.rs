@@ -36,17 +36,18 @@ pub(super) async fn answer(context: Arc<Context>, request: Request, reply: Pendi
     let started = Instant::now();
     tracing::debug!(wire_id = %request.wire_id, "request");
     let mut carrier = Carrier::new(&context, &request.message, started);
-    let exchange = carrier.carry(|live| {
+    let attempt = |live: Arc<Live>| {
         reply.fate().mark_sent();
         let request = &request;
         async move { live.session.exchange(request).await }
-    });
+    };
     let outcome = match context.settings.max_time {
-        Some(limit) => match tokio::time::timeout(limit, exchange).await {
+        None => carrier.carry(attempt).await,
+        // Seldom, and large.
+        Some(limit) => match Box::pin(tokio::time::timeout(limit, carrier.carry(attempt))).await {
             Ok(outcome) => outcome,
             Err(_) => Err(carrier.out_of_time(limit)),
         },
-        None => exchange.await,
     };
     let tried = Effort { attempts: carrier.retry.attempts(), was_sent: carrier.was_sent, started };
     finish(&context, &request, reply, outcome, tried).await;
@@ -94,10 +95,9 @@ async fn finish(
             tracing::debug!(elapsed = ?effort.started.elapsed(), is_error, "answered");
             let line = response.into_line(reply.id());
             if is_error {
-                reply.send_error(line).await;
-            } else {
-                reply.send(line).await;
+                reply.note_failure();
             }
+            reply.send(line).await;
         }
         // Seldom, and large.
         Err(failure) => Box::pin(fail(context, request, reply, failure, effort)).await,
@@ -121,7 +121,8 @@ async fn fail(
     if let Some(answer) = failure.answer {
         tracing::debug!(?elapsed, status = failure.status, "answered with an error");
         let line = answer.into_line(reply.id());
-        return reply.send_error(line).await;
+        reply.note_failure();
+        return reply.send(line).await;
     }
     // The span that names the request is not there at this level, which is the default.
     let method = request.message.method();

@@ -99,6 +99,11 @@ impl Answer {
         if self.response.content_length() == Some(0) && self.unpacker.is_none() {
             return Ok(first);
         }
+        Box::pin(self.in_pieces(first)).await
+    }
+
+    /// The whole of a body that comes in several pieces, of which `first` has come.
+    async fn in_pieces(mut self, first: Bytes) -> Result<Bytes, Failure> {
         let Some(second) = self.chunk().await? else {
             return Ok(first);
         };

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::jsonrpc::OutLine;
@@ -60,8 +60,13 @@ impl Outlet {
         let line = self.shown(line);
         let size = line.len().min(MAX_WAITING);
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
+        let room = match self.room.try_acquire_many(permits) {
+            // Seldom, and large. Nothing overtakes: room that becomes free goes to what waits first.
+            Err(TryAcquireError::NoPermits) => Box::pin(self.room.acquire_many(permits)).await.ok(),
+            room => room.ok(),
+        };
         // Closed when the client is gone.
-        if let Ok(room) = self.room.acquire_many(permits).await {
+        if let Some(room) = room {
             room.forget();
             self.queue(Command::Write(line, size));
         }
