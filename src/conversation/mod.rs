@@ -322,7 +322,7 @@ impl Conversation {
         &mut self,
         Queued { message, reply }: Queued,
         is_initialize: bool,
-        task: impl FnOnce(Request, PendingReply) -> F,
+        task: impl FnOnce(Box<Request>, PendingReply) -> F,
     ) -> task::Id
     where
         F: Future<Output = ()> + Send + 'static,
@@ -347,8 +347,9 @@ impl Conversation {
         let stands = method::stands(message.method());
         self.standing += usize::from(stands);
         let span = tracing::info_span!("request", %id, method = message.method());
+        let request = Box::new(Request::new(message, wire_id.clone()));
         // A large future, which a task would copy several times.
-        let task = Box::pin(task(Request::new(message, wire_id.clone()), reply));
+        let task = Box::pin(task(request, reply));
         let task = self.tasks.spawn(task.instrument(span));
         let key = task.id();
         self.in_flight.insert(key, InFlight { id, wire_id, fate, is_initialize, stands, task });

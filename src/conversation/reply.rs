@@ -197,7 +197,15 @@ impl PendingReply {
     }
 
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
-    pub(super) async fn send(mut self, line: OutLine) {
+    pub(super) async fn send(self, line: OutLine) {
+        if let Some((reply, line)) = self.send_at_once(line) {
+            // Seldom, and large.
+            Box::pin(reply.send_when_read(line)).await;
+        }
+    }
+
+    /// Answers with `line`, and gives both back where the client is too far behind.
+    fn send_at_once(mut self, line: OutLine) -> Option<(Self, OutLine)> {
         self.fate.end_progress();
         if line.len() > LONG_LINE && !self.replies.warned_of_length.swap(true, Ordering::Relaxed) {
             tracing::warn!("a reply has {} bytes; some clients refuse lines that long", line.len());
@@ -209,11 +217,17 @@ impl PendingReply {
                 batch.settle(line, &self.replies.outlet);
             }
             None if self.fate.is_cancelled() => self.is_owed = false,
-            None => {
-                self.replies.outlet.write(line).await;
-                self.is_owed = false;
-            }
+            None => match self.replies.outlet.try_write(line) {
+                Ok(()) => self.is_owed = false,
+                Err(line) => return Some((self, line)),
+            },
         }
+        None
+    }
+
+    async fn send_when_read(mut self, line: OutLine) {
+        self.replies.outlet.write(line).await;
+        self.is_owed = false;
     }
 
     /// Answers with an error.

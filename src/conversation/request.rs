@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Settings;
 use super::reply::PendingReply;
 use crate::failure::{Attempts, Cause, Class, Failure};
-use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
 use crate::retry::{Delivery, Retry};
@@ -32,7 +32,7 @@ pub(super) struct Context {
 
 /// Brings `request` to the upstream and its answer, or the reason why there is none, to the
 /// client.
-pub(super) async fn answer(context: Arc<Context>, request: Request, reply: PendingReply) {
+pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: PendingReply) {
     let started = Instant::now();
     tracing::debug!(wire_id = %request.wire_id, "request");
     let mut carrier = Carrier::new(&context, &request.message, started);
@@ -50,7 +50,8 @@ pub(super) async fn answer(context: Arc<Context>, request: Request, reply: Pendi
         },
     };
     let tried = Effort { attempts: carrier.retry.attempts(), was_sent: carrier.was_sent, started };
-    finish(&context, &request, reply, outcome, tried).await;
+    // In a box of its own: with it, the future would have a size for which the allocator is slow.
+    Box::pin(finish(&context, &request, reply, outcome, tried)).await;
 }
 
 /// What was done for a request.
@@ -64,10 +65,10 @@ struct Effort {
 }
 
 /// Opens the link with the client's `initialize` and answers it.
-pub(super) async fn initialize(context: Arc<Context>, request: Request, reply: PendingReply) {
+pub(super) async fn initialize(context: Arc<Context>, request: Box<Request>, reply: PendingReply) {
     let started = Instant::now();
     tracing::debug!(wire_id = %request.wire_id, "request");
-    let outcome = context.link.initialize(request.clone(), context.settings.start_timeout).await;
+    let outcome = context.link.initialize((*request).clone(), context.settings.start_timeout).await;
     let effort = Effort { attempts: 1, was_sent: true, started };
     finish(&context, &request, reply, outcome, effort).await;
 }
@@ -81,27 +82,38 @@ async fn finish(
 ) {
     match outcome {
         Ok(response) => {
-            if context.has_warned.load(Ordering::Relaxed) {
-                context.has_warned.store(false, Ordering::Relaxed);
-                tracing::info!("{} answers again", context.settings.url);
-            }
-            let response = if response.error().is_some() {
-                context.link.keep_promise(request, response)
-            } else {
-                context.link.learn(request, &response);
-                response
-            };
-            let is_error = response.error().is_some();
-            tracing::debug!(elapsed = ?effort.started.elapsed(), is_error, "answered");
-            let line = response.into_line(reply.id());
-            if is_error {
-                reply.note_failure();
-            }
+            let line = settle(context, request, response, &reply, effort);
             reply.send(line).await;
         }
         // Seldom, and large.
         Err(failure) => Box::pin(fail(context, request, reply, failure, effort)).await,
     }
+}
+
+/// Takes note of `response`, and makes it the line that `reply` sends.
+fn settle(
+    context: &Context,
+    request: &Request,
+    response: Response,
+    reply: &PendingReply,
+    effort: Effort,
+) -> OutLine {
+    if context.has_warned.load(Ordering::Relaxed) {
+        context.has_warned.store(false, Ordering::Relaxed);
+        tracing::info!("{} answers again", context.settings.url);
+    }
+    let response = if response.error().is_some() {
+        context.link.keep_promise(request, response)
+    } else {
+        context.link.learn(request, &response);
+        response
+    };
+    let is_error = response.error().is_some();
+    tracing::debug!(elapsed = ?effort.started.elapsed(), is_error, "answered");
+    if is_error {
+        reply.note_failure();
+    }
+    response.into_line(reply.id())
 }
 
 /// Answers with the upstream's own error, or with ours that tells why there is no answer.

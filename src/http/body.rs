@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -139,11 +139,16 @@ impl Answer {
         body.freeze()
     }
 
-    /// Reads the body as an event stream that may be silent for `idle_timeout`; `None` for a
-    /// stream that only listens.
-    pub fn events(self, idle_timeout: Option<Duration>) -> Events {
+    /// Reads the body as an event stream that may be silent for as long as the request may.
+    pub fn events(self) -> Events {
         let decoder = Decoder::new(self.max_body);
-        Events { answer: self, decoder, idle_timeout, life: None, document: Document::Unknown }
+        let document = Document::Unknown;
+        Events { answer: self, decoder, is_bounded: true, life: None, document }
+    }
+
+    /// Reads the body as an event stream that only listens, and may be silent for ever.
+    pub fn listening(self) -> Events {
+        Events { is_bounded: false, ..self.events() }
     }
 
     /// The request's own bound on silence.
@@ -153,7 +158,8 @@ impl Answer {
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let patience = self.idle_timeout;
-        match within(patience, self.part()).await {
+        let part = within(patience, pin!(self.part())).await;
+        match part {
             Some(part) => part,
             None => Err(failure::timed_out(&self.url, patience)),
         }
@@ -226,15 +232,22 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// The output of `future`, unless it takes longer than `patience`. Sets a timer only if `future` is
 /// not ready at once: most bodies arrive together with their head.
-pub(crate) async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
+pub(crate) async fn within<F: Future>(
+    patience: Duration,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
     let now = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
     match now {
         Poll::Ready(output) => Some(output),
-        Poll::Pending => match tokio::time::timeout(patience, future.as_mut()).await {
-            Ok(output) => Some(output),
-            Err(_) => tokio::time::timeout(SECOND_LOOK, future).await.ok(),
-        },
+        // Timers are large, and would be a part of every request's future.
+        Poll::Pending => Box::pin(in_time(patience, future)).await,
+    }
+}
+
+async fn in_time<F: Future>(patience: Duration, mut future: Pin<&mut F>) -> Option<F::Output> {
+    match tokio::time::timeout(patience, future.as_mut()).await {
+        Ok(output) => Some(output),
+        Err(_) => tokio::time::timeout(SECOND_LOOK, future).await.ok(),
     }
 }
 
@@ -249,7 +262,8 @@ fn too_large(url: &str, limit: usize) -> Failure {
 pub struct Events {
     answer: Answer,
     decoder: Decoder,
-    idle_timeout: Option<Duration>,
+    /// Whether silence has a bound.
+    is_bounded: bool,
     life: Option<Arc<Notify>>,
     document: Document,
 }
@@ -304,14 +318,8 @@ impl Events {
                     return Err(StreamBroke::Failed(too_large(url, *max_body)));
                 }
             }
-            let read = self.answer.part();
-            let part = match self.idle_timeout {
-                None => read.await,
-                Some(patience) => match within(patience, read).await {
-                    Some(part) => part,
-                    None => Err(failure::timed_out(&self.answer.url, patience)),
-                },
-            };
+            let part =
+                if self.is_bounded { self.answer.chunk().await } else { self.answer.part().await };
             match part.map_err(StreamBroke::Failed)? {
                 Some(part) => {
                     if let Some(life) = &self.life {

@@ -2,6 +2,7 @@
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -118,6 +119,11 @@ impl Http {
         Ok(Self { connections, credentials, jar, secrets, idle_timeout, retry_for, max_body })
     }
 
+    /// Bound on the time without any sign of life.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
     /// Time for reading on where an answer broke off.
     pub(crate) fn retry_for(&self) -> Duration {
         self.retry_for
@@ -207,7 +213,7 @@ impl Http {
             // Not built in a `let`: this future would hold the request, which is large.
             let sending =
                 self.connections.client().execute(self.assemble(&outline, &url, granted.as_ref()));
-            let response = match within(self.idle_timeout, sending).await {
+            let response = match within(self.idle_timeout, pin!(sending)).await {
                 Some(Ok(response)) => response,
                 Some(Err(error)) => return Err(Box::pin(self.not_answered(&error, endpoint)).await),
                 None => return Err(failure::timed_out(shown, self.idle_timeout)),

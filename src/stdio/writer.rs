@@ -60,15 +60,31 @@ impl Outlet {
         let line = self.shown(line);
         let size = line.len().min(MAX_WAITING);
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
-        let room = match self.room.try_acquire_many(permits) {
-            // Seldom, and large. Nothing overtakes: room that becomes free goes to what waits first.
-            Err(TryAcquireError::NoPermits) => Box::pin(self.room.acquire_many(permits)).await.ok(),
-            room => room.ok(),
-        };
         // Closed when the client is gone.
-        if let Some(room) = room {
+        if let Ok(room) = self.room.acquire_many(permits).await {
             room.forget();
             self.queue(Command::Write(line, size));
+        }
+    }
+
+    /// As [`Outlet::write`], and gives `line` back where that would have to wait. It overtakes
+    /// nothing: room that becomes free goes to what waits first.
+    ///
+    /// # Errors
+    /// The client is too far behind.
+    pub fn try_write(&self, line: OutLine) -> Result<(), OutLine> {
+        let line = self.shown(line);
+        let size = line.len().min(MAX_WAITING);
+        let permits = u32::try_from(size).unwrap_or(u32::MAX);
+        match self.room.try_acquire_many(permits) {
+            Ok(room) => {
+                room.forget();
+                self.queue(Command::Write(line, size));
+                Ok(())
+            }
+            Err(TryAcquireError::NoPermits) => Err(line),
+            // The client is gone.
+            Err(TryAcquireError::Closed) => Ok(()),
         }
     }
 

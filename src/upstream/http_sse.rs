@@ -109,7 +109,7 @@ impl HttpSse {
             return Err(unusable(format!("{url} answered GET without an event stream")));
         }
         let idle_timeout = answer.idle_timeout();
-        let mut events = answer.events(None);
+        let mut events = answer.listening();
         let left = patience.saturating_sub(started.elapsed()).min(idle_timeout);
         let first = tokio::time::timeout(left, events.next()).await;
         let first = first.map_err(|_| no_endpoint(&url, "none came in time"))?;

@@ -166,8 +166,8 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// The stream ends without the response, or breaks off.
     pub(super) async fn events(mut self, answer: Answer) -> Result<Response, Failure> {
-        let (url, patience) = (answer.url().clone(), answer.idle_timeout());
-        let mut events = answer.events(Some(patience));
+        let url = answer.url().clone();
+        let mut events = answer.events();
         loop {
             match events.next().await {
                 Ok(event) => {

@@ -91,7 +91,7 @@ impl StreamableSession {
     async fn listen_to(&self, answer: Answer) -> Ended {
         let opened = Instant::now();
         self.0.listens.store(true, Ordering::Relaxed);
-        let mut events = answer.events(None);
+        let mut events = answer.listening();
         let mut has_spoken = false;
         let broke = loop {
             match events.next().await {

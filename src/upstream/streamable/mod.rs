@@ -9,7 +9,6 @@ mod resumable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -113,7 +112,8 @@ impl Session for StreamableSession {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
         Box::pin(async {
             let sent = Instant::now();
-            self.read(self.0.post(request).await?, request, sent).await
+            let answer = self.0.post(request).await?;
+            self.unless_lost(self.read(answer, request, sent).await?)
         })
     }
 
@@ -206,7 +206,7 @@ impl Connection {
             return Err(self.refusal(answer, None).await);
         }
         if answer.is_event_stream() {
-            answer.events(None).finish();
+            answer.listening().finish();
         } else {
             // Read to keep the connection; nothing in it may reach the client.
             let _ = answer.bytes().await;
@@ -241,13 +241,8 @@ impl Connection {
     }
 
     /// Waits on the listening stream for the response to a request whose POST was only accepted.
-    async fn late(
-        &self,
-        request: &Request,
-        sent: Instant,
-        url: &str,
-        patience: Duration,
-    ) -> Result<Response, Failure> {
+    async fn late(&self, request: &Request, sent: Instant) -> Result<Response, Failure> {
+        let (url, patience) = (&self.endpoint.shown, self.http.idle_timeout());
         let late = self.late.take(request, sent);
         match self.ended.run_until_cancelled(tokio::time::timeout(patience, late)).await {
             Some(Ok(response)) => Ok(response),
@@ -274,16 +269,9 @@ impl StreamableSession {
         Inbox::new(&self.0.client, Some(self))
     }
 
-    /// Reads the answer to `request`, which was sent at `sent`.
-    async fn read(
-        &self,
-        answer: Answer,
-        request: &Request,
-        sent: Instant,
-    ) -> Result<Response, Failure> {
-        let response = self.read_response(answer, request, sent).await?;
+    /// `response`, unless it is an error that tells of a lost session.
+    fn unless_lost(&self, response: Response) -> Result<Response, Failure> {
         if response.error().is_some()
-            && self.0.is_open
             && self.0.has_session
             && let Some(lost) = lost_by_error(&response, &self.0.endpoint.shown)
         {
@@ -292,34 +280,43 @@ impl StreamableSession {
         Ok(response)
     }
 
-    async fn read_response(
+    /// Reads the answer to `request`, which was sent at `sent`.
+    async fn read(
         &self,
         answer: Answer,
         request: &Request,
         sent: Instant,
     ) -> Result<Response, Failure> {
-        let mut reading = Reading::new(Awaited::Of(request), self.inbox());
+        let reading = Reading::new(Awaited::Of(request), self.inbox());
         if answer.is_event_stream() {
-            let mut stream = Box::new(Resumable::new(&self.0, answer));
-            loop {
-                let event = Box::pin(stream.next(&mut reading)).await?;
-                if event.name == "endpoint" && !self.0.is_open {
-                    return Err(other_transport(&self.0.endpoint.shown));
-                }
-                if let Some(response) = Box::pin(reading.event(&event)).await {
-                    stream.finish();
-                    return Ok(response);
-                }
-            }
+            return Box::pin(self.read_events(answer, reading)).await;
         }
-        let (url, patience) = (answer.url().clone(), answer.idle_timeout());
         let is_accepted = answer.status() == StatusCode::ACCEPTED;
         match reading.body(answer, http::excerpt).await? {
             Some(response) => Ok(response),
             None if is_accepted && self.0.listens.load(Ordering::Relaxed) => {
-                Box::pin(self.0.late(request, sent, &url, patience)).await
+                Box::pin(self.0.late(request, sent)).await
             }
-            None => Err(empty_success(&url)),
+            None => Err(empty_success(&self.0.endpoint.shown)),
+        }
+    }
+
+    /// Reads the answer as events.
+    async fn read_events(
+        &self,
+        answer: Answer,
+        mut reading: Reading<'_>,
+    ) -> Result<Response, Failure> {
+        let mut stream = Resumable::new(&self.0, answer);
+        loop {
+            let event = stream.next(&mut reading).await?;
+            if event.name == "endpoint" && !self.0.is_open {
+                return Err(other_transport(&self.0.endpoint.shown));
+            }
+            if let Some(response) = reading.event(&event).await {
+                stream.finish();
+                return Ok(response);
+            }
         }
     }
 }

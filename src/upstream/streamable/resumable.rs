@@ -31,7 +31,7 @@ impl<'a> Resumable<'a> {
             connection,
             url,
             patience,
-            events: answer.events(Some(patience)),
+            events: answer.events(),
             resume_from: None,
             last_life: Instant::now(),
             resumption: Resumption::default(),
@@ -94,7 +94,7 @@ impl<'a> Resumable<'a> {
         let resumed = resume(self.connection, &mut self.resumption, id, delay);
         match tokio::time::timeout(left.min(for_retries), resumed).await {
             Ok(Ok(answer)) => {
-                self.events = answer.events(Some(self.patience));
+                self.events = answer.events();
                 Ok(())
             }
             Ok(Err(failure)) => Err(lost(&format!("{why}; resuming it failed: {}", failure.what))),
