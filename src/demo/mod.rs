@@ -2,8 +2,7 @@
 //! user can try a whole conversation without a server.
 //!
 //! `server` and `answer` are HTTP, `service` is MCP as 1C services speak it, `infobase` holds the
-//! data, and `tools` works with them. The JSON files are what the service begins with and what it lists.
-//! Nothing outside this directory is used.
+//! data, and `tools` works with them. The JSON files are what it begins with and what it lists.
 
 mod answer;
 mod infobase;

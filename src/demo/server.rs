@@ -16,12 +16,10 @@ use tokio::task::JoinSet;
 use super::answer::page;
 use super::service::Service;
 
-/// The largest request body in bytes: far above any sensible call, and small enough to hold many of
-/// them in memory.
+/// The largest request body in bytes: far above any sensible call.
 pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// The wait after a failed `accept`: the usual reason, too many open files, does not go away at
-/// once, and the thread has other work to do.
+/// The wait after a failed `accept`: too many open files, the usual reason, last a while.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections until it is dropped, which drops all that it accepted as well.

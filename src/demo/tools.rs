@@ -1,5 +1,4 @@
-//! The tools of the sample, whose answers are texts for the model and for the person who reads
-//! along. `service.json` lists them.
+//! The tools of the sample, which answer with texts for models and people. `service.json` lists them.
 
 use std::collections::BTreeMap;
 
@@ -233,8 +232,7 @@ fn list(what: &str, lines: impl Iterator<Item = String>) -> String {
     format!("Found {what}: {}{}", lines.len(), lines.concat())
 }
 
-/// Whether each of the words occurs in one of the fields, in any case, with `ё` read as `е`, as
-/// people type it.
+/// Whether each of the words occurs in one of the fields, in any case, with `ё` read as `е`.
 fn contains(fields: &[&str], words: &str) -> bool {
     let folded = |text: &str| text.to_lowercase().replace('ё', "е");
     let fields: Vec<_> = fields.iter().map(|field| folded(field)).collect();
