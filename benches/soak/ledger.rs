@@ -122,7 +122,10 @@ impl Ledger {
         let mut inner = self.inner();
         inner.counts.requests += 1;
         let entry = &mut inner.entries[number];
-        let fault = Fault::draw(self.seed, number as u64, entry.attempts.into(), self.intensity);
+        // The first call lists the tools: what may run twice is unknown if it fails.
+        let fault = (number > 0)
+            .then(|| Fault::draw(self.seed, number as u64, entry.attempts.into(), self.intensity))
+            .flatten();
         entry.attempts = entry.attempts.saturating_add(1);
         if let Some(fault) = fault {
             entry.faults |= fault.bit();
