@@ -280,6 +280,30 @@ async fn a_client_that_is_gone_ends_the_conversation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_during_the_end_does_not_cost_the_end_of_the_session() {
+    type Event = fn(&mut Rig);
+    let events: [(&str, Duration, Event); 2] = [
+        ("a stop", SECOND * 11 / 10, Rig::stop),
+        // The call's error is then what cannot be written.
+        ("a client that is gone", SECOND / 2, |rig| rig.output.close()),
+    ];
+    for (what, at, event) in events {
+        let stub = Stub::open(|_, _| Reply::Hangs).closing_in(SECOND / 5);
+        let settings = Settings { drain: SECOND, ..settings() };
+        let mut rig = Rig::ready_with(settings, &stub).await;
+        rig.call(1, "any").await;
+        settle().await;
+        rig.end();
+        tokio::time::sleep(at).await;
+        event(&mut rig);
+        let born = rig.born;
+        rig.rest().await;
+        assert_eq!(stub.closed(), 1, "{what}");
+        assert!(born.elapsed() < SECOND * 3 / 2, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_that_takes_long_is_answered_without_the_upstream() {
     let stub = Stub::new(|arrival, before| match (arrival.method.as_str(), before) {
         ("initialize", 0..3) => Reply::Later(10 * SECOND),
