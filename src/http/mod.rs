@@ -16,6 +16,7 @@ mod handshake;
 mod proxy;
 pub mod sse;
 mod status;
+mod system_proxy;
 mod tls;
 mod token;
 
