@@ -129,7 +129,7 @@ impl Rig {
 
 /// Lets every task run until all of them wait.
 async fn settle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    sleep(Duration::from_millis(1)).await;
 }
 
 fn ok() -> Reply {
@@ -294,7 +294,7 @@ async fn what_comes_during_the_end_does_not_cost_the_end_of_the_session() {
         rig.call(1, "any").await;
         settle().await;
         rig.end();
-        tokio::time::sleep(at).await;
+        sleep(at).await;
         event(&mut rig);
         let born = rig.born;
         rig.rest().await;
@@ -414,7 +414,7 @@ async fn an_upstream_that_has_never_answered_is_waited_for_a_few_seconds_only() 
     assert_eq!(reply["error"]["data"].get("mayHaveRun"), None);
     let elapsed = rig.elapsed();
     assert_eq!(elapsed.as_secs(), 7);
-    tokio::time::sleep(20 * SECOND).await;
+    sleep(20 * SECOND).await;
     let before = rig.elapsed();
     rig.call(3, "any").await;
     assert_eq!(rig.reply(3).await["error"]["code"], -33003);

@@ -180,7 +180,6 @@ mod tests {
         let yesterday = today() - Duration::DAY;
         let other = dated(&file.days, yesterday);
         fs::write(&other, "yesterday\n").unwrap();
-        fs::remove_file(&path).unwrap();
         link(&path, &file.days, yesterday).unwrap();
         file.day = yesterday;
         assert_eq!(fs::read_to_string(&path).unwrap(), "yesterday\n");
