@@ -22,7 +22,7 @@ mod token;
 
 pub use auth::Authorization;
 pub use body::{Answer, Events, Refusal, StreamBroke};
-pub(crate) use charset::{decode, to_windows_1251};
+pub(crate) use charset::{decode, decode_file, to_windows_1251};
 pub use client::{Endpoint, Http, HttpSettings};
 pub use connect::ConnectSettings;
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
