@@ -198,9 +198,12 @@ fn a_required_client_certificate_is_named_and_nothing_can_have_run() {
 
 #[test]
 fn a_certificate_that_is_refused_is_refused_in_words() {
+    // Windows and macOS have an opinion of their own on what is not given.
+    let judged_here =
+        |words| if cfg!(any(windows, target_vendor = "apple")) { "is not trusted" } else { words };
     for (certificate, trusted, words) in [
-        ("cert.pem", None, "authority's certificate"),
-        ("version1.pem", None, "version 1"),
+        ("cert.pem", None, judged_here("authority's certificate")),
+        ("version1.pem", None, judged_here("version 1")),
         ("sha1.pem", Some("cert.pem"), "SHA-1"),
     ] {
         let server = TlsServer::with(certificate).serve(answer);

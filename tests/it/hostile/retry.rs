@@ -119,8 +119,8 @@ fn every_class_of_failure_is_treated_as_promised() {
 
 #[test]
 fn what_fails_again_and_again_is_given_up_in_time_and_tells_how_often_it_was_tried() {
-    let table = table("--retry-for 1", Happens::Always, classification());
-    table.with(&REQUESTS).within(Duration::from_secs(6)).prove();
+    let table = table("--retry-for 4", Happens::Always, classification());
+    table.with(&REQUESTS).within(Duration::from_secs(20)).prove();
 }
 
 /// The same over the older transport, where the stream may still bring an answer that the POST has
@@ -137,7 +137,8 @@ fn every_class_of_failure_is_treated_as_promised_over_http_sse() {
         };
         (!fault.name.contains("event stream")).then_some(fault)
     });
-    table("--kind sse --timeout 1", Happens::Once, faults.collect()).over_sse().prove();
+    let table = table("--kind sse --timeout 4", Happens::Once, faults.collect());
+    table.over_sse().within(Duration::from_secs(20)).prove();
 }
 
 /// With `--no-retry` a failure of any class is final; only the words differ.
