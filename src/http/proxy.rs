@@ -68,6 +68,8 @@ pub(super) fn for_url(given: Option<&Url>, url: &Url) -> Option<Proxy> {
 fn of_environment(url: &Url, variable: impl Fn(&str) -> Option<String>) -> Option<Proxy> {
     let of_scheme: [&str; 2] = match url.scheme() {
         "https" => ["HTTPS_PROXY", "https_proxy"],
+        // Names have no case there, and people write capitals.
+        _ if cfg!(windows) => ["HTTP_PROXY", "http_proxy"],
         _ => ["http_proxy", "HTTP_PROXY"],
     };
     of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find_map(|name| {

@@ -386,7 +386,8 @@ fn a_client_that_was_killed_during_a_call_leaves_nothing_behind() {
 #[test]
 #[ignore = "the client that another test kills"]
 fn be_the_client_that_is_killed() {
-    let mut line = Line::ready(&std::env::var("UPSTREAM_OF_CLIENT").unwrap());
+    let url = std::env::var("UPSTREAM_OF_CLIENT").unwrap();
+    let mut line = Line::to(&url).args("--drain 600").ready();
     line.send(call(1, "slow", r#"{"gate":"slow"}"#));
     line.recv_id("1");
 }

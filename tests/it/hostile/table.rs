@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use super::Class::{Acted, Ambiguous, Final, Good, Rejected, SomeError, Theirs};
 use super::{ALL, Fault, RESULT, Sent, TOOLS, answer_of, is_good, is_told};
 use crate::support::board::Board;
-use crate::support::{Answered, Exchange, Line, Message, Upstream, after_handshake, call, request};
+use crate::support::{
+    Answered, Exchange, Line, Message, PATIENCE, Upstream, after_handshake, call, request,
+};
 
 /// How often each row's fault happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,7 @@ struct Outcome<'a> {
 }
 
 pub(super) fn table(options: &'static str, happens: Happens, faults: Vec<Fault>) -> Table {
-    Table { options, happens, sent: &ALL, bound: Duration::from_secs(10), path: "/mcp", faults }
+    Table { options, happens, sent: &ALL, bound: PATIENCE, path: "/mcp", faults }
 }
 
 impl Table {
