@@ -144,6 +144,14 @@ impl Rejection {
     }
 }
 
+/// What to do about a line in another encoding: the shells of Windows have one of their own.
+const SEND_UTF_8: &str = if cfg!(windows) {
+    "send UTF-8 (run `chcp 65001` first in cmd.exe, and in PowerShell \
+     `$OutputEncoding = [Text.UTF8Encoding]::new()`)"
+} else {
+    "send UTF-8"
+};
+
 /// Reads one line from the client.
 ///
 /// # Errors
@@ -151,7 +159,8 @@ impl Rejection {
 /// ([`INVALID_REQUEST`]).
 pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
     let text = std::str::from_utf8(line).map_err(|error| {
-        broken::rejection(line, &format!("invalid UTF-8 after {} bytes", error.valid_up_to()))
+        let valid = error.valid_up_to();
+        broken::rejection(line, &format!("invalid UTF-8 after {valid} bytes; {SEND_UTF_8}"))
     })?;
     if !text.trim_start().starts_with('[') {
         let members = members(text).map_err(|reason| refuse(line, reason))?;
