@@ -49,7 +49,7 @@ impl<'a> Inbox<'a> {
     /// # Errors
     /// The text is not JSON-RPC.
     pub(super) async fn sort(&self, text: &Bytes) -> Result<Vec<Response>, Unusable> {
-        let mut responses = Vec::new();
+        let mut responses = Vec::with_capacity(1);
         for message in from_upstream(text)? {
             match message {
                 FromUpstream::Response(response) => responses.push(response),
