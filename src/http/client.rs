@@ -223,7 +223,9 @@ impl Http {
         body: Option<Bytes>,
     ) -> Result<Answer, Failure> {
         let shown = &endpoint.shown;
-        let outline = Outline { method, endpoint, headers, body };
+        // A kind that names cookies in a request, be it none by an empty header, keeps them.
+        let keeps_cookies = headers.contains_key(COOKIE);
+        let outline = Outline { method, endpoint, headers, body, keeps_cookies };
         let mut url = Cow::Borrowed(&endpoint.url);
         let mut redirects = 0;
         let mut was_refused = false;
@@ -237,7 +239,7 @@ impl Http {
                 Some(Err(error)) => return Err(Box::pin(self.not_answered(&error, endpoint)).await),
                 None => return Err(failure::timed_out(shown, self.idle_timeout)),
             };
-            if !outline.keeps_cookies() {
+            if !outline.keeps_cookies {
                 self.take_cookies(&response, &url);
             }
             self.look_after_connections(&response, &url);
@@ -288,10 +290,9 @@ impl Http {
         if !headers.contains_key(HOST) {
             outline.endpoint.complete(headers);
         }
-        let keeps_cookies = outline.keeps_cookies();
         if let Some(granted) = granted {
             granted.add_to(headers);
-            if !keeps_cookies {
+            if !outline.keeps_cookies {
                 self.jar().add_to(headers, url);
             }
         }
@@ -333,22 +334,19 @@ struct Outline<'a> {
     endpoint: &'a Endpoint,
     headers: &'a HeaderMap,
     body: Option<Bytes>,
-}
-
-impl Outline<'_> {
-    /// A kind that names cookies in a request, be it none by an empty header, keeps them by itself.
-    fn keeps_cookies(&self) -> bool {
-        self.headers.contains_key(COOKIE)
-    }
+    /// Whether the kind looks after the upstream's cookies by itself.
+    keeps_cookies: bool,
 }
 
 /// The target of a redirect that keeps method, body and origin: a POST must not become a GET, and no
 /// header of ours may reach another origin. Every other redirect is returned as the answer, for the
 /// error.
 fn target_within_origin(response: &Response, from: &Url) -> Option<Url> {
-    let keeps_method = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT]
-        .contains(&response.status());
-    let location = response.headers().get(LOCATION).filter(|_| keeps_method)?;
+    if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
+    {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?;
     let target = from.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
     is_same_origin(&target, from).then_some(target)
 }
