@@ -213,7 +213,7 @@ impl BitrixSession {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
         };
         let query = resources::query(&uri);
-        let query = with_params(request, "resources/query", &query);
+        let query = with_params(request, method::RESOURCES_QUERY, &query);
         let response = self.server.post_rpc(&query, &self.client).await?;
         Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
     }
