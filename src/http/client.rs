@@ -18,6 +18,7 @@ use super::body::{Answer, within};
 use super::connect::{ConnectSettings, Connections};
 use super::cookies::Jar;
 use super::failure;
+use super::keeping::Keeping;
 use super::proxy;
 use crate::failure::{Cause, Class, Failure};
 use crate::redact::{self, Secrets};
@@ -97,6 +98,7 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct Http {
     connections: Connections,
+    keeping: Keeping,
     credentials: Credentials,
     jar: Mutex<Jar>,
     secrets: Arc<Secrets>,
@@ -115,8 +117,17 @@ impl Http {
         let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
         let connections = Connections::new(connect, upstream)?;
         let credentials = Credentials::new(upstream.clone(), headers, authorization)?;
-        let jar = Mutex::default();
-        Ok(Self { connections, credentials, jar, secrets, idle_timeout, retry_for, max_body })
+        let (jar, keeping) = (Mutex::default(), Keeping::default());
+        Ok(Self {
+            connections,
+            keeping,
+            credentials,
+            jar,
+            secrets,
+            idle_timeout,
+            retry_for,
+            max_body,
+        })
     }
 
     /// Bound on the time without any sign of life.
@@ -149,7 +160,23 @@ impl Http {
         headers: impl Borrow<HeaderMap>,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        self.send(Method::POST, endpoint, headers.borrow(), Some(body)).await
+        self.post_if_repeatable(false, endpoint, headers, body).await
+    }
+
+    /// As [`Http::post`]. What `is_repeatable`, because a second run does no harm, may go on a
+    /// connection of which it is not known yet whether the upstream keeps it open.
+    ///
+    /// # Errors
+    /// As for [`Http::post`].
+    pub async fn post_if_repeatable(
+        &self,
+        is_repeatable: bool,
+        endpoint: &Endpoint,
+        headers: impl Borrow<HeaderMap>,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let outline = Outline::new(Method::POST, endpoint, headers.borrow(), Some(body));
+        self.send(Outline { is_repeatable, ..outline }).await
     }
 
     /// Gets `endpoint` and waits for the head of the answer.
@@ -161,7 +188,7 @@ impl Http {
         endpoint: &Endpoint,
         headers: impl Borrow<HeaderMap>,
     ) -> Result<Answer, Failure> {
-        self.send(Method::GET, endpoint, headers.borrow(), None).await
+        self.send(Outline::new(Method::GET, endpoint, headers.borrow(), None)).await
     }
 
     /// Deletes `endpoint` and waits for the status.
@@ -173,7 +200,8 @@ impl Http {
         endpoint: &Endpoint,
         headers: impl Borrow<HeaderMap>,
     ) -> Result<StatusCode, Failure> {
-        let answer = self.send(Method::DELETE, endpoint, headers.borrow(), None).await?;
+        let outline = Outline::new(Method::DELETE, endpoint, headers.borrow(), None);
+        let answer = self.send(outline).await?;
         Ok(answer.status())
     }
 
@@ -191,33 +219,37 @@ impl Http {
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| {
             Failure::new(Class::Final, Cause::Refused, format!("`{method}` is not an HTTP method"))
         })?;
-        self.send(method, endpoint, headers.borrow(), body).await
+        self.send(Outline::new(method, endpoint, headers.borrow(), body)).await
     }
 
     /// Sends a request. Follows redirects within the origin, and repeats the request once if it was
     /// refused with credentials that have changed meanwhile.
-    async fn send(
-        &self,
-        method: Method,
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        body: Option<Bytes>,
-    ) -> Result<Answer, Failure> {
+    async fn send(&self, outline: Outline<'_>) -> Result<Answer, Failure> {
+        let endpoint = outline.endpoint;
         let shown = &endpoint.shown;
-        let outline = Outline { method, endpoint, headers, body };
         let mut url = Cow::Borrowed(&endpoint.url);
         let mut redirects = 0;
         let mut was_refused = false;
         loop {
             let granted = self.credentials.for_url(&url).await;
+            let is_pooled = outline.is_repeatable || self.keeping.is_trusted();
+            let client =
+                if is_pooled { self.connections.client() } else { self.connections.unpooled() };
             // Not built in a `let`: this future would hold the request, which is large.
-            let sending =
-                self.connections.client().execute(self.assemble(&outline, &url, granted.as_ref()));
+            let sending = client.execute(self.assemble(&outline, &url, granted.as_ref()));
             let response = match within(self.idle_timeout, pin!(sending)).await {
                 Some(Ok(response)) => response,
-                Some(Err(error)) => return Err(Box::pin(self.not_answered(&error, endpoint)).await),
+                Some(Err(error)) => {
+                    if is_pooled && !error.is_connect() {
+                        self.keeping.note_broken();
+                    }
+                    return Err(Box::pin(self.not_answered(&error, endpoint)).await);
+                }
                 None => return Err(failure::timed_out(shown, self.idle_timeout)),
             };
+            if is_pooled {
+                self.keeping.note_answer(&response);
+            }
             if !outline.keeps_cookies() {
                 self.take_cookies(&response, &url);
             }
@@ -312,9 +344,21 @@ struct Outline<'a> {
     endpoint: &'a Endpoint,
     headers: &'a HeaderMap,
     body: Option<Bytes>,
+    /// Whether a second run does no harm.
+    is_repeatable: bool,
 }
 
-impl Outline<'_> {
+impl<'a> Outline<'a> {
+    fn new(
+        method: Method,
+        endpoint: &'a Endpoint,
+        headers: &'a HeaderMap,
+        body: Option<Bytes>,
+    ) -> Self {
+        let is_repeatable = method == Method::GET || method == Method::DELETE;
+        Self { method, endpoint, headers, body, is_repeatable }
+    }
+
     /// A kind that names cookies in a request, be it none by an empty header, keeps them by itself.
     fn keeps_cookies(&self) -> bool {
         self.headers.contains_key(COOKIE)

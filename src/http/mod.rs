@@ -13,6 +13,7 @@ mod der;
 mod excerpt;
 mod failure;
 mod handshake;
+mod keeping;
 mod proxy;
 pub mod sse;
 mod status;

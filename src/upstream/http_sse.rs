@@ -283,7 +283,11 @@ impl HttpSseSession {
 
     /// Posts `body`, which is that of `request` if it is one, and takes the body of the answer.
     async fn post(&self, body: Bytes, request: Option<&Request>) -> Result<Bytes, Failure> {
-        let answer = self.http.post(&self.endpoint, &self.headers, body).await?;
+        let is_repeatable = request.is_some_and(Request::is_repeatable);
+        let answer = self
+            .http
+            .post_if_repeatable(is_repeatable, &self.endpoint, &self.headers, body)
+            .await?;
         if answer.status().is_success() {
             return answer.bytes().await;
         }

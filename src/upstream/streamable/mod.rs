@@ -28,6 +28,7 @@ use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
 use crate::failure::Failure;
 use crate::http::{self, Answer, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
+use crate::mcp::method;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -191,8 +192,10 @@ impl Connection {
 
     /// Posts `request` and takes the head of a successful answer.
     async fn post(&self, request: &Request) -> Result<Answer, Failure> {
+        let (headers, body) = (&self.post_headers, request.body.clone());
+        let is_repeatable = request.is_repeatable();
         let answer =
-            self.http.post(&self.endpoint, &self.post_headers, request.body.clone()).await?;
+            self.http.post_if_repeatable(is_repeatable, &self.endpoint, headers, body).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -200,8 +203,10 @@ impl Connection {
     }
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
+        let (headers, body) = (&self.post_headers, message.text().clone());
+        let is_repeatable = message.method() == method::INITIALIZED;
         let answer =
-            self.http.post(&self.endpoint, &self.post_headers, message.text().clone()).await?;
+            self.http.post_if_repeatable(is_repeatable, &self.endpoint, headers, body).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer, None).await);
         }
