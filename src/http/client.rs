@@ -8,20 +8,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+    ACCEPT, ACCEPT_ENCODING, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
 };
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
-use super::auth::{Authorization, Challenge, Credentials, Granted, is_same_origin};
-use super::body::{Answer, within};
+use super::auth::{Authorization, Challenge, Credentials, Granted};
+use super::body::Answer;
 use super::connect::{ConnectSettings, Connections};
 use super::cookies::Jar;
 use super::failure;
 use super::keeping::Keeping;
+use super::protocol::Question;
 use super::proxy;
+use super::redirects::{Moved, target_within_origin};
 use crate::failure::{Cause, Class, Failure};
-use crate::redact::{self, Secrets};
+use crate::patience::within;
+use crate::redact::{self, Origin, Secrets};
 use crate::setup::SetupError;
 
 /// Redirects followed for one request.
@@ -99,6 +102,8 @@ impl Endpoint {
 pub struct Http {
     connections: Connections,
     keeping: Keeping,
+    moved: Moved,
+    protocol: Question,
     credentials: Credentials,
     jar: Mutex<Jar>,
     secrets: Arc<Secrets>,
@@ -117,12 +122,13 @@ impl Http {
         let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
         let connections = Connections::new(connect, upstream)?;
         let credentials = Credentials::new(upstream.clone(), headers, authorization)?;
-        let (jar, keeping) = (Mutex::default(), Keeping::default());
         Ok(Self {
             connections,
-            keeping,
+            keeping: Keeping::default(),
+            moved: Moved::default(),
+            protocol: Question::default(),
             credentials,
-            jar,
+            jar: Mutex::default(),
             secrets,
             idle_timeout,
             retry_for,
@@ -142,7 +148,7 @@ impl Http {
 
     /// Keeps `value` out of logs and error texts: an id that is as good as a password.
     pub(crate) fn conceal(&self, value: &str) {
-        self.secrets.add(value);
+        self.secrets.add_of(Origin::Session, value);
     }
 
     /// The cookies that the user wants sent, for kinds that send cookies of their own.
@@ -227,7 +233,9 @@ impl Http {
     async fn send(&self, outline: Outline<'_>) -> Result<Answer, Failure> {
         let endpoint = outline.endpoint;
         let shown = &endpoint.shown;
-        let mut url = Cow::Borrowed(&endpoint.url);
+        let remembered = self.moved.target(&endpoint.url);
+        let mut is_remembered = remembered.is_some();
+        let mut url = remembered.map_or(Cow::Borrowed(&endpoint.url), Cow::Owned);
         let mut redirects = 0;
         let mut was_refused = false;
         loop {
@@ -254,14 +262,24 @@ impl Http {
                 self.take_cookies(&response, &url);
             }
             self.look_after_connections(&response, &url);
-            if let Some(target) = target_within_origin(&response, &url)
+            let status = response.status();
+            if status.is_redirection()
+                && let Some(target) = target_within_origin(&response, &url, &outline.method)
                 && redirects < MAX_REDIRECTS
             {
                 redirects += 1;
                 url = Cow::Owned(target);
+            } else if is_remembered && is_elsewhere(status) {
+                self.moved.forget(&endpoint.url);
+                is_remembered = false;
+                url = Cow::Borrowed(&endpoint.url);
             } else if !was_refused && self.is_worth_repeating(&response, granted).await {
                 was_refused = true;
             } else {
+                self.protocol.settle();
+                if redirects > 0 && status.is_success() {
+                    self.moved.remember(&endpoint.url, &url);
+                }
                 return Answer::new(response, shown.clone(), self.idle_timeout, self.max_body);
             }
         }
@@ -319,7 +337,8 @@ impl Http {
     /// Keeps the cookies that the upstream's own origin sets.
     fn take_cookies(&self, response: &Response, url: &Url) {
         if response.headers().contains_key(SET_COOKIE) && self.credentials.are_for(url) {
-            self.jar().take(response.headers(), url, |value| self.secrets.add(value));
+            let conceal = |value: &str| self.secrets.add_of(Origin::Cookie, value);
+            self.jar().take(response.headers(), url, conceal);
         }
     }
 
@@ -334,7 +353,15 @@ impl Http {
             let refusal = proxy::refusal(proxy, &endpoint.url).await;
             return failure::of_tunnel(proxy, refusal, &endpoint.shown);
         }
-        failure::of_request(error, &endpoint.url, proxy)
+        let url = &endpoint.url;
+        if proxy.is_none()
+            && failure::may_be_another_protocol(error)
+            && let Some(other) =
+                self.protocol.ask(url, self.connections.tls(), &endpoint.shown).await
+        {
+            return other;
+        }
+        failure::of_request(error, url, proxy)
     }
 }
 
@@ -365,13 +392,7 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// The target of a redirect that keeps method, body and origin: a POST must not become a GET, and no
-/// header of ours may reach another origin. Every other redirect is returned as the answer, for the
-/// error.
-fn target_within_origin(response: &Response, from: &Url) -> Option<Url> {
-    let keeps_method = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT]
-        .contains(&response.status());
-    let location = response.headers().get(LOCATION).filter(|_| keeps_method)?;
-    let target = from.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
-    is_same_origin(&target, from).then_some(target)
+/// Whether a status says that what is asked for is not at this address, and so has not run.
+fn is_elsewhere(status: StatusCode) -> bool {
+    status.is_redirection() || matches!(status.as_u16(), 404 | 410 | 421)
 }

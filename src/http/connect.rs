@@ -110,6 +110,11 @@ impl Connections {
         }
     }
 
+    /// How TLS is spoken.
+    pub(super) fn tls(&self) -> &ClientConfig {
+        &self.tls
+    }
+
     /// The proxy that leads to the upstream, if any.
     pub(super) fn proxy(&self) -> Option<&Proxy> {
         self.proxy.as_ref()

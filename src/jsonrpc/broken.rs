@@ -24,6 +24,50 @@ pub(super) fn rejection(line: &[u8], why: &str) -> Rejection {
     }
 }
 
+/// The answers to the members of `line`, a batch that is not JSON because of `why`: to each request
+/// whose id can be read, because the client waits for it, and one without an id to all the others.
+/// `None` if no id can be read, when the batch is answered as a whole (JSON-RPC 2.0 section 6).
+pub(super) fn batch(line: &[u8], why: &str) -> Option<Vec<Rejection>> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_start_matches('\u{feff}').trim_start().strip_prefix('[')?;
+    let mut members: Vec<_> =
+        elements(text).into_iter().map(|member| rejection(member.as_bytes(), why)).collect();
+    members.iter().any(|member| member.id.is_some() && member.is_answered).then(|| {
+        let mut is_first = true;
+        members.retain(|member| {
+            member.is_answered && (member.id.is_some() || std::mem::take(&mut is_first))
+        });
+        members
+    })
+}
+
+/// The elements of the array whose text behind its bracket is `text`.
+fn elements(text: &str) -> Vec<&str> {
+    let mut elements = Vec::new();
+    let (mut depth, mut start, mut at) = (0_usize, 0, 0);
+    let bytes = text.as_bytes();
+    while at < bytes.len() {
+        match bytes[at] {
+            b'{' | b'[' => depth += 1,
+            b']' if depth == 0 => break,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
+                elements.push(&text[start..at]);
+                start = at + 1;
+            }
+            quote @ (b'"' | b'\'') => match string_end(bytes, at + 1, quote) {
+                Some(end) => at = end,
+                None => at = bytes.len() - 1,
+            },
+            _ => {}
+        }
+        at += 1;
+    }
+    elements.push(&text[start..at.min(text.len())]);
+    elements.retain(|element| !element.trim().is_empty());
+    elements
+}
+
 /// The members of an object as far as they can be made out.
 #[derive(Default)]
 struct Outline {
@@ -146,6 +190,40 @@ pub(crate) fn open_brackets(line: &[u8]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ids_in_a_broken_batch_are_found() {
+        let cases: [(&[u8], Option<&[&str]>); 9] = [
+            (br#"[{"id":1,"method":"a","params":NaN},{"id":2,"method":"b"}]"#, Some(&["1", "2"])),
+            (br#"[{"id":1,"method":"a, ]}"},{"id":2,"method":"b"},]"#, Some(&["1", "2"])),
+            (b"[{\"id\":1,\"method\":\"\xff\"},{\"id\":2,\"method\":\"b\"}]", Some(&["1", "2"])),
+            (br#"[{"id":1,"method":"a"},{"id":2,"meth"#, Some(&["1", "2"])),
+            (
+                br#"[{"id":1,"method":"a"},{"id":NaN,"method":"b"},nonsense,{"id":3,"result":1}]"#,
+                Some(&["1", ""]),
+            ),
+            (br#"[{"method":"notifications/x","params":NaN},{"id":2,"method":"b"}]"#, Some(&["2"])),
+            (br#"[{"id":NaN,"method":"b"}]"#, None),
+            (b"[,]", None),
+            (br#"["cut"#, None),
+        ];
+        for (line, expected) in cases {
+            let text = String::from_utf8_lossy(line);
+            let found = batch(line, "x").map(|members| {
+                let id = |member: &Rejection| {
+                    member.id.as_ref().map(ToString::to_string).unwrap_or_default()
+                };
+                members.iter().map(id).collect::<Vec<_>>()
+            });
+            assert_eq!(
+                found.as_deref(),
+                expected
+                    .map(|ids| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>())
+                    .as_deref(),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn the_id_of_a_broken_line_is_found() {

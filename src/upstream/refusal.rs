@@ -236,15 +236,17 @@ pub(super) fn may_be_http_sse(failure: &Failure) -> bool {
     }
 }
 
-/// Adds where a server of HTTP+SSE may be to a refusal in a status for which the specification
-/// knows no fallback.
-pub(super) fn hint_http_sse(failure: Failure) -> Failure {
-    if !matches!(failure.status, Some(403 | 406 | 409 | 410 | 415 | 419 | 422 | 501)) {
-        return failure;
-    }
-    let hint = failure.hint.clone().unwrap_or_default();
-    let more = "If the server speaks the older HTTP+SSE, use `--kind sse`.";
-    failure.hint(format!("{hint} {more}").trim_start())
+/// Whether a refused `initialize` may all the same come from a server of HTTP+SSE: one that refuses
+/// each POST at its stream's address in a status of its own, for a missing CSRF token or an unknown
+/// content type. Revisions before 2025-11-25 name every 4xx. A JSON-RPC error, a login that is wanted
+/// and a server that is busy are what they say.
+pub(super) fn may_refuse_posts(failure: &Failure) -> bool {
+    let is_refusal =
+        |status| matches!(status, 402 | 403 | 406 | 409..=499 | 500 | 501) && status != 429;
+    failure.answer.is_none()
+        && failure.class() == Class::Final
+        && failure.cause != Cause::Unusable
+        && failure.status.is_some_and(is_refusal)
 }
 
 #[cfg(test)]
