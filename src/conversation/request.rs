@@ -98,7 +98,8 @@ fn settle(
     reply: &PendingReply,
     effort: Effort,
 ) -> OutLine {
-    if context.link.end_outage() {
+    // The answer to `initialize` may be ours.
+    if request.message.method() != method::INITIALIZE && context.link.end_outage() {
         tracing::info!("{} answers again", context.settings.url);
     }
     let response = if response.error().is_some() {

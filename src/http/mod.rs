@@ -24,6 +24,7 @@ mod token;
 
 pub use auth::Authorization;
 pub use body::{Answer, Events, Refusal, StreamBroke};
+pub use certificates::certificates_in;
 pub(crate) use charset::{decode, to_windows_1251};
 pub use client::{Endpoint, Http, HttpSettings};
 pub use connect::ConnectSettings;

@@ -26,46 +26,43 @@ pub(super) fn rejection(line: &[u8], why: &str) -> Rejection {
 
 /// The answers to the members of `line`, a batch that is not JSON because of `why`: to each request
 /// whose id can be read, because the client waits for it, and one without an id to all the others.
-/// `None` if no id can be read, when the batch is answered as a whole (JSON-RPC 2.0 section 6).
+/// `None` if the members cannot be told apart or have no id, when the batch is answered as a whole
+/// (JSON-RPC 2.0 section 6).
 pub(super) fn batch(line: &[u8], why: &str) -> Option<Vec<Rejection>> {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_start_matches('\u{feff}').trim_start().strip_prefix('[')?;
+    let members = elements(text)?;
     let mut members: Vec<_> =
-        elements(text).into_iter().map(|member| rejection(member.as_bytes(), why)).collect();
-    members.iter().any(|member| member.id.is_some() && member.is_answered).then(|| {
-        let mut is_first = true;
-        members.retain(|member| {
-            member.is_answered && (member.id.is_some() || std::mem::take(&mut is_first))
-        });
-        members
-    })
+        members.iter().map(|member| rejection(member.as_bytes(), why)).collect();
+    let has_id = members.iter().any(|member| member.id.is_some() && member.is_answered);
+    let mut is_first = true;
+    members.retain(|member| {
+        member.is_answered && (member.id.is_some() || std::mem::take(&mut is_first))
+    });
+    has_id.then_some(members)
 }
 
-/// The elements of the array whose text behind its bracket is `text`.
-fn elements(text: &str) -> Vec<&str> {
-    let mut elements = Vec::new();
-    let (mut depth, mut start, mut at) = (0_usize, 0, 0);
-    let bytes = text.as_bytes();
-    while at < bytes.len() {
-        match bytes[at] {
-            b'{' | b'[' => depth += 1,
-            b']' if depth == 0 => break,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b',' if depth == 0 => {
-                elements.push(&text[start..at]);
-                start = at + 1;
-            }
-            quote @ (b'"' | b'\'') => match string_end(bytes, at + 1, quote) {
-                Some(end) => at = end,
-                None => at = bytes.len() - 1,
-            },
+/// The elements of the array whose text behind its bracket is `text`, if all brackets have their
+/// counterparts.
+fn elements(text: &str) -> Option<Vec<&str>> {
+    let (bytes, mut elements, mut open) = (text.as_bytes(), Vec::new(), vec![b']']);
+    let (mut start, mut at) = (0, 0);
+    while !open.is_empty() {
+        match *bytes.get(at)? {
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            close @ (b'}' | b']') if open.pop() != Some(close) => return None,
+            quote @ (b'"' | b'\'') => at = string_end(bytes, at + 1, quote)?,
             _ => {}
+        }
+        if open.is_empty() || open.len() == 1 && bytes[at] == b',' {
+            elements.push(&text[start..at]);
+            start = at + 1;
         }
         at += 1;
     }
-    elements.push(&text[start..at.min(text.len())]);
     elements.retain(|element| !element.trim().is_empty());
-    elements
+    text[at..].trim().is_empty().then_some(elements)
 }
 
 /// The members of an object as far as they can be made out.
@@ -193,11 +190,14 @@ mod tests {
 
     #[test]
     fn the_ids_in_a_broken_batch_are_found() {
-        let cases: [(&[u8], Option<&[&str]>); 9] = [
+        let cases: [(&[u8], Option<&[&str]>); 12] = [
             (br#"[{"id":1,"method":"a","params":NaN},{"id":2,"method":"b"}]"#, Some(&["1", "2"])),
             (br#"[{"id":1,"method":"a, ]}"},{"id":2,"method":"b"},]"#, Some(&["1", "2"])),
             (b"[{\"id\":1,\"method\":\"\xff\"},{\"id\":2,\"method\":\"b\"}]", Some(&["1", "2"])),
-            (br#"[{"id":1,"method":"a"},{"id":2,"meth"#, Some(&["1", "2"])),
+            (br#"[{"id":1,"method":"a"},{"id":2,"meth"#, None),
+            (br#"[{"id":1,"method":"a"},{"id":2,"method"]"#, None),
+            (br#"[{"id":1,"method":"a"}"#, None),
+            (br#"[{"id":1,"method":"a"},] x"#, None),
             (
                 br#"[{"id":1,"method":"a"},{"id":NaN,"method":"b"},nonsense,{"id":3,"result":1}]"#,
                 Some(&["1", ""]),
