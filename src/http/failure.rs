@@ -67,7 +67,10 @@ pub(super) fn may_be_another_protocol(error: &reqwest::Error) -> bool {
     // A refusal in words of TLS is one.
     let is_refused = error.is_builder() || find::<rustls::Error>(error).is_some();
     let kind = find::<io::Error>(error).map(io::Error::kind);
-    let has_none = kind == Some(io::ErrorKind::ConnectionRefused) || is_dns(error);
+    let has_none = kind == Some(io::ErrorKind::ConnectionRefused)
+        || kind == Some(io::ErrorKind::TimedOut)
+        || error.is_timeout()
+        || is_dns(error);
     !is_refused && !has_none
 }
 

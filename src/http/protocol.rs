@@ -13,7 +13,7 @@ use url::{Host, Url};
 use crate::failure::{Cause, Class, Failure};
 
 /// Time for the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks once in the life of a process, and only as long as the upstream has answered nothing: after
 /// that the protocol is right.

@@ -137,12 +137,12 @@ impl Link {
             (Ok(live), _) => live?.response.clone(),
             (Err(_), Some(live)) => live.response.clone(),
             (Err(_), None) => {
-                let text = "the upstream is not there yet; initialize is answered without it";
-                if self.begin_outage() {
-                    tracing::warn!("{text}")
-                } else {
-                    tracing::info!("{text}")
-                }
+                let why = self.tried().map(|tried| format!(" ({})", tried.failure.summary()));
+                let why = why.unwrap_or_default();
+                self.begin_outage();
+                tracing::warn!(
+                    "the upstream is not there yet{why}; initialize is answered without it"
+                );
                 let ours = answer_without_upstream(&message);
                 self.memory.note_promised(&ours);
                 return Ok(ours);
@@ -351,7 +351,9 @@ impl Link {
             let is_first = greeting.is_of_client() && !self.memory.was_told();
             let wait = attempts.after(&failure, is_first);
             let attempt = attempts.attempts();
-            self.log_attempt(&failure, attempt, wait.delay);
+            // A failure that costs no request its answer is no news for a person.
+            let (why, seconds) = (failure.summary(), wait.delay.as_secs_f64());
+            tracing::info!("no session after {attempt} attempts: {why}; next in {seconds:.1} s");
             let tried = Some(Tried { failure, attempts: attempt });
             if !self.advance(id, |opening| State::Opening(Opening { tried, ..opening })) {
                 return;
@@ -362,15 +364,6 @@ impl Link {
                     tokio::time::sleep(attempts.hurry()).await;
                 }
             }
-        }
-    }
-
-    fn log_attempt(&self, failure: &Failure, attempts: u32, delay: Duration) {
-        let (why, seconds) = (failure.summary(), delay.as_secs_f64());
-        if self.begin_outage() {
-            tracing::warn!("no session yet: {why}; trying again");
-        } else {
-            tracing::info!("no session after {attempts} attempts: {why}; next in {seconds:.1} s");
         }
     }
 
