@@ -46,6 +46,11 @@ const ROWS: &[Row] = &[
         "The server expects a browser's form: its administrator must except \
                               this path from the protection against CSRF.",
     ),
+    row(
+        420,
+        "Enhance Your Calm",
+        "The server limits how often it may be asked: wait, or ask for less at once.",
+    ),
     row(421, "", "The server does not serve this host name: check the host in the URL."),
     row(425, "", BUSY),
     row(429, "", "The server limits how often it may be asked: wait, or ask for less at once."),
@@ -195,7 +200,8 @@ fn class(status: u16) -> (Class, Cause) {
 }
 
 /// A status with its name, where it has one.
-pub(super) struct Named(pub(super) StatusCode);
+#[derive(Clone, Copy)]
+pub(crate) struct Named(pub(crate) StatusCode);
 
 impl fmt::Display for Named {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -136,7 +136,7 @@ impl<'a> Reading<'a> {
         answer: Answer,
         excerpt: Excerpt,
     ) -> Result<Option<Response>, Failure> {
-        let (url, status) = (answer.url().clone(), answer.status());
+        let (url, status) = (answer.url().clone(), http::Named(answer.status()));
         let content_type = answer.headers().get(CONTENT_TYPE).cloned();
         let body = answer.bytes().await?;
         if is_blank(&body) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Request;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{Refusal, shorten};
+use crate::http::{Refusal, excerpt, shorten};
 use crate::jsonrpc::{FromUpstream, Response, from_upstream};
 
 /// What servers write of sessions in answers whose status alone says that a session may be gone, in
@@ -26,7 +26,7 @@ const OF_SESSIONS: [&str; 9] = [
 ];
 
 /// What servers write that were restarted and wait for a handshake.
-const WAITS_FOR_HANDSHAKE: [&str; 8] = [
+const WAITS_FOR_HANDSHAKE: [&str; 9] = [
     "expect initialize request",
     "expected initialize request",
     "server not initialized",
@@ -36,6 +36,7 @@ const WAITS_FOR_HANDSHAKE: [&str; 8] = [
     "sse connection not established",
     "no active sse connection",
     "no transport found",
+    "no active transport",
 ];
 
 /// What may stand in front of the sentence that tells what is wrong.
@@ -57,10 +58,10 @@ const OF_AN_ENDED_SESSION: &str = "a an active again any anymore api been client
      could destroyed does dropped ended evicted exist exists expired find for found given has have \
      header http id initialize initialized instance in invalid is it known lost mcp missing more no not of on or \
      out please provided re reinitialize removed server session sessionid sessions such terminated \
-     that the this timed token transport unknown valid was with your longer";
+     that the this timed token transport unknown valid was with your longer error required ошибка";
 
 /// Words that tell of an end, one of which must be there.
-const ENDED: [&str; 15] = [
+const ENDED: [&str; 16] = [
     "not",
     "unknown",
     "expired",
@@ -76,6 +77,7 @@ const ENDED: [&str; 15] = [
     "evicted",
     "dropped",
     "timed",
+    "required",
 ];
 
 /// The beginnings of the words of such a sentence in Russian, and of those that tell of an end.
@@ -200,7 +202,12 @@ pub(super) fn refused(refusal: &Refusal, request: Option<&Request>, standing: St
     let own_error = own_error(&refusal.body, request);
     // An error with the request's own id comes from a server that knew what it was asked.
     let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
-    if standing == Standing::Session && is_session_gone(refusal.status, &refusal.body, knew) {
+    // It may be told in JSON or HTML.
+    let is_gone = || {
+        is_session_gone(refusal.status, &refusal.body, knew)
+            || tells_lost_session(excerpt(&refusal.body, refusal.content_type()).as_bytes())
+    };
+    if standing == Standing::Session && is_gone() {
         failure =
             failure.reclassed(Class::SessionLost, "the refusal tells that the session is gone");
     }
@@ -311,6 +318,8 @@ mod tests {
             "Ошибка: сеанс завершён",
             "СЕССИЯ С ТАКИМ ИДЕНТИФИКАТОРОМ НЕ СУЩЕСТВУЕТ",
             "Неизвестная сессия",
+            "Error Session not found",
+            "Session required",
         ] {
             assert!(tells_lost_session(text.as_bytes()), "{text}");
         }
