@@ -128,9 +128,8 @@ impl Value {
                 let is_number = self.text.starts_with(|character: char| character.is_ascii_digit());
                 let joins =
                     |character| is_joined(character) || is_number && ".:".contains(character);
-                !last.is_some_and(joins)
-                    && !next.is_some_and(is_joined)
-                    && !(is_number && counts(before, after))
+                let is_part = last.is_some_and(joins) || next.is_some_and(is_joined);
+                !is_part && (!is_number || !counts(before, after))
             }
             Place::AsValue => {
                 let opens = |character| "\"'=".contains(character);

@@ -43,9 +43,9 @@ pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: 
         None => carrier.carry(attempt).await,
         // Seldom, and large.
         Some(limit) => {
-            let mut carried = Box::pin(carrier.carry(attempt));
-            let outcome = within(limit, carried.as_mut()).await;
-            drop(carried);
+            let mut carrying = Box::pin(carrier.carry(attempt));
+            let outcome = within(limit, carrying.as_mut()).await;
+            drop(carrying);
             outcome.unwrap_or_else(|| Err(carrier.out_of_time(limit)))
         }
     };

@@ -122,6 +122,7 @@ impl Connections {
 }
 
 /// Whether connections are kept for later requests.
+#[derive(Clone, Copy)]
 enum Pool {
     Kept,
     None,

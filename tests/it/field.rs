@@ -10,7 +10,7 @@ use crate::support::{
 
 /// An upstream with sessions: each `initialize` opens the next one, `in_session` answers the other
 /// requests, told the number of their session, and `listen` answers GET.
-fn with_sessions(
+pub(crate) fn with_sessions(
     listen: impl Fn(&mut Exchange<'_>) -> Answered + Send + Sync + 'static,
     in_session: impl Fn(&mut Exchange<'_>, usize) -> Answered + Send + Sync + 'static,
 ) -> Upstream {
@@ -32,7 +32,7 @@ fn with_sessions(
     })
 }
 
-fn no_stream(exchange: &mut Exchange<'_>) -> Answered {
+pub(crate) fn no_stream(exchange: &mut Exchange<'_>) -> Answered {
     exchange.status(405)
 }
 

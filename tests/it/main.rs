@@ -21,6 +21,8 @@ mod emulators;
 mod ending;
 mod errors;
 mod field;
+#[cfg(unix)]
+mod frozen;
 mod handshake;
 mod hostile;
 mod http_sse;
