@@ -269,10 +269,10 @@ pub(super) fn may_be_http_sse(failure: &Failure) -> bool {
 /// content type. Revisions before 2025-11-25 name every 4xx. A JSON-RPC error, a login that is wanted
 /// and a server that is busy are what they say.
 pub(super) fn may_refuse_posts(failure: &Failure) -> bool {
-    let is_refusal =
-        |status| matches!(status, 402 | 403 | 406 | 409..=499 | 500 | 501) && status != 429;
+    let is_refusal = |status| {
+        matches!(status, 402 | 403 | 406 | 409..=501) && !matches!(status, 420 | 425 | 429)
+    };
     failure.answer.is_none()
-        && failure.class() == Class::Final
         && failure.cause != Cause::Unusable
         && failure.status.is_some_and(is_refusal)
 }

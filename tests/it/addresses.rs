@@ -212,7 +212,7 @@ fn a_stream_of_the_older_transport_is_found_whatever_refuses_the_post() {
 
 #[test]
 fn a_refusal_without_such_a_stream_is_what_is_told() {
-    for (status, body) in [(403, "no rights"), (422, "wrong form"), (500, "no base"), (499, "gone")]
+    for (status, body) in [(403, "no rights"), (422, "wrong form"), (500, "no base"), (418, "tea")]
     {
         for get in [200, 405, 500] {
             let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
