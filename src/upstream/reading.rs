@@ -141,7 +141,7 @@ impl<'a> Reading<'a> {
         }
         let responses = self.inbox.sort(&body).await.map_err(|Unusable(why)| {
             let (url, status, content_type) =
-                (answer.url(), answer.status(), answer.content_type());
+                (answer.url(), http::Named(answer.status()), answer.content_type());
             let said = excerpt(&body, content_type);
             let content_type = content_type.unwrap_or("no content type");
             unusable(format!(
