@@ -30,6 +30,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::task::{self, AbortHandle, JoinSet};
+use tokio::time::sleep;
 use tracing::Instrument;
 
 use self::backlog::Backlog;
@@ -227,7 +228,7 @@ impl Conversation {
                 Some(()) = elapsed(drain.as_mut()), if drain.is_some() => Event::End(End::Input),
             };
             if matches!(event, Event::EndOfInput) {
-                drain.set(Some(tokio::time::sleep(self.context.settings.drain)));
+                drain.set(Some(sleep(self.context.settings.drain)));
             }
             if let Some(end) = self.handle(event) {
                 break end;
@@ -236,10 +237,11 @@ impl Conversation {
         announcer.abort();
         let replies = self.replies.clone();
         match end {
-            // Told to stop during the last lines: the patience for them is over.
+            // Told to stop during the last lines, or nobody reads them: the patience for them is
+            // over, but the upstream must still hear that the session has ended.
             End::Input => tokio::select! {
                 () = self.end(end, &writer) => {}
-                _ = &mut cut_short => {}
+                () = async { let _ = cut_short.await; sleep(STOP_PATIENCE).await } => {}
             },
             end => self.end(end, &writer).await,
         }

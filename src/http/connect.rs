@@ -72,6 +72,9 @@ impl Connections {
     /// The settings cannot be used.
     pub(super) fn new(settings: ConnectSettings, upstream: &Url) -> Result<Self, SetupError> {
         let proxy = proxy::for_url(settings.proxy.as_ref(), upstream);
+        if let Some(proxy) = &proxy {
+            tracing::info!("the proxy {proxy} leads to {}", redact::shown(upstream));
+        }
         let needs_trust = upstream.scheme() == "https"
             || proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
         let tls = settings.tls.client_config(needs_trust);

@@ -352,6 +352,7 @@ mod unix {
 
 /// Stdout as the standard library has it: on a console it translates UTF-8.
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn stdout() -> io::Result<Stdout> {
     Ok(io::stdout())
 }

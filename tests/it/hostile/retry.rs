@@ -137,7 +137,8 @@ fn every_class_of_failure_is_treated_as_promised_over_http_sse() {
         };
         (!fault.name.contains("event stream")).then_some(fault)
     });
-    table("--kind sse --timeout 1", Happens::Once, faults.collect()).over_sse().prove();
+    let table = table("--kind sse --timeout 4", Happens::Once, faults.collect());
+    table.over_sse().prove();
 }
 
 /// With `--no-retry` a failure of any class is final; only the words differ.
