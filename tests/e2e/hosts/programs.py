@@ -195,12 +195,7 @@ def _library(name: str, venv: str):
         call = json.dumps(upstream.call[:2] if upstream.call else None)
         ended = sandbox.run([python, str(HERE / "libraries.py"), name, call, *command], SECONDS)
         seen = json.loads(ended.stdout.splitlines()[-1])
-        return Seen(
-            connected="tools" in seen,
-            status="connected" if "tools" in seen else "exception",
-            seconds=ended.seconds,
-            **seen,
-        )
+        return Seen(connected=seen["status"] == "connected", **seen)
 
     return look
 

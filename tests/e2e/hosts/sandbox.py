@@ -88,7 +88,7 @@ class Sandbox:
         try:
             yield process
         finally:
-            _kill_group(process)
+            kill_group(process)
             process.wait()
             process.stdin.close()
             process.stdout.close()
@@ -134,7 +134,8 @@ class Sandbox:
         }
 
 
-def _kill_group(process: subprocess.Popen) -> None:
+def kill_group(process: subprocess.Popen) -> None:
+    """Kills the process and all that it has started, except what has left its group."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

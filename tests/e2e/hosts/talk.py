@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 
-from sandbox import Sandbox, TimeLimit
+from sandbox import Sandbox, TimeLimit, kill_group
 
 
 class JsonLines:
@@ -14,8 +14,8 @@ class JsonLines:
 
     def __init__(self, process, limit: float) -> None:
         self._process = process
-        # Reading below blocks; the end of the process ends that.
-        self._timer = threading.Timer(limit, process.kill)
+        # Reading below blocks until all are gone that can write.
+        self._timer = threading.Timer(limit, kill_group, [process])
         self._timer.start()
 
     def send(self, message: dict) -> None:
@@ -67,7 +67,11 @@ class CodexServer:
     def request(self, method: str, params: dict) -> dict:
         self._ids += 1
         self._lines.send({"id": self._ids, "method": method, "params": params})
-        return self._lines.wait_for(lambda it: it.get("id") == self._ids and "method" not in it)
+
+        def answers(message: dict) -> bool:
+            return message.get("id") == self._ids and "method" not in message
+
+        return self._lines.wait_for(answers)
 
     def startup(self) -> dict:
         """How the start of the MCP server of this thread has ended."""
@@ -104,8 +108,12 @@ class ClaudeSession:
         self._ids += 1
         id = str(self._ids)
         self._lines.send({"type": "control_request", "request_id": id, "request": request})
-        is_it = lambda it: it.get("type") == "control_response" and it["response"]["request_id"] == id
-        return self._lines.wait_for(is_it)["response"]
+
+        def answers(message: dict) -> bool:
+            is_response = message.get("type") == "control_response"
+            return is_response and message["response"]["request_id"] == id
+
+        return self._lines.wait_for(answers)["response"]
 
     def startup(self) -> dict:
         """The MCP server's status once it is not pending any more."""
