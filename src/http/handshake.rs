@@ -1,4 +1,4 @@
-//! What goes wrong with TLS, in words, with the step that mends it.
+//! What goes wrong with TLS, in words, with the step that solves it.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ const CLIENT: &str = "Give it with `--client-cert FILE` and its key with `--clie
 const CLIENT_REFUSED: &str = "Check the file of `--client-cert`: that it is valid, that it is for \
                               clients, and that the server trusts its issuer.";
 
-/// A refusal of the handshake that names its reason, and that no waiting mends. `None` for what may
-/// pass.
+/// The failure when the handshake was refused for a reason that lasts. `None` when a later attempt may
+/// succeed.
 pub(super) fn refusal(error: &Error, host: &str, url: &str) -> Option<Failure> {
     if let Error::InvalidCertificate(bad) = error {
         let (why, hint) = certificate(bad, host);

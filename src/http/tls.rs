@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::verify_tls13_signature_with_raw_key;
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
 };
@@ -87,7 +89,13 @@ impl Tls {
     /// A file cannot be read or used.
     pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), SetupError> {
         let of_certificate = |why: String| unusable("--client-cert", certificate, &why);
-        let of_key = |why: String| unusable("--client-key", key, &why);
+        let of_key = |why: String| {
+            if key == certificate {
+                let why = format!("{why}: give the key with `--client-key FILE`");
+                return unusable("--client-cert", certificate, &why);
+            }
+            unusable("--client-key", key, &why)
+        };
         let chain = certificates::read(certificate).map_err(of_certificate)?;
         if chain.certificates.is_empty() {
             return Err(of_certificate(chain.lacks(Wants::Certificate, certificate)));
@@ -191,6 +199,26 @@ impl Trust {
     fn is_given(&self, certificate: &CertificateDer<'_>) -> bool {
         self.given.iter().any(|given| given == certificate)
     }
+
+    /// Checks a signature by the certificate. The library does not know the form of every certificate
+    /// that the person gave: then the key alone decides.
+    fn verify_signature(
+        &self,
+        certificate: &CertificateDer<'_>,
+        by_certificate: impl FnOnce() -> Result<HandshakeSignatureValid, Error>,
+        by_key: impl FnOnce(Der<'_>) -> Option<HandshakeSignatureValid>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if self.insecure {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        match by_certificate() {
+            Err(error) if self.is_given(certificate) => {
+                let key = Certificate::read(certificate).map(|certificate| certificate.key);
+                key.and_then(by_key).ok_or(error)
+            }
+            verified => verified,
+        }
+    }
 }
 
 impl ServerCertVerifier for Trust {
@@ -229,16 +257,12 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.insecure {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
         let known = ring::default_provider().signature_verification_algorithms;
-        match verify_tls12_signature(message, certificate, signed, &known) {
-            Err(error) if self.is_given(certificate) => {
-                verify_by_key(message, certificate, signed).ok_or(error)
-            }
-            verified => verified,
-        }
+        self.verify_signature(
+            certificate,
+            || verify_tls12_signature(message, certificate, signed, &known),
+            |key| verify_by_key(message, &key, signed, &known),
+        )
     }
 
     fn verify_tls13_signature(
@@ -247,17 +271,15 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.insecure {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
         let known = ring::default_provider().signature_verification_algorithms;
-        match (verify_tls13_signature(message, certificate, signed, &known), key_of(certificate)) {
-            (Err(_), Some(key)) if self.is_given(certificate) => {
+        self.verify_signature(
+            certificate,
+            || verify_tls13_signature(message, certificate, signed, &known),
+            |key| {
                 let key = SubjectPublicKeyInfoDer::from(key.whole);
-                verify_tls13_signature_with_raw_key(message, &key, signed, &known)
-            }
-            (verified, _) => verified,
-        }
+                verify_tls13_signature_with_raw_key(message, &key, signed, &known).ok()
+            },
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -311,23 +333,17 @@ fn is_named(host: &str, common: &str) -> bool {
         })
 }
 
-fn key_of<'a>(certificate: &'a CertificateDer<'_>) -> Option<Der<'a>> {
-    Certificate::read(certificate).map(|certificate| certificate.key)
-}
-
-/// Checks a signature of TLS 1.2 by the key alone, for certificates whose form is not known to the
-/// library.
+/// Checks a signature of TLS 1.2 by the key alone.
 fn verify_by_key(
     message: &[u8],
-    certificate: &CertificateDer<'_>,
+    key: &Der<'_>,
     signed: &DigitallySignedStruct,
+    known: &WebPkiSupportedAlgorithms,
 ) -> Option<HandshakeSignatureValid> {
-    let key = key_of(certificate)?;
     let mut parts = key.children();
     let (kind, bits) = (parts.next()?, parts.next()?);
     // The first byte of a BIT STRING counts the bits that do not count.
     let (_, bits) = bits.content.split_first()?;
-    let known = ring::default_provider().signature_verification_algorithms;
     let (_, algorithms) = known.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme)?;
     algorithms
         .iter()
