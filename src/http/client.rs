@@ -13,7 +13,7 @@ use reqwest::header::{
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
-use super::auth::{Authorization, Challenge, Credentials, Granted, is_same_origin};
+use super::auth::{Authorization, Credentials, Denial, Granted, is_same_origin};
 use super::body::{Answer, within};
 use super::connect::{ConnectSettings, Connections};
 use super::cookies::Jar;
@@ -242,8 +242,8 @@ impl Http {
             return false;
         }
         let sent = granted.and_then(|granted| granted.authorization);
-        let challenge = Challenge { status, headers: response.headers(), sent: sent.as_ref() };
-        Box::pin(self.credentials.refused(challenge)).await
+        let denial = Denial { status, headers: response.headers(), sent: sent.as_ref() };
+        Box::pin(self.credentials.refused(denial)).await
     }
 
     /// Gives up idle connections after a 500 over plain HTTP. A Python server closes its connection
@@ -328,6 +328,6 @@ fn target_within_origin(response: &Response, from: &Url) -> Option<Url> {
     let keeps_method = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT]
         .contains(&response.status());
     let location = response.headers().get(LOCATION).filter(|_| keeps_method)?;
-    let target = from.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
+    let target = from.join(&failure::location(location)).ok()?;
     is_same_origin(&target, from).then_some(target)
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use percent_encoding::{AsciiSet, percent_encode};
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::excerpt::excerpt;
@@ -216,8 +217,8 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: 
     let Meaning { class, cause, hint } = Meaning::of(status, headers, said);
     let mut what = format!("{url} answered with HTTP {}", Named(status));
     if status.is_redirection() {
-        if let Some(target) = header(headers, &LOCATION) {
-            what.push_str(&format!(", a redirect to {}", shown_target(url, target)));
+        if let Some(target) = headers.get(LOCATION).map(location) {
+            what.push_str(&format!(", a redirect to {}", shown_target(url, &target)));
         }
     } else if !said.is_empty() && !Named(status).to_string().ends_with(&format!(" {said}")) {
         what.push_str(&format!(": {said}"));
@@ -231,6 +232,15 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: 
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The characters that cannot stand in a URL, so that those which can pass untouched.
+const NOT_IN_URLS: &AsciiSet = &percent_encoding::CONTROLS.add(b' ');
+
+/// The text of `Location`. Servers write a Cyrillic path into it as raw bytes, of whichever charset:
+/// the bytes are what the server knows the path by, so they are kept.
+pub(super) fn location(value: &HeaderValue) -> String {
+    percent_encode(value.as_bytes(), NOT_IN_URLS).to_string()
 }
 
 /// The target of a redirect, absolute and without its secrets.
@@ -277,6 +287,12 @@ mod tests {
             failure.what,
             "http://h/mcp answered with HTTP 302 Found, a redirect to http://h/login?…"
         );
+        let headers = HeaderMap::from_iter([(
+            LOCATION,
+            HeaderValue::from_bytes(b"/\xc1\xe0\xe7\xe0/hs").unwrap(),
+        )]);
+        let raw = refused(StatusCode::FOUND, &headers, "", "http://h/mcp");
+        assert!(raw.what.ends_with("a redirect to http://h/%C1%E0%E7%E0/hs"), "{}", raw.what);
         let failure = status(401, &[(WWW_AUTHENTICATE, "Negotiate")], "");
         assert!(failure.hint.unwrap().ends_with("The server offers: Negotiate."));
     }

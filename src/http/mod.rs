@@ -4,6 +4,7 @@
 mod auth;
 mod body;
 mod certificates;
+mod challenge;
 mod charset;
 mod client;
 mod coding;
@@ -21,6 +22,7 @@ mod token;
 
 pub use auth::Authorization;
 pub use body::{Answer, Events, Refusal, StreamBroke};
+pub use challenge::{Challenge, challenges, parse as parse_challenges};
 pub(crate) use charset::{decode, to_windows_1251};
 pub use client::{Endpoint, Http, HttpSettings};
 pub use connect::ConnectSettings;

@@ -1,5 +1,6 @@
 //! Which proxy leads to a URL, decided in one place, and what a proxy says that refuses.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
+use super::challenge::{distinct_schemes, parse};
 use super::excerpt::excerpt;
 use crate::redact;
 
@@ -137,9 +139,18 @@ fn exempts(entry: &str, url: &Url) -> bool {
         return entry.parse() == Ok(address)
             || pattern.is_some_and(|start| name.starts_with(start));
     }
-    let domain = entry.trim_start_matches('*').trim_matches('.');
+    let domain = in_ascii(entry.trim_start_matches('*').trim_matches('.'));
+    let domain = domain.as_ref();
     !domain.is_empty()
         && name.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
+/// A domain name as URLs hold it: names in other letters in their ASCII form (`xn--…`).
+fn in_ascii(domain: &str) -> Cow<'_, str> {
+    match Host::parse(domain) {
+        Ok(Host::Domain(name)) if !domain.is_ascii() => Cow::Owned(name),
+        _ => Cow::Borrowed(domain),
+    }
 }
 
 /// An entry without its port and without the brackets of an IPv6 address.
@@ -245,12 +256,11 @@ fn parsed(answer: &[u8]) -> Option<Refusal> {
             .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted))
             .map(|(_, value)| value.trim())
     };
-    let schemes = named("proxy-authenticate");
-    let schemes = schemes.filter_map(|value| value.split([' ', ',']).next().map(str::to_owned));
+    let challenges = named("proxy-authenticate").flat_map(|value| parse(value.as_bytes()));
     Some(Refusal {
         status: super::shorten(status),
         said: excerpt(&answer[end + 4..], named("content-type").next()),
-        schemes: schemes.collect(),
+        schemes: distinct_schemes(challenges.collect()),
     })
 }
 
@@ -299,6 +309,12 @@ mod tests {
             ("<local>", "http://crm/mcp", true),
             ("<local>", "http://crm.corp.test/mcp", false),
             ("", "http://crm/mcp", false),
+            ("1с.компания.локал", "http://1с.компания.локал/base", true),
+            ("КОМПАНИЯ.локал", "http://1с.компания.локал/base", true),
+            ("*.локал", "http://1с.компания.локал/base", true),
+            (".локал:80", "http://1с.компания.локал/base", true),
+            ("xn--80atbhv", "http://1с.компания.локал/base", false),
+            ("другая.локал", "http://1с.компания.локал/base", false),
         ];
         for (list, to, exempt) in cases {
             let variable = |name: &str| (name == "NO_PROXY").then(|| list.to_owned());

@@ -6,6 +6,7 @@ use std::fmt;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 
+use super::challenge::schemes;
 use crate::failure::{Cause, Class};
 
 /// Cloudflare marks its challenge pages with it.
@@ -221,14 +222,14 @@ fn hint(status: u16, headers: &HeaderMap) -> Option<String> {
 }
 
 /// How to log in to a proxy that offers `schemes`.
-pub(super) fn proxy_login(schemes: &[&str]) -> String {
+pub(super) fn proxy_login(schemes: &[String]) -> String {
     let mut text = "Give a user name and password in the proxy's URL: `--proxy \
                     http://USER:PASSWORD@HOST:PORT`, or in MCPLINE_PROXY."
         .to_owned();
     if !schemes.is_empty() {
         text.push_str(&format!(" The proxy offers: {}.", schemes.join(", ")));
     }
-    let is_basic = |scheme: &&str| scheme.eq_ignore_ascii_case("basic");
+    let is_basic = |scheme: &String| scheme.eq_ignore_ascii_case("basic");
     if !schemes.is_empty() && !schemes.iter().any(is_basic) {
         text.push_str(
             " mcpline knows only Basic: a local proxy that logs in (px, cntlm) can stand in \
@@ -239,13 +240,8 @@ pub(super) fn proxy_login(schemes: &[&str]) -> String {
 }
 
 /// The authentication schemes that a 401 offers (RFC 9110 section 11.6.1).
-pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<&str> {
+pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<String> {
     schemes(headers, &WWW_AUTHENTICATE)
-}
-
-fn schemes<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
-    let challenges = headers.get_all(name).iter();
-    challenges.filter_map(|value| value.to_str().ok()?.split([' ', ',']).next()).collect()
 }
 
 #[cfg(test)]
