@@ -13,6 +13,7 @@ mod http_sse;
 mod json;
 mod local;
 mod onec;
+mod parsing;
 mod reading;
 mod refusal;
 mod repair;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 
+use super::parsing::messages;
 use super::refusal::unusable;
 use super::{Client, Request, Session};
 use crate::failure::Failure;
 use crate::http::{self, Answer, StreamBroke, sse};
-use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
+use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable};
 use crate::mcp::method;
 
 /// A session that the client's answers can be sent to.
@@ -49,8 +50,17 @@ impl<'a> Inbox<'a> {
     /// # Errors
     /// The text is not JSON-RPC.
     pub(super) async fn sort(&self, text: &Bytes) -> Result<Vec<Response>, Unusable> {
+        self.sort_declared(text, None).await
+    }
+
+    /// As [`Inbox::sort`], for a body that came with `content_type`.
+    async fn sort_declared(
+        &self,
+        text: &Bytes,
+        content_type: Option<&str>,
+    ) -> Result<Vec<Response>, Unusable> {
         let mut responses = Vec::new();
-        for message in from_upstream(text)? {
+        for message in messages(text, content_type)? {
             match message {
                 FromUpstream::Response(response) => responses.push(response),
                 FromUpstream::Message(message) => Box::pin(self.deliver(message)).await,
@@ -142,8 +152,9 @@ impl<'a> Reading<'a> {
         if is_blank(&body) {
             return Ok(None);
         }
-        let responses = self.inbox.sort(&body).await.map_err(|Unusable(why)| {
-            let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+        let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+        let sorted = self.inbox.sort_declared(&body, content_type).await;
+        let responses = sorted.map_err(|Unusable(why)| {
             let said = excerpt(&body, content_type);
             let content_type = content_type.unwrap_or("no content type");
             unusable(format!(
@@ -229,7 +240,8 @@ fn has_id_zero(response: &Response) -> bool {
     response.id().is_some_and(|id| matches!(id.as_json().as_ref(), b"0" | b"\"0\""))
 }
 
-/// Whether a body says nothing at all; some services send a byte order mark and nothing more.
+/// Whether a body says nothing at all; some services send a byte order mark or a NUL and nothing more.
 pub(super) fn is_blank(body: &[u8]) -> bool {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii().is_empty()
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
 }
