@@ -105,6 +105,9 @@ pub struct Failure {
     /// The least wait before the second attempt; twice as long before the third, and so on: for
     /// conditions that are known to take their time.
     pub pace: Option<Duration>,
+    /// Whether it is certain that the call itself has not run: a step before it failed, or the
+    /// upstream says that it refused before any handler ran.
+    pub never_ran: bool,
     /// The upstream's own answer, usually a JSON-RPC error: the client gets it instead of our error.
     pub answer: Option<Box<Response>>,
 }
@@ -120,6 +123,7 @@ impl Failure {
             status: None,
             retry_after: None,
             pace: None,
+            never_ran: false,
             answer: None,
         }
     }
@@ -138,6 +142,16 @@ impl Failure {
             self.class = class;
         }
         self
+    }
+
+    /// The failure of a step before the call, which was then not sent.
+    #[must_use]
+    pub fn before_call(mut self) -> Self {
+        self.never_ran = true;
+        match self.class {
+            Class::Ambiguous => self.reclassed(Class::NotSent, "the call itself was not sent"),
+            _ => self,
+        }
     }
 
     /// Adds what a person can do about it.
@@ -165,7 +179,8 @@ impl Failure {
             || matches!(self.cause, Cause::Unusable | Cause::TooLarge)
             // The upstream broke while it was at work.
             || self.class == Class::Final && self.status == Some(500);
-        let may_have_run = has_or_may_have && attempts.count > 0 && attempts.may_have_run;
+        let may_have_run =
+            has_or_may_have && !self.never_ran && attempts.count > 0 && attempts.may_have_run;
         let mut message = self.what.clone();
         if attempts.count > 1 {
             let seconds = attempts.elapsed.as_secs_f64();
@@ -276,5 +291,19 @@ mod tests {
         let failure = Failure::new(Class::Ambiguous, Cause::Interrupted, "x");
         let error = failure.to_error(&attempts(&Secrets::default(), false));
         assert!(!error.data.unwrap().get().contains("mayHaveRun"));
+    }
+
+    #[test]
+    fn a_call_whose_first_step_failed_has_not_run() {
+        for (class, cause, after) in [
+            (Class::Ambiguous, Cause::Interrupted, Class::NotSent),
+            (Class::Final, Cause::Unusable, Class::Final),
+            (Class::Rejected, Cause::Refused, Class::Rejected),
+        ] {
+            let failure = Failure::new(class, cause, "x").before_call();
+            assert_eq!(failure.class(), after);
+            let error = failure.to_error(&attempts(&Secrets::default(), true));
+            assert!(!error.data.unwrap().get().contains("mayHaveRun"), "{class:?}");
+        }
     }
 }

@@ -147,10 +147,10 @@ impl Service {
         };
         let timed_out = |_| Err(http::timed_out(&self.address.health.shown, START_PATIENCE));
         let answer = tokio::time::timeout(START_PATIENCE, starting).await;
-        let answer = answer.unwrap_or_else(timed_out).map_err(unsent)?;
+        let answer = answer.unwrap_or_else(timed_out).map_err(Failure::before_call)?;
         self.take_cookies(place, &answer, true);
         if place.needs_start() && !answer.status().is_success() {
-            return Err(unsent(faults::failure(&answer.refusal().await)));
+            return Err(faults::failure(&answer.refusal().await).before_call());
         }
         // Read to keep the connection.
         let _ = answer.bytes().await;
@@ -261,13 +261,5 @@ fn refused(
     match own_error {
         Some(_) => Ok(Answered { response: own_error, session_id: None }),
         None => Err(faults::failure(refusal)),
-    }
-}
-
-/// `failure` of a step before the call, which was then not sent.
-pub(super) fn unsent(failure: Failure) -> Failure {
-    match failure.class() {
-        Class::Ambiguous => failure.reclassed(Class::NotSent, "the call itself was not sent"),
-        _ => failure,
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::faults::compact_error;
 use super::handshake::{Offered, empty_success};
 use super::names::Names;
-use super::service::{Service, unsent};
+use super::service::Service;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
 use crate::mcp::{CallParams, method};
@@ -158,7 +158,7 @@ impl OneCSession {
                 tracing::info!("no listing to look up `{name}` in: {}", failure.summary());
                 None
             }
-            answered => answered.map_err(unsent)?.response,
+            answered => answered.map_err(Failure::before_call)?.response,
         };
         let result = response.as_ref().and_then(Response::result);
         let listed = result.map(|result| listed_names(local::text(result), member));
