@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::hint::{Hint, Readers};
 use crate::jsonrpc::{ErrorObject, Response};
 use crate::redact::Secrets;
 
@@ -97,7 +98,7 @@ pub struct Failure {
     /// What failed, against which URL, and what the upstream said: a sentence without its period.
     pub what: String,
     /// What a person can do about it: sentences.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// The HTTP status, where there was one.
     pub status: Option<u16>,
     /// How long the upstream asked us to wait before the next attempt.
@@ -156,7 +157,7 @@ impl Failure {
 
     /// Adds what a person can do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -194,13 +195,14 @@ impl Failure {
                 " The call may have been carried out all the same: check before you repeat it.",
             );
         }
-        if let Some(hint) = &self.hint {
+        let hint = self.hint.as_ref().map(|hint| hint.text(attempts.readers, &self.what));
+        if let Some(hint) = hint {
             message.push(' ');
             message.push_str(hint);
         }
         let message = attempts.secrets.redact(&message).replace(char::is_control, " ");
         // Field by field: in serialized text a secret may be escaped, or collide with the syntax.
-        let hint = self.hint.as_deref().map(|hint| attempts.secrets.redact(hint));
+        let hint = hint.map(|hint| attempts.secrets.redact(hint));
         let data = ErrorData {
             source: "mcpline",
             kind: self.cause.name(),
@@ -229,6 +231,8 @@ pub struct Attempts<'a> {
     pub may_have_run: bool,
     /// What must not be shown.
     pub secrets: &'a Secrets,
+    /// Who is told.
+    pub readers: Readers,
 }
 
 /// `error.data` of the errors that we make: one object for programs.
@@ -259,6 +263,7 @@ mod tests {
             elapsed: Duration::from_millis(1500),
             may_have_run,
             secrets,
+            readers: Readers::OfEnglish,
         }
     }
 

@@ -15,6 +15,7 @@ use super::handshake;
 use super::proxy::{Proxy, Refusal};
 use super::status::{Meaning, Named};
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::redact;
 
 /// The innermost error: the one that names what happened.
@@ -58,8 +59,10 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url, proxy: Option<&Proxy
         return Failure::new(Class::Final, Cause::Refused, what);
     }
     let what = format!("the connection to {shown} broke before it answered: {}", root_cause(error));
-    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
-        .hint("The server or a proxy in between closed it: look at the server's log.")
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(Hint::both(
+        "The server or a proxy in between closed it: look at the server's log.",
+        "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
+    ))
 }
 
 /// An answer whose body could not be read to its end.
@@ -79,8 +82,10 @@ pub(super) fn of_packed_body(error: &io::Error, url: &str) -> Failure {
 
 fn broke_off(url: &str, why: &dyn fmt::Display) -> Failure {
     let what = format!("the answer of {url} broke off: {why}");
-    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
-        .hint("The server or a proxy in between closed the connection: look at the server's log.")
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(Hint::both(
+        "The server or a proxy in between closed the connection: look at the server's log.",
+        "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
+    ))
 }
 
 /// A body in a coding that we did not ask for and cannot read.
@@ -98,8 +103,10 @@ pub(super) fn of_coding(coding: &str, url: &str) -> Failure {
 /// An event stream that ended regularly, without the answer that it was opened for.
 pub(crate) fn stream_lost(url: &str) -> Failure {
     let what = format!("the answer of {url} was lost: its stream ended without it");
-    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
-        .hint("The server or a proxy in between closed the connection: look at the server's log.")
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(Hint::both(
+        "The server or a proxy in between closed the connection: look at the server's log.",
+        "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
+    ))
 }
 
 /// Nothing has come from the upstream for `patience`.
@@ -107,8 +114,10 @@ pub(crate) fn timed_out(url: &str, patience: Duration) -> Failure {
     let seconds = patience.as_secs_f64();
     let what = format!("{url} gave no sign of life for {seconds} s");
     Failure::new(Class::Ambiguous, Cause::TimedOut, what).hint(
-        "The server is overloaded or the call takes long: look at the server, or raise \
+        Hint::both(
+"The server is overloaded or the call takes long: look at the server, or raise \
          `--timeout`.",
+"Сервер перегружен или вызов выполняется долго: проверьте сервер или увеличьте `--timeout`."),
     )
 }
 
@@ -181,7 +190,9 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Pr
     if let Some(tls) = find::<rustls::Error>(error) {
         let what = format!("could not connect to {shown}: the TLS handshake failed ({tls})");
         return Failure::new(Class::NotSent, Cause::Unreachable, what)
-            .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
+            .hint(Hint::both(
+"Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.",
+"Проверьте, что порт принимает HTTPS; если он принимает обычный HTTP, укажите `http://`."));
     }
     let is_dns = error.is_dns() || text("dns error");
     if proxy.is_some() {
@@ -194,22 +205,31 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Pr
     }
     if is_dns {
         return failure(&format!("the host name `{host}` is not known ({cause})")).hint(
-            "Check the spelling, and that the network or VPN that knows the name is connected.",
+            Hint::both(
+                "Check the spelling, and that the network or VPN that knows the name is connected.",
+                "Проверьте имя сервера и подключение к сети или VPN, где это имя известно.",
+            ),
         );
     }
     if error.is_timeout() || io == Some(io::ErrorKind::TimedOut) {
-        return failure("no connection within the time of `--connect-timeout`").hint(
+        return failure("no connection within the time of `--connect-timeout`").hint(Hint::both(
             "The host does not answer: check host and port, the firewall, and whether a proxy \
              (`--proxy`) is needed.",
-        );
+            "Сервер не отвечает: проверьте имя и порт, брандмауэр и нужен ли прокси (`--proxy`).",
+        ));
     }
     if io == Some(io::ErrorKind::ConnectionRefused) {
         return failure("connection refused").hint(
-            "Nothing listens there: check that the service is running and that host and port are \
+            Hint::both(
+"Nothing listens there: check that the service is running and that host and port are \
              right.",
+"По этому адресу никто не отвечает: проверьте, что служба запущена, а имя и порт верны."),
         );
     }
-    failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
+    failure(&cause).hint(Hint::both(
+        "Check host and port, the network, and whether a proxy is needed.",
+        "Проверьте имя и порт, сеть и нужен ли прокси.",
+    ))
 }
 
 /// An answer with an unsuccessful status; `said` is what its body says to a person.

@@ -29,7 +29,7 @@ pub use connect::ConnectSettings;
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
 pub(crate) use failure::{stream_lost, timed_out};
 pub(crate) use proxy::{PROXY_VARIABLES, address as proxy_address, is_loopback};
-pub(crate) use status::offered_schemes;
+pub(crate) use status::{OFFERED, offered_schemes};
 pub use tls::Tls;
 pub use token::TokenFile;
 pub(crate) use token::{bare_token, unquoted};

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Request;
 use super::parsing::messages;
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::http::{Refusal, shorten};
 use crate::jsonrpc::{FromUpstream, Response};
 
@@ -243,9 +244,9 @@ pub(super) fn hint_http_sse(failure: Failure) -> Failure {
     if !matches!(failure.status, Some(403 | 406 | 409 | 410 | 415 | 419 | 422 | 501)) {
         return failure;
     }
-    let hint = failure.hint.clone().unwrap_or_default();
-    let more = "If the server speaks the older HTTP+SSE, use `--kind sse`.";
-    failure.hint(format!("{hint} {more}").trim_start())
+    let more = Hint::from("If the server speaks the older HTTP+SSE, use `--kind sse`.");
+    let hint = failure.hint.clone().map_or(more.clone(), |hint| hint.and(&more));
+    failure.hint(hint)
 }
 
 #[cfg(test)]

@@ -12,6 +12,18 @@ pub(super) fn beginning(body: &[u8], content_type: Option<&str>) -> String {
     decode(&body[..body.len().min(MAX_SEARCHED)], content_type)
 }
 
+/// Whether a text in lower case is a page of the platform itself, by its heading or its namespace.
+pub(super) fn is_of_platform(lower: &str) -> bool {
+    const MARKS: [&str; 5] = [
+        "1c:enterprise 8 application error",
+        "ошибка приложения 1с:предприятие",
+        "ошибка приложения 1c:предприятие",
+        "http://v8.1c.ru/",
+        "\"#exception\"",
+    ];
+    MARKS.iter().any(|mark| lower.contains(mark))
+}
+
 /// The message in the body of an error, on one line; empty when the body holds none.
 pub(in crate::upstream::onec) fn message(body: &[u8], content_type: Option<&str>) -> String {
     let text = beginning(body, content_type);
