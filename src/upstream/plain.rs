@@ -86,6 +86,15 @@ impl Plain {
     }
 }
 
+/// `failure` with the hint of a kind that has found nothing in its places either. A redirect, or a
+/// refusal for another reason than the address, has a better one.
+pub(super) fn hint_not_here(failure: Failure, hint: &str) -> Failure {
+    match failure.status {
+        None | Some(404 | 405 | 410) => failure.hint(hint),
+        _ => failure,
+    }
+}
+
 impl Upstream for Plain {
     fn open<'a>(
         &'a self,

@@ -28,7 +28,7 @@ use self::sessionless::SessionlessSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local;
-use super::plain::Plain;
+use super::plain::{Plain, hint_not_here};
 use super::repaired::Repaired;
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
@@ -230,7 +230,7 @@ impl Amocrm {
         }
         match self.open_rest(initialize).await {
             Some(opened) => Ok(opened),
-            None => Err(refusal.hint(NOT_HERE)),
+            None => Err(hint_not_here(refusal, NOT_HERE)),
         }
     }
 

@@ -10,8 +10,10 @@ mod faults;
 mod resources;
 mod rest;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +22,7 @@ use url::Url;
 use self::rest::IndexSession;
 use super::json::Object;
 use super::local::{self, repaired, sole_response};
-use super::plain::Plain;
+use super::plain::{Plain, hint_not_here};
 use super::refusal::may_be_http_sse;
 use super::repaired::{OfSchema, Repaired};
 use super::settings::{Keep, KindSettings, With};
@@ -33,6 +35,9 @@ use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::{CallParams, Revision, asked_revision, method};
 use crate::upstream::Client;
+
+/// Time for an answer at an address that the user did not give.
+const GUESS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The revision that we assume of servers that do not state one.
 const DEFAULT_REVISION: Revision = Revision::V2025_06_18;
@@ -178,7 +183,9 @@ impl Bitrix {
                 Err(failure) => return Err(failure),
             }
         }
-        let index = rest::index(&self.server, false).await;
+        let index = tokio::time::timeout(GUESS_PATIENCE, rest::index(&self.server, false)).await;
+        let index =
+            index.unwrap_or_else(|_| Err(http::timed_out(&self.server.rpc.shown, GUESS_PATIENCE)));
         match (index, refusal) {
             (Ok(index), _) => {
                 tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
@@ -201,32 +208,47 @@ impl Bitrix {
         if self.is_at_given.load(Ordering::Relaxed) {
             return Ok(self.other(self.given.open(initialize, client).await?, message));
         }
-        let refusal = match self.open_own(initialize, client).await {
-            Err(failure) if failure.class() != Class::NotSent && failure.answer.is_none() => {
-                failure
+        let mut own = pin!(self.open_own(initialize, client));
+        let refusal = match self.in_time(&mut own).await {
+            Some(Err(failure)) if failure.class() != Class::NotSent && failure.answer.is_none() => {
+                Some(failure)
             }
-            outcome => return outcome,
+            Some(outcome) => return outcome,
+            None => None,
         };
-        let opened = match self.is_place {
-            false => self.given.open(initialize, client).await.map_err(Failure::from),
-            true if may_be_http_sse(&refusal) => {
-                let opened = self.given.open_http_sse(refusal.clone(), initialize, client).await;
-                opened.map_err(Failure::from)
+        let opened = match &refusal {
+            Some(refusal) if self.is_place => {
+                if !may_be_http_sse(refusal) {
+                    return Err(hint_not_here(refusal.clone(), NOT_HERE));
+                }
+                self.given.open_http_sse(refusal.clone(), initialize, client).await
             }
-            true => Err(refusal.clone()),
+            _ => self.given.open(initialize, client).await,
         };
-        match opened {
-            Ok(opened) => {
+        match (opened.map_err(Failure::from), refusal) {
+            (Ok(opened), _) => {
                 self.is_at_given.store(true, Ordering::Relaxed);
                 Ok(self.other(opened, message))
             }
-            Err(failure) if !is_other_variant(&refusal) || failure.class() == Class::NotSent => {
+            (Err(_), None) => own.await,
+            (Err(failure), Some(refusal)) => {
                 tracing::debug!("nothing at the URL as given: {}", failure.summary());
-                Err(refusal)
+                Err(match (is_other_variant(&refusal), is_other_variant(&failure)) {
+                    (true, true) => hint_not_here(failure, NOT_HERE),
+                    (true, false) => failure,
+                    (false, _) => refusal,
+                })
             }
-            Err(failure) if is_other_variant(&failure) => Err(failure.hint(NOT_HERE)),
-            Err(failure) => Err(failure),
         }
+    }
+
+    /// What comes of opening a session where b24-mcp would be; `None` when no answer comes for a
+    /// while at an address that is only a guess.
+    async fn in_time<T>(&self, opening: impl Future<Output = T>) -> Option<T> {
+        if self.is_place {
+            return Some(opening.await);
+        }
+        tokio::time::timeout(GUESS_PATIENCE, opening).await.ok()
     }
 }
 
