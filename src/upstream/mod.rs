@@ -14,9 +14,11 @@ mod json;
 mod local;
 mod onec;
 mod parsing;
+mod plain;
 mod reading;
 mod refusal;
 mod repair;
+mod repaired;
 mod request;
 mod settings;
 mod streamable;
@@ -88,8 +90,8 @@ pub(crate) fn upstream(
 ) -> Result<Box<dyn Upstream>, SetupError> {
     let endpoint = Endpoint::new(url);
     Ok(match settings.kind {
-        Kind::Auto => Box::new(auto::Auto::new(http, endpoint, Some(settings))),
-        Kind::Mcp => Box::new(auto::Auto::new(http, endpoint, None)),
+        Kind::Auto => Box::new(auto::Auto::new(http, endpoint, settings)),
+        Kind::Mcp => Box::new(plain::Plain::new(http, endpoint)),
         Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
         Kind::OneC => Box::new(onec::OneC::new(http, &endpoint.url, settings)),
         Kind::Bitrix => Box::new(bitrix::Bitrix::new(http, &endpoint.url, settings)),
@@ -171,6 +173,16 @@ pub struct Opened {
     pub response: Response,
 }
 
+/// How an upstream has answered `initialize` on the wire. Services are told apart by what they do,
+/// as anybody may give a server any name.
+#[derive(Debug, Default)]
+pub struct Wire<'a> {
+    /// In the body of the POST, as JSON.
+    pub is_in_body: bool,
+    /// On HTTP+SSE: where messages are posted to.
+    pub messages: Option<&'a Url>,
+}
+
 /// One session with an upstream, from `initialize` to its end.
 pub trait Session: Send + Sync {
     /// Sends a request and waits for its response. What else the upstream sends meanwhile is
@@ -191,6 +203,11 @@ pub trait Session: Send + Sync {
     /// Whether the upstream has given the session an id, by which alone it knows us.
     fn has_id(&self) -> bool {
         false
+    }
+
+    /// How the upstream has answered `initialize`.
+    fn wire(&self) -> Wire<'_> {
+        Wire::default()
     }
 
     /// Cancelled once the session is closed, or turns out to be gone while nobody was asking;

@@ -23,6 +23,7 @@ mod field;
 mod handshake;
 mod hostile;
 mod http_sse;
+mod neighbours;
 mod notifications;
 mod onec;
 mod onec_errors;
