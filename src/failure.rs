@@ -106,6 +106,8 @@ pub struct Failure {
     /// The least wait before the second attempt; twice as long before the third, and so on: for
     /// conditions that are known to take their time.
     pub pace: Option<Duration>,
+    /// Whether the answer is a page of 1C:Enterprise itself: its services are elsewhere below the URL.
+    pub shows_onec: bool,
     /// Whether it is certain that the call itself has not run: a step before it failed, or the
     /// upstream says that it refused before any handler ran.
     pub never_ran: bool,
@@ -124,6 +126,7 @@ impl Failure {
             status: None,
             retry_after: None,
             pace: None,
+            shows_onec: false,
             never_ran: false,
             answer: None,
         }

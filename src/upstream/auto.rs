@@ -10,10 +10,12 @@ use url::Url;
 
 use super::amocrm::{self, Amocrm};
 use super::bitrix::{self, Bitrix};
+use super::onec::OneC;
 use super::plain::{NoSession, Plain};
 use super::settings::KindSettings;
 use super::{Client, Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::Failure;
+use crate::hint::Hint;
 use crate::http::{Endpoint, Http};
 use crate::jsonrpc::Message;
 
@@ -30,6 +32,8 @@ pub(super) struct Auto {
     /// Where the services that may turn out to be behind the URL are made from.
     ingredients: Ingredients,
     services: OnceLock<Services>,
+    /// The infobase that has shown itself at the URL.
+    onec: OnceLock<OneC>,
     /// The service that was found elsewhere on the server, by asking.
     reached_as: Detection,
     /// Which service it is, however it is reached.
@@ -59,13 +63,15 @@ enum Detected {
     Unknown,
     Bitrix,
     Amocrm,
+    OneC,
 }
 
 /// What was detected, kept for the life of the process.
 struct Detection(AtomicU8);
 
 impl Detection {
-    const ALL: [Detected; 3] = [Detected::Unknown, Detected::Bitrix, Detected::Amocrm];
+    const ALL: [Detected; 4] =
+        [Detected::Unknown, Detected::Bitrix, Detected::Amocrm, Detected::OneC];
 
     fn get(&self) -> Detected {
         Self::ALL[usize::from(self.0.load(Ordering::Relaxed))]
@@ -75,6 +81,13 @@ impl Detection {
         self.0.store(is as u8, Ordering::Relaxed);
     }
 }
+
+const AN_INFOBASE: Hint = Hint::both(
+    "This is an infobase of 1C:Enterprise: give the address of its MCP service (`…/hs/mcp`), or use \
+     `--kind 1c`, with `--service-root` if the service's root URL is another.",
+    "Это информационная база 1С:Предприятия: укажите адрес её сервиса MCP (`…/hs/mcp`) или \
+     `--kind 1c`, а если корневой URL сервиса другой — ещё и `--service-root`.",
+);
 
 impl Auto {
     pub(super) fn new(http: Arc<Http>, endpoint: Endpoint, settings: &KindSettings) -> Self {
@@ -88,6 +101,7 @@ impl Auto {
             plain: Plain::new(http.clone(), endpoint),
             ingredients: Ingredients { http, url, settings: settings.clone() },
             services: OnceLock::new(),
+            onec: OnceLock::new(),
             reached_as: Detection(AtomicU8::new(Detected::Unknown as u8)),
         }
     }
@@ -108,6 +122,7 @@ impl Auto {
 
     async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
         match (self.reached_as.get(), self.services.get()) {
+            (Detected::OneC, _) => return self.onec().open_own(initialize, client).await,
             (Detected::Bitrix, Some(services)) => {
                 return services.bitrix.open_own(initialize, client).await;
             }
@@ -118,12 +133,41 @@ impl Auto {
         }
         match self.plain.open(initialize, client).await {
             Ok(opened) => Ok(self.recognise(opened, &initialize.message, client)),
+            Err(NoSession { failure, .. }) if failure.shows_onec => {
+                self.open_onec(initialize, client, failure).await
+            }
             Err(NoSession { failure, is_elsewhere })
                 if is_elsewhere || self.is_at_messages(&failure) =>
             {
                 self.open_service(initialize, client, failure).await
             }
             Err(no_session) => Err(no_session.into()),
+        }
+    }
+
+    fn onec(&self) -> &OneC {
+        let Ingredients { http, url, settings } = &self.ingredients;
+        self.onec.get_or_init(|| OneC::below(url, http.clone(), settings))
+    }
+
+    /// Opens a session with the MCP service of the infobase whose own page is at the URL. Nothing else
+    /// has such pages.
+    async fn open_onec(
+        &self,
+        initialize: &Request,
+        client: &Client,
+        refusal: Failure,
+    ) -> Result<Opened, Failure> {
+        match self.onec().open_own(initialize, client).await {
+            Ok(opened) => {
+                tracing::info!("an infobase of 1C:Enterprise is at this URL: kind 1c");
+                self.reached_as.set(Detected::OneC);
+                Ok(opened)
+            }
+            Err(failure) if matches!(failure.status, Some(404 | 405)) => {
+                Err(refusal.hint(AN_INFOBASE))
+            }
+            Err(failure) => Err(failure),
         }
     }
 

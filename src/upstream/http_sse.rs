@@ -18,7 +18,7 @@ use super::reading::{Asker, Inbox};
 use super::refusal::{Standing, accepted, lost_by_error, refused, unusable};
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Endpoint, Events, Http, StreamBroke};
+use crate::http::{self, Endpoint, Events, Http, Refusal, StreamBroke};
 use crate::jsonrpc::{Message, RequestId, Response, Unusable};
 use crate::mcp::method;
 use crate::redact;
@@ -291,7 +291,8 @@ impl HttpSseSession {
         if answer.status().is_success() {
             return answer.bytes().await;
         }
-        let mut failure = refused(&answer.refusal().await, request, Standing::Session);
+        let mut failure =
+            refused(&answer.refusal().await, Refusal::failure, request, Standing::Session);
         failure.what.push_str(&format!(" (the endpoint of {})", self.stream_url));
         Err(failure)
     }

@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 
 use super::parsing::messages;
 use super::refusal::unusable;
-use super::{Client, Request, Session};
+use super::{Client, Request, Session, onec};
 use crate::failure::Failure;
 use crate::http::{self, Answer, StreamBroke, sse};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable};
@@ -156,11 +156,14 @@ impl<'a> Reading<'a> {
         let sorted = self.inbox.sort_declared(&body, content_type).await;
         let responses = sorted.map_err(|Unusable(why)| {
             let said = excerpt(&body, content_type);
+            let shows_onec = onec::is_page(&body, content_type);
             let content_type = content_type.unwrap_or("no content type");
-            unusable(format!(
+            let mut failure = unusable(format!(
                 "the answer of {url} (HTTP {status}, {content_type}) cannot be used: {why}; it \
                  says: {said}"
-            ))
+            ));
+            failure.shows_onec = shows_onec;
+            failure
         })?;
         self.pick(responses, true).map(Some).ok_or_else(|| {
             unusable(match (&self.other, self.awaited) {

@@ -53,7 +53,8 @@ pub(crate) enum Keep {
 /// Things that are off by default (`--with`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum With {
-    /// 1C: pass the client's notifications on to the service
+    /// No effect any more: 1C services that know notifications get them
+    #[value(hide = true)]
     Notifications,
     /// Bitrix24: listen to the stream on which the server tells everybody everything
     Stream,

@@ -24,6 +24,9 @@ use crate::upstream::{Pending, Request, Session, repair};
 /// Arguments longer than this are not checked for what the service cannot read.
 const MAX_CHECKED: usize = 64 * 1024;
 
+/// The id of a listing that we ask for.
+const LISTING_ID: u64 = 1 << 32;
+
 /// The aliases of names, which outlive a session. `None` leaves names as they are.
 pub(super) struct Aliases {
     tools: Option<Names>,
@@ -37,14 +40,25 @@ impl Aliases {
     }
 }
 
-/// A conversation with one service. Most services have no sessions of MCP.
+/// How messages reach the service.
+pub(super) enum Transport {
+    /// By one POST each, which is all that most services know.
+    Posts {
+        /// The header fields that a service with MCP's own transport wants.
+        headers: HeaderMap,
+        /// Whether the service made the handshake itself, and so may know notifications.
+        has_handshake: bool,
+    },
+    /// In this session of MCP's own transport.
+    Own(Arc<dyn Session>),
+}
+
+/// A conversation with one service.
 pub(super) struct OneCSession {
     pub(super) service: Arc<Service>,
     pub(super) aliases: Arc<Aliases>,
     pub(super) offered: Offered,
-    /// The header fields that a service with MCP's own transport wants.
-    pub(super) headers: HeaderMap,
-    pub(super) sends_notifications: bool,
+    pub(super) transport: Transport,
     pub(super) client: Client,
     pub(super) ended: CancellationToken,
 }
@@ -53,54 +67,86 @@ impl OneCSession {
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
         let message = &request.message;
         match message.method() {
-            // Services answer `ping` with an error.
-            method::PING => Ok(local::pong()),
-            method::TOOLS_LIST => self.list(message, "tools", self.aliases.tools.as_ref()).await,
+            method::PING => self.ping(request).await,
+            method::TOOLS_LIST => self.list(request, "tools", self.aliases.tools.as_ref()).await,
             method::PROMPTS_LIST => {
-                self.list(message, "prompts", self.aliases.prompts.as_ref()).await
+                self.list(request, "prompts", self.aliases.prompts.as_ref()).await
             }
-            method::RESOURCES_LIST => self.list(message, "resources", None).await,
-            method::RESOURCE_TEMPLATES_LIST => self.list(message, "resourceTemplates", None).await,
-            method::TOOLS_CALL => self.call_tool(message).await,
+            method::RESOURCES_LIST => self.list(request, "resources", None).await,
+            method::RESOURCE_TEMPLATES_LIST => self.list(request, "resourceTemplates", None).await,
+            method::TOOLS_CALL => self.call_tool(request).await,
             method::PROMPTS_GET => {
                 let params = self.named_params(message, self.aliases.prompts.as_ref()).await?;
-                let response = self.call(message, &params, None).await?;
+                let response = self.call(request, &params, None).await?;
                 let name = called_name(&params);
                 Ok(repaired(response, |result| repair::prompt_result(result, &name)))
             }
             method::RESOURCES_READ => {
-                let response = self.call(message, &readable_params(message), None).await?;
+                let response = self.call(request, &self.params(message), None).await?;
                 let uri = local::uri(message);
                 Ok(repaired(response, |result| repair::read_result(result, uri.as_deref())))
             }
-            _ => self.call(message, &readable_params(message), None).await,
+            _ => self.call(request, &self.params(message), None).await,
         }
     }
 
     /// Sends one call and makes its error readable; `hint` is added to an internal error.
     async fn call(
         &self,
-        message: &Message,
+        request: &Request,
         params: &str,
         hint: Option<&str>,
     ) -> Result<Response, Failure> {
-        let answered = self.service.call(message, params, &self.headers, &self.client).await?;
-        let url = &self.service.address.rpc.shown;
-        let response = answered.response.ok_or_else(|| empty_success(url))?;
+        let message = &request.message;
+        let response = match &self.transport {
+            Transport::Posts { headers, .. } => {
+                let answered = self.service.call(message, params, headers, &self.client).await?;
+                let url = &self.service.address().rpc.shown;
+                answered.response.ok_or_else(|| empty_success(url))?
+            }
+            Transport::Own(session) if params == local::params(message) => {
+                session.exchange(request).await?
+            }
+            Transport::Own(session) => {
+                let id = request.wire_id.clone();
+                let rewritten = Request::rewritten(message, id, message.method(), params);
+                session.exchange(&rewritten).await?
+            }
+        };
         let hint = hint.filter(|_| response.error_code() == Some(INTERNAL_ERROR));
         Ok(repaired_error(response, |error| compact_error(error, hint)))
     }
 
+    /// Answers `ping`, which most services answer with an error.
+    async fn ping(&self, request: &Request) -> Result<Response, Failure> {
+        match &self.transport {
+            Transport::Posts { .. } => Ok(local::pong()),
+            Transport::Own(session) => {
+                let response = session.exchange(request).await?;
+                Ok(if is_method_not_found(&response) { local::pong() } else { response })
+            }
+        }
+    }
+
+    /// The params of `message` as the service can read them. One with MCP's own transport reads all.
+    fn params(&self, message: &Message) -> String {
+        match self.transport {
+            Transport::Posts { .. } => readable_params(message),
+            Transport::Own(_) => local::params(message).to_owned(),
+        }
+    }
+
     async fn list(
         &self,
-        message: &Message,
+        request: &Request,
         member: &str,
         names: Option<&Names>,
     ) -> Result<Response, Failure> {
+        let message = &request.message;
         let method = message.method();
         let mut response = match self.offered.take_cached(method) {
             Some(response) => response,
-            None => self.call(message, &readable_params(message), None).await?,
+            None => self.call(request, &self.params(message), None).await?,
         };
         // Clients ask for lists that the service never announced: those are empty.
         if is_method_not_found(&response)
@@ -120,10 +166,10 @@ impl OneCSession {
         }))
     }
 
-    async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
-        let params = self.named_params(message, self.aliases.tools.as_ref()).await?;
+    async fn call_tool(&self, request: &Request) -> Result<Response, Failure> {
+        let params = self.named_params(&request.message, self.aliases.tools.as_ref()).await?;
         let hint = self.check_arguments(&params);
-        let response = self.call(message, &params, hint).await?;
+        let response = self.call(request, &params, hint).await?;
         Ok(repaired(response, |result| repair::call_result(result, &called_name(&params))))
     }
 
@@ -133,7 +179,7 @@ impl OneCSession {
         message: &Message,
         names: Option<&Names>,
     ) -> Result<String, Failure> {
-        let params = readable_params(message);
+        let params = self.params(message);
         let Some(names) = names else { return Ok(params) };
         let Some(CallParams { name, .. }) = message.read_params() else { return Ok(params) };
         if names.may_be_unknown_alias(&name) {
@@ -150,15 +196,17 @@ impl OneCSession {
     /// Asks for the list `member`, to learn what the alias `name` stands for.
     async fn learn_names(&self, names: &Names, member: &str, name: &str) -> Result<(), Failure> {
         let method = format!("{member}/list");
-        let list = Message::request(RequestId::number(1), &method, "{}");
-        let answered = self.service.call(&list, "{}", &self.headers, &self.client).await;
+        // Far from any id of the client's, which goes to a service with MCP's own transport.
+        let id = RequestId::number(LISTING_ID);
+        let list = Request::new(Message::request(id.clone(), &method, "{}"), id);
+        let answered = self.call(&list, "{}", None).await;
         let response = match answered {
             // A final failure will not pass: the name is then taken as the service's own.
             Err(failure) if failure.class() == Class::Final => {
                 tracing::info!("no listing to look up `{name}` in: {}", failure.summary());
                 None
             }
-            answered => answered.map_err(Failure::before_call)?.response,
+            answered => Some(answered.map_err(Failure::before_call)?),
         };
         let result = response.as_ref().and_then(Response::result);
         let listed = result.map(|result| listed_names(local::text(result), member));
@@ -247,20 +295,46 @@ impl Session for OneCSession {
         Box::pin(self.exchange(request))
     }
 
-    /// No service acts on notifications, and early ones answer them with an error under some id.
+    /// A service that knows no handshake knows no notifications either, and answers them with an error
+    /// under some id.
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(async {
-            if self.sends_notifications { self.service.notify(message).await } else { Ok(()) }
-        })
+        match &self.transport {
+            Transport::Own(session) => session.send(message),
+            Transport::Posts { headers, has_handshake: true } => {
+                Box::pin(self.service.notify(message, headers))
+            }
+            Transport::Posts { .. } => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn listen(&self) {
+        if let Transport::Own(session) = &self.transport {
+            session.listen();
+        }
+    }
+
+    fn has_id(&self) -> bool {
+        match &self.transport {
+            Transport::Own(session) => session.has_id(),
+            Transport::Posts { .. } => false,
+        }
     }
 
     fn ended(&self) -> &CancellationToken {
-        &self.ended
+        match &self.transport {
+            Transport::Own(session) => session.ended(),
+            Transport::Posts { .. } => &self.ended,
+        }
     }
 
     fn close(&self) -> Pending<'_, ()> {
-        self.ended.cancel();
-        Box::pin(self.service.finish(&self.headers))
+        match &self.transport {
+            Transport::Own(session) => session.close(),
+            Transport::Posts { headers, .. } => {
+                self.ended.cancel();
+                Box::pin(self.service.finish(headers))
+            }
+        }
     }
 }
 

@@ -9,10 +9,11 @@ mod stack;
 mod text;
 
 use self::meaning::{
-    Broken, LOGIN_REFUSED, MEANINGS, NO_CLUSTER, NO_RIGHTS, POOL_BUSY, broken_connection,
+    Broken, LOGIN_REFUSED, MEANINGS, NO_CLUSTER, NO_RIGHTS, NO_SERVICE, POOL_BUSY,
+    broken_connection,
 };
 pub(super) use self::stack::compact_error;
-pub(super) use self::text::message;
+pub(super) use self::text::{is_page_of_platform, message};
 use crate::failure::{Class, Failure};
 use crate::hint::Hint;
 use crate::http::{OFFERED, Refusal, offered_schemes};
@@ -44,6 +45,11 @@ fn has_run(refusal: &Refusal) -> bool {
                 place.rfind(['{', '}', '"', '\n']).is_some_and(|at| place[at..].starts_with('{'))
             })
     })
+}
+
+/// Whether `failure` says that the infobase answers and has no such service.
+pub(super) fn tells_no_service(failure: &Failure) -> bool {
+    failure.hint.as_ref() == Some(&NO_SERVICE.hint)
 }
 
 /// The failure for a refusal: by its text, else by its structure, else by its status.

@@ -24,6 +24,24 @@ pub(super) fn is_of_platform(lower: &str) -> bool {
     MARKS.iter().any(|mark| lower.contains(mark))
 }
 
+/// Whether `body` is a page of the platform: an error page, or its web client.
+pub(in crate::upstream::onec) fn is_page_of_platform(
+    body: &[u8],
+    content_type: Option<&str>,
+) -> bool {
+    const OF_CLIENT: [&str; 5] = [
+        "/e1cib/",
+        "/e1csys/",
+        "<title>1с:предприятие",
+        "<title>1c:предприятие",
+        "<title>1c:enterprise",
+    ];
+    let text = beginning(body, content_type).to_lowercase();
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let is_client = || text.starts_with('<') && OF_CLIENT.iter().any(|mark| text.contains(mark));
+    text.starts_with(['<', '{']) && is_of_platform(text) || is_client()
+}
+
 /// The message in the body of an error, on one line; empty when the body holds none.
 pub(in crate::upstream::onec) fn message(body: &[u8], content_type: Option<&str>) -> String {
     let text = beginning(body, content_type);
