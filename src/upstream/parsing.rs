@@ -1,32 +1,31 @@
 //! Reads JSON-RPC that is not quite JSON. Services whose JSON is put together by hand write it in
 //! windows-1251 or UTF-16, leave line breaks and tabs in strings as they are, and send a NUL after it.
 //!
-//! What is JSON in UTF-8 never comes here: only what cannot be read is rewritten.
+//! What is JSON in UTF-8 never comes here: only what cannot be read is rewritten, and only where the
+//! service is known for it. Of any other server, broken JSON is an error that its author should see.
 
 use bytes::Bytes;
 
 use crate::http::decode;
 use crate::jsonrpc::{FromUpstream, Unusable, from_upstream};
 
-/// The messages in `text`, as [`from_upstream`] reads them, or as it does once the text is JSON.
+/// The messages in `text`, as [`from_upstream`] reads them once the text is JSON.
 ///
 /// # Errors
-/// The text is not JSON-RPC, however it is read.
+/// `unusable`, if the text is not JSON-RPC, however it is read.
 pub(super) fn messages(
-    text: &Bytes,
+    text: &[u8],
     content_type: Option<&str>,
+    unusable: Unusable,
 ) -> Result<Vec<FromUpstream>, Unusable> {
-    from_upstream(text).or_else(|unusable| {
-        let rewritten =
-            rewritten(text, content_type).ok_or_else(|| Unusable(unusable.0.clone()))?;
-        let messages = from_upstream(&rewritten).map_err(|_| unusable)?;
-        tracing::debug!("an answer was not JSON in UTF-8, and is read all the same");
-        Ok(messages)
-    })
+    let Some(rewritten) = rewritten(text, content_type) else { return Err(unusable) };
+    let messages = from_upstream(&rewritten).map_err(|_| unusable)?;
+    tracing::debug!("an answer was not JSON in UTF-8, and is read all the same");
+    Ok(messages)
 }
 
 /// `text` in UTF-8 and with its strings written as JSON has them; `None` if that changes nothing.
-fn rewritten(text: &[u8], content_type: Option<&str>) -> Option<Bytes> {
+pub(super) fn rewritten(text: &[u8], content_type: Option<&str>) -> Option<Bytes> {
     let decoded = decode(text, content_type);
     let json = valid_strings(&decoded);
     (json.as_bytes() != text).then(|| json.into())
@@ -85,8 +84,13 @@ mod tests {
 
     use super::*;
 
+    fn read(text: &[u8], content_type: Option<&str>) -> Result<Vec<FromUpstream>, Unusable> {
+        let text = Bytes::copy_from_slice(text);
+        from_upstream(&text).or_else(|unusable| messages(&text, content_type, unusable))
+    }
+
     fn result(text: &[u8], content_type: Option<&str>) -> String {
-        let mut messages = messages(&Bytes::copy_from_slice(text), content_type).unwrap();
+        let mut messages = read(text, content_type).unwrap();
         let Some(FromUpstream::Response(response)) = messages.pop() else { panic!("no response") };
         String::from_utf8(response.result().unwrap().to_vec()).unwrap()
     }
@@ -138,7 +142,7 @@ mod tests {
     #[test]
     fn what_is_no_message_stays_none() {
         for text in ["", "\0", "<h1>Ошибка</h1>", "{\"a\":\"\n\"}", "{"] {
-            assert!(messages(&Bytes::from_static(text.as_bytes()), None).is_err(), "{text:?}");
+            assert!(read(text.as_bytes(), None).is_err(), "{text:?}");
         }
     }
 

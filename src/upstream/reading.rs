@@ -6,12 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 
-use super::parsing::messages;
 use super::refusal::unusable;
-use super::{Client, Request, Session, onec};
+use super::{Client, Request, Session, onec, parsing};
 use crate::failure::Failure;
 use crate::http::{self, Answer, StreamBroke, sse};
-use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable};
+use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
 use crate::mcp::method;
 
 /// A session that the client's answers can be sent to.
@@ -60,7 +59,13 @@ impl<'a> Inbox<'a> {
         content_type: Option<&str>,
     ) -> Result<Vec<Response>, Unusable> {
         let mut responses = Vec::new();
-        for message in messages(text, content_type)? {
+        let messages = match from_upstream(text) {
+            Err(unusable) if self.client.has_careless_upstream() => {
+                parsing::messages(text, content_type, unusable)?
+            }
+            messages => messages?,
+        };
+        for message in messages {
             match message {
                 FromUpstream::Response(response) => responses.push(response),
                 FromUpstream::Message(message) => Box::pin(self.deliver(message)).await,

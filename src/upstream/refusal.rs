@@ -6,12 +6,11 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::parsing::messages;
 use super::{Request, onec};
 use crate::failure::{Cause, Class, Failure};
 use crate::hint::Hint;
 use crate::http::{Refusal, shorten};
-use crate::jsonrpc::{FromUpstream, Response};
+use crate::jsonrpc::{FromUpstream, Response, from_upstream};
 
 /// What servers write of sessions in answers whose status alone says that a session may be gone, in
 /// small letters. The bare word is too common: a cash register has sessions too.
@@ -156,7 +155,7 @@ pub(super) fn unusable(what: String) -> Failure {
 
 /// The JSON-RPC error that `body` holds, unless it answers something else than `request`.
 pub(super) fn own_error(body: &Bytes, request: Option<&Request>) -> Option<Response> {
-    let mut messages = messages(body, None).ok()?;
+    let mut messages = from_upstream(body).ok()?;
     let FromUpstream::Response(response) = messages.pop()? else { return None };
     let is_the_answer = messages.is_empty()
         && response.is_genuine_error()

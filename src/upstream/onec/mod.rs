@@ -85,6 +85,7 @@ impl OneC {
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, Failure> {
+        client.note_careless_upstream();
         let opened = self.open(initialize, client).await;
         if opened.is_err() {
             self.search.service.finish(&HeaderMap::new()).await;

@@ -18,7 +18,9 @@ use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::method;
 use crate::upstream::local::{self, sole_response};
 use crate::upstream::{Client, Request};
-use crate::upstream::{PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, post_headers};
+use crate::upstream::{
+    PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, parsing, post_headers,
+};
 
 /// Time for the manifest.
 const MANIFEST_PATIENCE: Duration = Duration::from_secs(5);
@@ -187,7 +189,10 @@ impl Service {
             }
             let refusal = answer.refusal().await;
             // A JSON-RPC error comes from the handler, so the call may have run.
-            let own_error = own_error(&refusal.body, None);
+            let own_error = own_error(&refusal.body, None).or_else(|| {
+                let body = parsing::rewritten(&refusal.body, refusal.content_type())?;
+                own_error(&body, None)
+            });
             let may_retry = had_session && !is_retry && own_error.is_none();
             if may_retry && faults::is_session_gone(&refusal) {
                 tracing::info!("the 1C session is gone; retrying in a new one");
