@@ -12,6 +12,7 @@ mod headers;
 mod http_sse;
 mod json;
 mod local;
+mod misplaced;
 mod onec;
 mod plain;
 mod reading;
@@ -64,10 +65,10 @@ pub(crate) enum Kind {
     /// An HTTP service of 1C:Enterprise; the URL is the infobase's or the service's
     #[value(name = "1c", alias = "onec")]
     OneC,
-    /// The Bitrix24 server b24-mcp
+    /// The Bitrix24 server b24-mcp, or another MCP server of Bitrix24
     #[value(alias = "bitrix24")]
     Bitrix,
-    /// The amoCRM server mcp-amocrm-server, over MCP or its REST API
+    /// The amoCRM server mcp-amocrm-server, over MCP or its REST API, or another one
     Amocrm,
 }
 
@@ -87,8 +88,8 @@ pub(crate) fn upstream(
     url: Url,
     settings: &KindSettings,
 ) -> Result<Box<dyn Upstream>, SetupError> {
-    let endpoint = Endpoint::new(url);
-    Ok(match settings.kind {
+    let endpoint = Endpoint::new(url.clone());
+    let upstream: Box<dyn Upstream> = match settings.kind {
         Kind::Auto => Box::new(auto::Auto::new(http, endpoint, settings)),
         Kind::Mcp => Box::new(plain::Plain::new(http, endpoint)),
         Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
@@ -98,7 +99,8 @@ pub(crate) fn upstream(
             let amocrm = amocrm::Amocrm::new(http, &endpoint.url, settings);
             Box::new(amocrm.map_err(SetupError::failed)?)
         }
-    })
+    };
+    Ok(misplaced::explained(&url, upstream))
 }
 
 /// `url` without the first of `endings` that its path has, and without a slash at its end. Its

@@ -23,6 +23,7 @@ mod field;
 mod handshake;
 mod hostile;
 mod http_sse;
+mod misplaced;
 mod neighbours;
 mod notifications;
 mod onec;
