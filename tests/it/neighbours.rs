@@ -321,7 +321,8 @@ fn what_is_said_at_every_path_is_the_same_error_by_every_kind() {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
         exchange.send(&Reply::status(400).body("application/json", body))
     }
-    let rows: [(&str, fn(&mut Exchange<'_>) -> Answered); 6] = [
+    type Says = fn(&mut Exchange<'_>) -> Answered;
+    let rows: [(&str, Says); 6] = [
         ("not found", not_found),
         ("a page", page),
         ("a login", login),
