@@ -89,14 +89,14 @@ fn a_wrong_token_is_told_as_such_by_every_kind() {
 }
 
 #[test]
-fn the_address_without_the_slash_is_told_to_need_one() {
+fn the_address_without_the_slash_is_told_where_the_server_is() {
     for kind in ["auto", "mcp", "bitrix"] {
         let url = format!("{}/mcp", serve_tls(|request| Some(official(request))));
         let mut line = line_to(&url, kind, TOKEN);
         line.send(INITIALIZE);
         let reply = line.recv_id(r#""init""#);
-        let hint = reply.failure(-33003)["hint"].as_str().unwrap();
-        assert!(hint.contains("slash") && hint.contains("/mcp/"), "{kind}: {reply}");
+        assert_eq!(reply.failure(-33003)["httpStatus"], 307, "{kind}");
+        assert!(reply.error_text().contains("/mcp/"), "{kind}: {reply}");
         line.finish_with_nothing_left();
     }
 }
