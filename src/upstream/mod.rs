@@ -12,6 +12,7 @@ mod headers;
 mod http_sse;
 mod json;
 mod local;
+mod misplaced;
 mod onec;
 mod parsing;
 mod plain;
@@ -45,6 +46,7 @@ pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
 
 use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
+use self::misplaced::Misplaced;
 use self::refusal::{
     accepted, empty_success, is_session_gone, mentions_session, own_error, unusable,
 };
@@ -65,10 +67,10 @@ pub(crate) enum Kind {
     /// An HTTP service of 1C:Enterprise; the URL is the infobase's or the service's
     #[value(name = "1c", alias = "onec")]
     OneC,
-    /// The Bitrix24 server b24-mcp
+    /// The Bitrix24 server b24-mcp, or another MCP server of Bitrix24
     #[value(alias = "bitrix24")]
     Bitrix,
-    /// The amoCRM server mcp-amocrm-server, over MCP or its REST API
+    /// The amoCRM server mcp-amocrm-server, over MCP or its REST API, or another one
     Amocrm,
 }
 
@@ -88,8 +90,9 @@ pub(crate) fn upstream(
     url: Url,
     settings: &KindSettings,
 ) -> Result<Box<dyn Upstream>, SetupError> {
+    let misplaced = Misplaced::at(&url);
     let endpoint = Endpoint::new(url);
-    Ok(match settings.kind {
+    let upstream: Box<dyn Upstream> = match settings.kind {
         Kind::Auto => Box::new(auto::Auto::new(http, endpoint, settings)),
         Kind::Mcp => Box::new(plain::Plain::new(http, endpoint)),
         Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
@@ -99,6 +102,10 @@ pub(crate) fn upstream(
             let amocrm = amocrm::Amocrm::new(http, &endpoint.url, settings);
             Box::new(amocrm.map_err(SetupError::failed)?)
         }
+    };
+    Ok(match misplaced {
+        Some(misplaced) => Box::new(misplaced.before(upstream)),
+        None => upstream,
     })
 }
 

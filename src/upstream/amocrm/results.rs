@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::SERVER_NAME;
 use super::catalogue::HiddenFailure;
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::jsonrpc::{INTERNAL_ERROR, Response, to_json};
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, repaired, repaired_error};
@@ -48,7 +49,10 @@ pub(super) fn limited(url: &str, response: Option<Response>) -> Failure {
     let mut failure = Failure::new(Class::Rejected, Cause::RateLimited, what);
     failure.pace = Some(PACE);
     failure.answer = response.map(Box::new);
-    failure.hint("amoCRM takes seven calls a second: wait, or lower `--rate`.")
+    failure.hint(Hint::both(
+        "amoCRM takes seven calls a second: wait, or lower `--rate`.",
+        "amoCRM принимает семь вызовов в секунду: подождите или уменьшите `--rate`.",
+    ))
 }
 
 /// The text of a result that holds one text item and is not marked as an error.
