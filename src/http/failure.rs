@@ -254,13 +254,11 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The characters that cannot stand in a URL, so that those which can pass untouched.
-const NOT_IN_URLS: &AsciiSet = &percent_encoding::CONTROLS.add(b' ');
-
 /// The text of `Location`. Servers write a Cyrillic path into it as raw bytes, of whichever charset:
-/// the bytes are what the server knows the path by, so they are kept.
+/// the bytes are what the server knows the path by, so they are kept. All others are left to the
+/// parser of URLs, which drops some of them: what it reads decides about the origin.
 pub(super) fn location(value: &HeaderValue) -> String {
-    percent_encode(value.as_bytes(), NOT_IN_URLS).to_string()
+    percent_encode(value.as_bytes(), &AsciiSet::EMPTY).to_string()
 }
 
 /// The target of a redirect, absolute and without its secrets.
