@@ -78,6 +78,7 @@ pub(super) fn failure(refusal: &Refusal) -> Failure {
         }
     }
     match status {
+        300..=399 if wants_https(&refusal.url, &failure.what) => failure.hint(WANTS_HTTPS),
         300..=399 => failure.hint(REDIRECTED),
         401 => failure.hint(unauthorised(refusal)),
         403 => failure.hint(NO_RIGHTS.hint.clone()),
@@ -93,6 +94,19 @@ const CONNECTION_BROKE: Hint = Hint::both(
      the event log of the infobase.",
     "Соединение веб-сервера с сервером 1С оборвалось, возможно, во время вызова: посмотрите журнал \
      регистрации базы.",
+);
+
+/// Whether what failed at `url` is a redirect to the same host by HTTPS.
+fn wants_https(url: &str, what: &str) -> bool {
+    url.strip_prefix("http://").is_some_and(|rest| {
+        let host = rest.split(['/', ':']).next().unwrap_or_default();
+        what.contains(&format!("a redirect to https://{host}"))
+    })
+}
+
+const WANTS_HTTPS: Hint = Hint::both(
+    "The web server wants HTTPS: write `https://` in the URL.",
+    "Веб-сервер требует HTTPS: напишите в адресе `https://`.",
 );
 
 const REDIRECTED: Hint = Hint::both(
@@ -153,7 +167,7 @@ fn unauthorised(refusal: &Refusal) -> Hint {
 mod tests {
     use bytes::Bytes;
     use reqwest::StatusCode;
-    use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+    use reqwest::header::{HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 
     use super::*;
 
@@ -244,6 +258,20 @@ mod tests {
             let failure = failure(&refusal(status, &body));
             assert_eq!(failure.class(), class, "{status} {body}");
             assert!(!failure.never_ran && failure.hint.is_some(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_to_https_is_told_from_others() {
+        for (target, hint) in [
+            ("https://srv/base/hs/mcp/rpc", "https://"),
+            ("/Base/hs/mcp/rpc", "case sensitive"),
+            ("https://login.test/", "case sensitive"),
+        ] {
+            let mut refusal = refusal(301, "");
+            refusal.headers.append(LOCATION, HeaderValue::from_static(target));
+            let told = failure(&refusal).hint.unwrap();
+            assert!(told.contains(hint), "{target}: {told}");
         }
     }
 
