@@ -229,7 +229,7 @@ impl Auto {
             Some(amocrm::SERVER_NAME) if self.reached_as.get() == Detected::HttpSse => {
                 let Some(services) = self.services() else { return opened };
                 self.service.set(Detected::Amocrm);
-                services.amocrm.adopt(opened)
+                services.amocrm.adopt(opened, initialize)
             }
             _ => opened,
         }

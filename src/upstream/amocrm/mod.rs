@@ -23,6 +23,7 @@ use self::sessionless::SessionlessSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local;
+use super::repair::{SchemaRepairs, Uris};
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::failure::{Cause, Class, Failure};
@@ -65,6 +66,7 @@ pub(super) struct Amocrm {
     base: Url,
     stream: HttpSse,
     api: Arc<Api>,
+    schema: Arc<SchemaRepairs>,
     keeps_errors: bool,
     offers_resources: bool,
 }
@@ -82,6 +84,7 @@ impl Amocrm {
         Ok(Self {
             stream: HttpSse::new(http.clone(), endpoint_at(&base, "/mcp/sse")),
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
+            schema: Arc::new(SchemaRepairs::new(SERVER_NAME, Uris::of("amocrm", settings))),
             keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
             http,
@@ -97,14 +100,15 @@ impl Amocrm {
     }
 
     /// Takes over a session that was opened as one of plain HTTP+SSE.
-    pub(super) fn adopt(&self, opened: Opened) -> Opened {
+    pub(super) fn adopt(&self, opened: Opened, initialize: &Message) -> Opened {
         tracing::info!("the server is mcp-amocrm-server on an event stream");
-        self.repaired(opened)
+        self.repaired(opened, initialize)
     }
 
-    fn repaired(&self, opened: Opened) -> Opened {
+    fn repaired(&self, opened: Opened, initialize: &Message) -> Opened {
         let api = self.offers_resources.then(|| self.api.clone());
-        RepairedSession::wrap(opened, self.keeps_errors, api)
+        let schema = self.schema.clone();
+        RepairedSession::wrap(opened, initialize, schema, self.keeps_errors, api)
     }
 
     pub(super) async fn open(
@@ -115,9 +119,9 @@ impl Amocrm {
         let no_stream = match self.stream.begin(FIRST_EVENT_PATIENCE).await {
             Ok(beginning) if beginning.first.name == "endpoint" => {
                 tracing::info!("mcp-amocrm-server on an event stream, with sessions");
-                let initialize = own_request(0, &initialize.message);
-                let opened = self.stream.open_on(beginning, &initialize, client).await;
-                return opened.map(|opened| self.repaired(opened));
+                let own = own_request(0, &initialize.message);
+                let opened = self.stream.open_on(beginning, &own, client).await;
+                return opened.map(|opened| self.repaired(opened, &own.message));
             }
             Ok(beginning) => {
                 if let Some(params) = sessionless::greeting(&beginning.first.data) {
@@ -126,7 +130,8 @@ impl Amocrm {
                     let session =
                         SessionlessSession::new(self.http.clone(), messages, client.clone());
                     let response = sessionless::initialize(&params, &initialize.message);
-                    return Ok(self.repaired(Opened { session: Arc::new(session), response }));
+                    let opened = Opened { session: Arc::new(session), response };
+                    return Ok(self.repaired(opened, &initialize.message));
                 }
                 unusable("the stream does not begin with an endpoint".to_owned())
             }

@@ -11,8 +11,9 @@ use super::results;
 use crate::failure::Failure;
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::method;
-use crate::upstream::local::{self, repaired};
-use crate::upstream::{Opened, Pending, Request, Session, repair};
+use crate::upstream::local;
+use crate::upstream::repair::SchemaRepairs;
+use crate::upstream::{Opened, Pending, Request, Session};
 
 /// Far from any id that a client gives: `initialize` may have travelled with the client's own, and
 /// the second copy of its answer may come late.
@@ -24,16 +25,25 @@ pub(super) struct RepairedSession {
     /// Ids of ours: a late second copy of an answer must not meet a new request with the same id.
     requests: AtomicU64,
     keeps_errors: bool,
+    schema: Arc<SchemaRepairs>,
     /// Set when the resources of the REST API are offered as well.
     api: Option<Arc<Api>>,
 }
 
 impl RepairedSession {
     /// Wraps the session in `opened`.
-    pub(super) fn wrap(opened: Opened, keeps_errors: bool, api: Option<Arc<Api>>) -> Opened {
+    pub(super) fn wrap(
+        opened: Opened,
+        initialize: &Message,
+        schema: Arc<SchemaRepairs>,
+        keeps_errors: bool,
+        api: Option<Arc<Api>>,
+    ) -> Opened {
         let Opened { session: inner, response } = opened;
+        let response = schema.response(initialize, response);
         let response = if api.is_some() { results::with_resources(response) } else { response };
-        let session = Self { inner, requests: AtomicU64::new(FIRST_ID), keeps_errors, api };
+        let requests = AtomicU64::new(FIRST_ID);
+        let session = Self { inner, requests, keeps_errors, schema, api };
         Opened { session: Arc::new(session), response }
     }
 
@@ -45,13 +55,20 @@ impl RepairedSession {
             return outcome;
         }
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let response = self.inner.exchange(&own_request(number, message)).await?;
+        let response = self.inner.exchange(&self.own_request(number, message)).await?;
+        let response = self.schema.response(message, response);
         match message.method() {
-            method::TOOLS_LIST => {
-                Ok(repaired(response, |result| repair::list(result, "tools", |_| {})))
-            }
-            method::TOOLS_CALL => results::repair_call(message, response, self.keeps_errors),
+            method::TOOLS_CALL => results::repair_call(response, self.keeps_errors),
             _ => Ok(response),
+        }
+    }
+}
+
+impl RepairedSession {
+    fn own_request(&self, number: u64, message: &Message) -> Request {
+        match self.schema.params(message) {
+            Some(params) => local::request(number, message, &params),
+            None => own_request(number, message),
         }
     }
 }

@@ -6,32 +6,23 @@ use std::time::Duration;
 use super::SERVER_NAME;
 use super::catalogue::HiddenFailure;
 use crate::failure::{Cause, Class, Failure};
-use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
-use crate::mcp::CallParams;
+use crate::jsonrpc::{INTERNAL_ERROR, Response, to_json};
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, repaired, repaired_error};
-use crate::upstream::repair;
 
 /// The pause after amoCRM's limit of seven calls a second. It allows few retries: amoCRM bans
 /// addresses that exceed the limit again and again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// The response to `tools/call` as clients take it. `keeps_errors` leaves failures that come as
+/// The response to `tools/call` with failures that look like successes marked. `keeps_errors` leaves failures that come as
 /// successes unmarked.
 ///
 /// # Errors
 /// amoCRM refused the call as too frequent, before it ran.
-pub(super) fn repair_call(
-    call: &Message,
-    response: Response,
-    keeps_errors: bool,
-) -> Result<Response, Failure> {
+pub(super) fn repair_call(response: Response, keeps_errors: bool) -> Result<Response, Failure> {
     if response.error_code() == Some(INTERNAL_ERROR) {
         return Ok(repaired_error(response, missing_argument));
     }
-    let named: Option<CallParams<'_>> = call.read_params();
-    let name = named.as_ref().map_or("", |named| &named.name);
-    let response = repaired(response, |result| repair::call_result(result, name));
     let text = response.result().and_then(|result| only_text(local::text(result)));
     let Some(hidden) = text.and_then(|text| HiddenFailure::find(&text)) else {
         return Ok(response);
@@ -100,11 +91,6 @@ pub(super) fn with_resources(response: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jsonrpc::RequestId;
-
-    fn call() -> Message {
-        Message::request(RequestId::number(1), "tools/call", r#"{"name":"t"}"#)
-    }
 
     fn result(text: &str) -> Response {
         local::result(format!(r#"{{"content":[{{"type":"text","text":{}}}]}}"#, to_json(&text)))
@@ -113,15 +99,15 @@ mod tests {
     #[test]
     fn a_hidden_failure_is_marked_and_a_limit_leads_to_a_retry() {
         let is_error = |text: &str| {
-            let response = repair_call(&call(), result(text), false).unwrap();
+            let response = repair_call(result(text), false).unwrap();
             local::text(response.result().unwrap()).contains(r#""isError":true"#)
         };
         assert!(is_error(r#"{"error":"Unknown tool: nope"}"#));
         assert!(!is_error(r#"{"id":1,"status":500}"#));
-        let failure = repair_call(&call(), result(r#"{"status": 429}"#), false).unwrap_err();
+        let failure = repair_call(result(r#"{"status": 429}"#), false).unwrap_err();
         assert_eq!((failure.class(), failure.cause), (Class::Rejected, Cause::RateLimited));
         assert!(failure.answer.is_some());
-        let kept = repair_call(&call(), result(r#"{"error":"x"}"#), true).unwrap();
+        let kept = repair_call(result(r#"{"error":"x"}"#), true).unwrap();
         assert!(!local::text(kept.result().unwrap()).contains("isError"));
     }
 
@@ -129,7 +115,7 @@ mod tests {
     fn a_missing_argument_is_named() {
         let error = |message: &str| {
             let response = local::error(INTERNAL_ERROR, message);
-            let response = repair_call(&call(), response, false).unwrap();
+            let response = repair_call(response, false).unwrap();
             local::text(response.error().unwrap()).to_owned()
         };
         assert!(error("'text'").contains("The argument `text` is missing"));

@@ -17,7 +17,8 @@ use url::Url;
 
 use self::rest::IndexSession;
 use super::local::{self, repaired, sole_response};
-use super::settings::{Keep, KindSettings, With};
+use super::repair::{SchemaRepairs, Uris};
+use super::settings::{KindSettings, With};
 use super::{
     Greeting, Opened, Pending, Request, Session, Upstream, accepted, empty_success, post_headers,
     repair, streamable,
@@ -25,7 +26,7 @@ use super::{
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
-use crate::mcp::{CallParams, Revision, asked_revision, method};
+use crate::mcp::{CallParams, Revision, method};
 use crate::upstream::Client;
 
 /// What the server calls itself in `serverInfo`.
@@ -57,7 +58,7 @@ struct Server {
     http: Arc<Http>,
     base: Url,
     rpc: Endpoint,
-    keeps_uris: bool,
+    schema: Arc<SchemaRepairs>,
     opens_stream: bool,
 }
 
@@ -65,9 +66,9 @@ impl Bitrix {
     pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Self {
         let base = super::base_url(url, &["/mcp/index", "/mcp/sse", "/mcp"]);
         let rpc = super::endpoint_at(&base, "/mcp");
-        let keeps_uris = settings.keeps(Keep::Uris);
+        let schema = Arc::new(SchemaRepairs::new(SERVER_NAME, Uris::of("bitrix24", settings)));
         let opens_stream = settings.does(With::Stream);
-        Self { server: Arc::new(Server { http, base, rpc, keeps_uris, opens_stream }) }
+        Self { server: Arc::new(Server { http, base, rpc, schema, opens_stream }) }
     }
 
     /// Whether the called tool only reads.
@@ -99,9 +100,7 @@ impl Bitrix {
             listener,
             ended: CancellationToken::new(),
         };
-        // Early versions give an object of numbers as the revision.
-        let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION).as_str();
-        let response = repaired(response, |result| repair::initialize_result(result, revision));
+        let response = session.server.schema.response(initialize, response);
         Opened { session: Arc::new(session), response }
     }
 
@@ -133,6 +132,7 @@ impl Bitrix {
             Ok(index) => {
                 tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
                 let response = rest::initialize(&index, &initialize.message);
+                let response = self.server.schema.response(&initialize.message, response);
                 let session = IndexSession::new(self.server.clone());
                 Ok(Opened { session: Arc::new(session), response })
             }
@@ -197,7 +197,8 @@ impl BitrixSession {
             _ => {}
         }
         let params = message.params().map_or("", local::text);
-        let response = match local::without_null(params) {
+        let params = self.server.schema.params(message).or_else(|| local::without_null(params));
+        let response = match params {
             Some(params) => {
                 let request = with_params(request, message.method(), &params);
                 self.server.post_rpc(&request, &self.client).await?
@@ -212,7 +213,8 @@ impl BitrixSession {
         let Some(uri) = local::uri(&request.message) else {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
         };
-        let query = resources::query(&uri);
+        let own = self.server.schema.original(&uri);
+        let query = resources::query(own.as_deref().unwrap_or(&uri));
         let query = with_params(request, "resources/query", &query);
         let response = self.server.post_rpc(&query, &self.client).await?;
         Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
@@ -233,23 +235,11 @@ fn with_params(request: &Request, method: &str, params: &str) -> Request {
 impl Server {
     /// `response` as strict clients take it.
     fn repaired(&self, message: &Message, response: Response) -> Response {
-        match message.method() {
-            method::TOOLS_LIST => {
-                repaired(response, |result| repair::list(result, "tools", |_| {}))
-            }
-            method::RESOURCES_LIST => repaired(response, |result| {
-                repair::list(result, "resources", |item| {
-                    if !self.keeps_uris {
-                        resources::offer(item);
-                    }
-                })
-            }),
-            method::TOOLS_CALL => repaired(repaired(response, repair::stray_result), |result| {
-                let call: Option<CallParams<'_>> = message.read_params();
-                repair::call_result(result, call.as_ref().map_or("", |call| &call.name))
-            }),
+        let response = match message.method() {
+            method::TOOLS_CALL => repaired(response, repair::stray_result),
             _ => response,
-        }
+        };
+        self.schema.response(message, response)
     }
 }
 
