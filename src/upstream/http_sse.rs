@@ -2,6 +2,7 @@
 //! the server sends, and POSTs to the endpoint that the stream names first.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use url::Url;
 use super::headers::{post_headers, stream_headers};
 use super::reading::{Asker, Inbox};
 use super::refusal::{Standing, accepted, lost_by_error, refused, unusable};
-use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
+use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Endpoint, Events, Http, StreamBroke};
 use crate::jsonrpc::{Message, RequestId, Response, Unusable};
@@ -138,6 +139,7 @@ impl HttpSse {
             client: client.clone(),
             waiters: Arc::new(Mutex::new(Some(HashMap::new()))),
             life: Arc::default(),
+            answers_in_body: Arc::default(),
             ended: CancellationToken::new(),
         };
         session.clone().read_in_background(events);
@@ -229,6 +231,8 @@ struct HttpSseSession {
     waiters: Arc<Mutex<Waiters>>,
     /// Notified whenever anything comes on the stream.
     life: Arc<Notify>,
+    /// Whether a POST was answered in its body, be it on the stream as well.
+    answers_in_body: Arc<AtomicBool>,
     ended: CancellationToken,
 }
 
@@ -314,6 +318,7 @@ impl HttpSseSession {
         match self.post(request.body.clone(), Some(request)).await {
             Ok(body) => {
                 if let Some(response) = self.answer_in_body(&body, request).await {
+                    self.answers_in_body.store(true, Ordering::Relaxed);
                     return Ok(response);
                 }
             }
@@ -425,6 +430,11 @@ impl Session for HttpSseSession {
 
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { self.post(message.text().clone(), None).await.map(drop) })
+    }
+
+    fn wire(&self) -> Wire<'_> {
+        let is_in_body = self.answers_in_body.load(Ordering::Relaxed);
+        Wire { is_in_body, messages: Some(&self.endpoint.url) }
     }
 
     fn ended(&self) -> &CancellationToken {

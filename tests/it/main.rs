@@ -23,6 +23,8 @@ mod field;
 mod handshake;
 mod hostile;
 mod http_sse;
+mod misplaced;
+mod neighbours;
 mod notifications;
 mod onec;
 mod onec_errors;

@@ -23,12 +23,22 @@ pub(super) fn repair_call(response: Response, keeps_errors: bool) -> Result<Resp
     if response.error_code() == Some(INTERNAL_ERROR) {
         return Ok(repaired_error(response, missing_argument));
     }
-    let text = response.result().and_then(|result| only_text(local::text(result)));
-    let Some(hidden) = text.and_then(|text| HiddenFailure::find(&text)) else {
-        return Ok(response);
-    };
+    let Some(hidden) = hidden_failure(&response) else { return Ok(response) };
     let marked = if keeps_errors { response } else { repaired(response, mark_error) };
     if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
+}
+
+/// `response` to `tools/call`, marked as an error where it tells of a failure. Nothing is known of
+/// what the call has done before.
+pub(super) fn mark_failure(response: Response) -> Response {
+    match hidden_failure(&response) {
+        Some(_) => repaired(response, mark_error),
+        None => response,
+    }
+}
+
+fn hidden_failure(response: &Response) -> Option<HiddenFailure> {
+    HiddenFailure::find(&only_text(local::text(response.result()?))?)
 }
 
 /// The failure for a call that amoCRM refused as too frequent, before it ran. The client gets

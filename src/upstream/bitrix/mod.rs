@@ -3,25 +3,33 @@
 //!
 //! The event stream of the server broadcasts the answers for all clients, so we open it only on
 //! request and take no answers from it. `faults` reads the server's errors, `resources` translates
-//! its resources, `rest` is the older variant.
+//! its resources, `rest` is the older variant. Another MCP server of Bitrix24 at the URL, such as
+//! Bitrix24's own, is spoken to as any (`plain` of the parent), with repairs.
 
 mod faults;
 mod resources;
 mod rest;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::rest::IndexSession;
+use super::json::Object;
 use super::local::{self, repaired, sole_response};
+use super::plain::{Plain, hint_not_here};
+use super::refusal::may_be_http_sse;
 use super::repair::{SchemaRepairs, Uris};
+use super::repaired::{OfSchema, Repaired};
 use super::settings::{KindSettings, With};
+use super::streamable::{self, Streamable};
 use super::{
-    Greeting, Opened, Pending, Request, Session, Upstream, accepted, empty_success, post_headers,
-    repair, streamable,
+    Greeting, Opened, Pending, Request, Session, Upstream, empty_success, post_headers, repair,
 };
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
@@ -29,8 +37,8 @@ use crate::jsonrpc::{Message, Response};
 use crate::mcp::{CallParams, Revision, method};
 use crate::upstream::Client;
 
-/// What the server calls itself in `serverInfo`.
-pub(super) const SERVER_NAME: &str = "Bitrix24 MCP Server";
+/// Time for an answer at an address that the user did not give.
+const GUESS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The revision that we assume of servers that do not state one.
 const DEFAULT_REVISION: Revision = Revision::V2025_06_18;
@@ -47,9 +55,24 @@ const READING_TOOLS: [&str; 8] = [
     "getLeadCalls",
 ];
 
+/// What to do about a server that is none of the variants.
+const NOT_HERE: &str = "No MCP answers at this URL, and neither `/mcp` nor `/mcp/index` of b24-mcp is below it. For \
+     b24-mcp give the root of the server, as in MCP_PROXY_BASE_URL; for another MCP server give \
+     its MCP endpoint, with `--kind mcp`.";
+
 /// A b24-mcp server.
 pub(super) struct Bitrix {
     server: Arc<Server>,
+    /// Where JSON-RPC may be answered, the likeliest place first.
+    places: Vec<Endpoint>,
+    /// The URL as it was given, where another server may answer.
+    given: Plain,
+    /// Whether the URL is one of the places.
+    is_place: bool,
+    /// Whether another server has answered.
+    is_other: AtomicBool,
+    /// Whether it speaks another transport than the one that b24-mcp has.
+    is_at_given: AtomicBool,
 }
 
 /// What every request needs.
@@ -66,27 +89,47 @@ impl Bitrix {
     pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Self {
         let base = super::base_url(url, &["/mcp/index", "/mcp/sse", "/mcp"]);
         let rpc = super::endpoint_at(&base, "/mcp");
-        let schema = Arc::new(SchemaRepairs::new(SERVER_NAME, Uris::of("bitrix24", settings)));
+        let given = Endpoint::new(url.clone());
+        let is_place = url.path().trim_end_matches('/') == rpc.url.path();
+        let mut places = vec![rpc.clone()];
+        if is_place && url.path().ends_with('/') {
+            // The slash is the user's, and some servers insist on it.
+            places.insert(0, given.clone());
+        }
+        let uris = Uris::of("bitrix24", settings);
+        let schema = Arc::new(SchemaRepairs::new("Bitrix24", uris));
         let opens_stream = settings.does(With::Stream);
-        Self { server: Arc::new(Server { http, base, rpc, schema, opens_stream }) }
+        Self {
+            given: Plain::new(http.clone(), given),
+            server: Arc::new(Server { http, base, rpc, schema, opens_stream }),
+            places,
+            is_place,
+            is_other: AtomicBool::new(false),
+            is_at_given: AtomicBool::new(false),
+        }
     }
 
-    /// Whether the called tool only reads.
-    pub(super) fn is_repeatable(message: &Message) -> bool {
-        message.method() == method::TOOLS_CALL
+    /// Whether the called tool is known to only read.
+    pub(super) fn is_repeatable(&self, message: &Message) -> bool {
+        // Of the tools of another server nothing is known, whatever their names.
+        !self.is_other.load(Ordering::Relaxed)
+            && message.method() == method::TOOLS_CALL
             && message
                 .read_params()
                 .is_some_and(|CallParams { name, .. }| READING_TOOLS.contains(&name.as_ref()))
     }
 
-    /// Takes over a server that has answered `initialize` at `rpc`.
+    /// Takes over from a session that was opened with b24-mcp at `rpc`, as with any server.
     pub(super) fn adopt(
         &self,
         rpc: Endpoint,
         initialize: &Message,
         client: &Client,
-        response: Response,
+        opened: Opened,
     ) -> Opened {
+        let Opened { session, response } = opened;
+        session.ended().cancel();
+        self.is_other.store(false, Ordering::Relaxed);
         tracing::info!(
             "the server is b24-mcp; its stream, which broadcasts all answers, stays closed"
         );
@@ -104,47 +147,133 @@ impl Bitrix {
         Opened { session: Arc::new(session), response }
     }
 
+    /// The session of another server.
+    fn other(&self, opened: Opened, initialize: &Message) -> Opened {
+        self.is_other.store(true, Ordering::Relaxed);
+        tracing::info!(
+            "another MCP server than b24-mcp answers here: it is spoken to as with `--kind mcp`, \
+             and its answers are repaired"
+        );
+        Repaired::wrap(opened, initialize, self.server.schema.clone(), Arc::new(OfSchema))
+    }
+
     /// Whether `/mcp/index` answers here: current servers have it as well.
     pub(super) async fn is_here(&self) -> bool {
         rest::index(&self.server, true).await.is_ok()
     }
 
-    pub(super) async fn open(
+    /// Opens a session where b24-mcp has its endpoint, or with the older variant.
+    pub(super) async fn open_own(
         &self,
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, Failure> {
-        let refusal = match self.server.post_rpc(initialize, client).await {
-            Ok(response) => {
-                accepted(&response, &self.server.rpc.shown)?;
-                let rpc = self.server.rpc.clone();
-                return Ok(self.adopt(rpc, &initialize.message, client, response));
+        let message = &initialize.message;
+        let mut refusal = None;
+        for place in &self.places {
+            let server = Streamable::new(self.server.http.clone(), place.clone());
+            match server.open(initialize, client).await {
+                Ok(opened) if is_own(&opened) => {
+                    return Ok(self.adopt(place.clone(), message, client, opened));
+                }
+                Ok(opened) => return Ok(self.other(opened, message)),
+                Err(failure) if is_other_variant(&failure) => {
+                    refusal.get_or_insert(failure);
+                }
+                Err(failure) => return Err(failure),
             }
-            Err(failure) => failure,
-        };
-        let is_other_variant = refusal.class() == Class::Final
-            && !matches!(refusal.status, Some(401 | 403))
-            && refusal.answer.is_none();
-        if !is_other_variant {
-            return Err(refusal);
         }
-        match rest::index(&self.server, false).await {
-            Ok(index) => {
+        let index = tokio::time::timeout(GUESS_PATIENCE, rest::index(&self.server, false)).await;
+        let index =
+            index.unwrap_or_else(|_| Err(http::timed_out(&self.server.rpc.shown, GUESS_PATIENCE)));
+        match (index, refusal) {
+            (Ok(index), _) => {
                 tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
-                let response = rest::initialize(&index, &initialize.message);
-                let response = self.server.schema.response(&initialize.message, response);
+                self.is_other.store(false, Ordering::Relaxed);
+                let response = rest::initialize(&index, message);
+                let response = self.server.schema.response(message, response);
                 let session = IndexSession::new(self.server.clone());
                 Ok(Opened { session: Arc::new(session), response })
             }
-            Err(failure) => {
-                let hint = "Neither the MCP endpoint `/mcp` nor `/mcp/index` of b24-mcp answers \
-                            here: check the address (the root of the server, as in \
-                            MCP_PROXY_BASE_URL). Another MCP server needs `--kind mcp`.";
+            (Err(failure), refusal) => {
                 tracing::debug!("no older variant either: {}", failure.summary());
-                Err(refusal.hint(hint))
+                Err(refusal.unwrap_or(failure))
             }
         }
     }
+
+    /// Opens a session with b24-mcp, or with the other server that answers at the URL: a kind that
+    /// is named must not be worse than `--kind mcp`.
+    async fn open_any(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
+        let message = &initialize.message;
+        if self.is_at_given.load(Ordering::Relaxed) {
+            return Ok(self.other(self.given.open(initialize, client).await?, message));
+        }
+        let mut own = pin!(self.open_own(initialize, client));
+        let refusal = match self.in_time(&mut own).await {
+            Some(Err(failure)) if failure.class() != Class::NotSent && failure.answer.is_none() => {
+                Some(failure)
+            }
+            Some(outcome) => return outcome,
+            None => None,
+        };
+        let opened = match &refusal {
+            Some(refusal) if self.is_place => {
+                if !may_be_http_sse(refusal) {
+                    return Err(hint_not_here(refusal.clone(), NOT_HERE));
+                }
+                self.given.open_http_sse(refusal.clone(), initialize, client).await
+            }
+            _ => self.given.open(initialize, client).await,
+        };
+        match (opened.map_err(Failure::from), refusal) {
+            (Ok(opened), _) => {
+                self.is_at_given.store(true, Ordering::Relaxed);
+                Ok(self.other(opened, message))
+            }
+            (Err(_), None) => own.await,
+            (Err(failure), Some(refusal)) => {
+                tracing::debug!("nothing at the URL as given: {}", failure.summary());
+                Err(match (is_other_variant(&refusal), is_other_variant(&failure)) {
+                    (true, true) => hint_not_here(failure, NOT_HERE),
+                    (true, false) => failure,
+                    (false, _) => refusal,
+                })
+            }
+        }
+    }
+
+    /// What comes of opening a session where b24-mcp would be; `None` when no answer comes for a
+    /// while at an address that is only a guess.
+    async fn in_time<T>(&self, opening: impl Future<Output = T>) -> Option<T> {
+        if self.is_place {
+            return Some(opening.await);
+        }
+        tokio::time::timeout(GUESS_PATIENCE, opening).await.ok()
+    }
+}
+
+/// Whether b24-mcp has opened this session: it answers a POST with plain JSON, has no sessions, and
+/// announces calls of its own, by which its resources are read.
+pub(super) fn is_own(opened: &Opened) -> bool {
+    let wire = opened.session.wire();
+    let announces = |capability: &str, call: &str| {
+        let result = Object::read(local::text(opened.response.result()?))?;
+        let capabilities = Object::read(result.get("capabilities")?)?;
+        Some(Object::read(capabilities.get(capability)?)?.has(call))
+    };
+    wire.is_in_body
+        && wire.messages.is_none()
+        && !opened.session.has_id()
+        && announces("resources", "query") == Some(true)
+        && announces("tools", "call") == Some(true)
+}
+
+/// Whether a refusal of `initialize` may come from another variant or another server.
+fn is_other_variant(refusal: &Failure) -> bool {
+    refusal.class() == Class::Final
+        && !matches!(refusal.status, Some(401 | 403))
+        && refusal.answer.is_none()
 }
 
 impl Server {
@@ -168,11 +297,11 @@ impl Upstream for Bitrix {
         greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(self.open(greeting.initialize(), client))
+        Box::pin(self.open_any(greeting.initialize(), client))
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {
-        Self::is_repeatable(message)
+        self.is_repeatable(message)
     }
 }
 

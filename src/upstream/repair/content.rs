@@ -77,11 +77,11 @@ fn item(value: &str, context: &Context<'_>) -> Option<String> {
 }
 
 fn warn(context: &Context<'_>, kind: &str) {
-    tracing::warn!(
-        "`{}` answers with content of the type `{kind}` that clients do not know, or that lacks \
-         what the type needs: passed on as text",
-        context.subject()
-    );
+    let what = match content_shape(kind) {
+        Some(_) => "content that lacks what its type needs, which is",
+        None => "content of the unknown type",
+    };
+    tracing::warn!("`{}` answers with {what} `{kind}`: passed on as text", context.subject());
 }
 
 fn known_kind(given: &str) -> Option<&'static str> {

@@ -36,8 +36,6 @@ pub(super) struct Context<'a> {
     pub(super) uris: Option<&'a Uris>,
     /// What we call a server that does not name itself.
     pub(super) server_name: &'a str,
-    /// Whether the result is of a revision without `initialize`, which allows more.
-    pub(super) is_modern: bool,
 }
 
 /// How `value` fits `holds`.
@@ -62,9 +60,8 @@ pub(super) fn fit(value: &str, holds: &Type, context: &Context<'_>) -> Fit {
         Type::List(item) => return list(value, item, context),
         Type::Map(item) => return map(value, |value| fit(value, item, context)),
         Type::InputSchema => return schema::input(value),
-        Type::OutputSchema => return schema::output(value, context.is_modern),
-        Type::Structured if context.is_modern => return Fit::Fits,
-        Type::Structured if value.starts_with('{') => return Fit::Fits,
+        Type::OutputSchema => return schema::output(value, context),
+        Type::Structured if value.starts_with('{') || context.is_modern() => return Fit::Fits,
         Type::Structured => return Fit::Unfit,
         Type::Content => return content::content(value, context),
         Type::Contents => return content::contents(value, context),

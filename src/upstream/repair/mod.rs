@@ -53,19 +53,12 @@ impl SchemaRepairs {
     }
 
     fn fitted(&self, request: &Message, outcome: &Outcome, result: &str) -> Option<String> {
+        let context = Context { request, uris: self.uris.as_ref(), server_name: self.server_name };
         let object = Object::read(result);
-        let result_type = object.as_ref().and_then(|object| object.string("resultType"));
-        if result_type.as_deref().is_some_and(|kind| kind != "complete") || is_task(object.as_ref())
-        {
-            // The result comes later, and has a form of its own.
+        if object.as_ref().is_some_and(|object| context.awaits_more(object)) {
+            // The result comes later, and this has a form of its own.
             return None;
         }
-        let context = Context {
-            request,
-            uris: self.uris.as_ref(),
-            server_name: self.server_name,
-            is_modern: result_type.is_some(),
-        };
         let wrapped = wrapped(outcome, object.as_ref(), result);
         let text = wrapped.as_deref().unwrap_or(result);
         match fit::object(text, &outcome.shape, &context) {
@@ -115,6 +108,23 @@ impl Context<'_> {
         local::uri(self.request)
     }
 
+    /// Whether `result` asks for input first, or is the task that the client wanted it to be.
+    fn awaits_more(&self, result: &Object<'_>) -> bool {
+        let is_partial = result.string("resultType").is_some_and(|kind| kind != "complete");
+        let is_task = || {
+            let params = Object::read(local::params(self.request));
+            params.is_some_and(|params| params.has("task"))
+        };
+        is_partial && self.is_modern() || result.has("task") && is_task()
+    }
+
+    /// Whether the request is of a revision without `initialize`, in which more is allowed.
+    fn is_modern(&self) -> bool {
+        let params = Object::read(local::params(self.request));
+        let meta = params.as_ref().and_then(|params| Object::read(params.get("_meta")?));
+        meta.is_some_and(|meta| meta.has("io.modelcontextprotocol/protocolVersion"))
+    }
+
     /// The revision that the client asks for, in its own words.
     fn revision(&self) -> Option<String> {
         #[derive(Deserialize)]
@@ -125,11 +135,6 @@ impl Context<'_> {
         let params: Option<InitializeParams> = self.request.read_params();
         params.map(|params| params.protocol_version)
     }
-}
-
-/// Whether a result is a task, which gives the real one later (revision 2025-11-25).
-fn is_task(result: Option<&Object<'_>>) -> bool {
-    result.is_some_and(|result| result.get("task").is_some_and(|task| task.starts_with('{')))
 }
 
 /// The object for a result that is none, or is what belongs into its main member.

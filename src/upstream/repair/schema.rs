@@ -1,7 +1,7 @@
 //! JSON Schemas of tools. One of them that is malformed makes a client drop the whole list, and a
 //! model API refuse the whole conversation.
 
-use super::fit::{Fit, embedded, fit_items, map};
+use super::fit::{Context, Fit, embedded, fit_items, map};
 use super::scalar;
 use crate::jsonrpc::to_json;
 use crate::upstream::json::{Object, items, string};
@@ -107,12 +107,12 @@ pub(super) fn input(value: &str) -> Fit {
     root(value, false)
 }
 
-/// `outputSchema`. `is_modern` allows any type.
-pub(super) fn output(value: &str, is_modern: bool) -> Fit {
-    if is_modern {
-        return schema(value, 0);
+/// `outputSchema`, which in the stateless revisions may have any type.
+pub(super) fn output(value: &str, context: &Context<'_>) -> Fit {
+    match root(value, true) {
+        Fit::Unfit if context.is_modern() => schema(value, 0),
+        fit => fit,
     }
-    root(value, true)
 }
 
 fn root(value: &str, must_be_object: bool) -> Fit {
@@ -347,10 +347,9 @@ mod tests {
         }
         for value in ["null", "{}", "[]", "5", "true", r#""""#, r#""x""#] {
             assert_eq!(input(value), Fit::Unfit, "{value}");
-            assert_eq!(output(value, false), Fit::Unfit, "{value}");
+            assert_eq!(root(value, true), Fit::Unfit, "{value}");
         }
-        assert_eq!(output(r#"{"type":"array"}"#, false), Fit::Unfit);
-        assert_eq!(output(r#"{"type":"array"}"#, true), Fit::Fits);
+        assert_eq!(root(r#"{"type":"array"}"#, true), Fit::Unfit);
     }
 
     #[test]

@@ -101,6 +101,23 @@ fn each_case_becomes_what_it_must() {
 }
 
 #[test]
+fn the_stateless_revisions_allow_more() {
+    let params = r#"{"name":"a","task":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
+    for (method, result) in [
+        ("tools/call", r#"{"resultType":"complete","content":[],"structuredContent":[1]}"#),
+        (
+            "tools/list",
+            r#"{"resultType":"complete","tools":[{"name":"a","inputSchema":{"type":"object"},"outputSchema":{"type":"array"}}],"ttlMs":0,"cacheScope":"private"}"#,
+        ),
+        ("tools/call", r#"{"resultType":"input_required","inputRequests":{},"requestState":"x"}"#),
+        ("tools/call", r#"{"task":{"taskId":"1"}}"#),
+    ] {
+        let request = Message::request(RequestId::number(1), method, params);
+        assert_eq!(repairs().result(&request, result), None, "{method}");
+    }
+}
+
+#[test]
 fn a_repaired_document_needs_no_repair() {
     let wrong = [
         Some(json!(null)),

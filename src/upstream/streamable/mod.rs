@@ -24,7 +24,7 @@ use super::refusal::{
     Standing, accepted, empty_success, hint_http_sse, lost_by_error, other_transport, refused,
     unusable,
 };
-use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
+use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
 use crate::failure::Failure;
 use crate::http::{self, Answer, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
@@ -56,6 +56,7 @@ impl Streamable {
             connection.has_session = true;
             connection.add_header(&SESSION_ID, &id);
         }
+        connection.answers_in_body = !answer.is_event_stream();
         let opening = StreamableSession(Arc::new(connection.clone()));
         let read = opening.read(answer, initialize, Instant::now()).await;
         let accepted = read.and_then(|response| {
@@ -133,6 +134,10 @@ impl Session for StreamableSession {
         self.0.has_session
     }
 
+    fn wire(&self) -> Wire<'_> {
+        Wire { is_in_body: self.0.answers_in_body, messages: None }
+    }
+
     fn ended(&self) -> &CancellationToken {
         &self.0.ended
     }
@@ -158,6 +163,8 @@ struct Connection {
     stream_headers: HeaderMap,
     /// Whether the upstream has given a session id.
     has_session: bool,
+    /// Whether `initialize` was answered with JSON instead of events.
+    answers_in_body: bool,
     /// Whether the handshake is over.
     is_open: bool,
     /// Whether the upstream has a listening stream for us.
@@ -176,6 +183,7 @@ impl Connection {
             post_headers: post_headers(),
             stream_headers: stream_headers(),
             has_session: false,
+            answers_in_body: false,
             is_open: false,
             listens: Arc::default(),
             late: Arc::default(),

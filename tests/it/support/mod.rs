@@ -11,6 +11,7 @@ mod json;
 mod line;
 mod mcp;
 mod message;
+pub(crate) mod neighbour;
 mod onec;
 mod script;
 mod streamable;
