@@ -24,6 +24,7 @@ mod settings;
 mod streamable;
 #[cfg(test)]
 pub(crate) mod stub;
+mod surrogates;
 
 use std::pin::Pin;
 use std::sync::Arc;

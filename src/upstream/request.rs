@@ -28,6 +28,13 @@ impl Request {
         Self { message: message.clone(), wire_id, body }
     }
 
+    /// The same request with other params, which are JSON text.
+    pub fn with_params(&self, params: &str) -> Self {
+        let id = self.message.id().cloned().unwrap_or_else(|| self.wire_id.clone());
+        let message = Message::request(id, self.message.method(), params);
+        Self::new(message, self.wire_id.clone())
+    }
+
     /// Whether `response` answers this request. An upstream that could not read the id writes
     /// none, or `null`.
     pub fn is_answered_by(&self, response: &Response) -> bool {

@@ -29,6 +29,7 @@ use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local;
 use super::plain::{Plain, hint_not_here, is_about_credentials, may_be_elsewhere};
+use super::repair::{SchemaRepairs, Uris};
 use super::repaired::Repaired;
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
@@ -109,6 +110,7 @@ pub(super) struct Amocrm {
     places: Vec<Plain>,
     /// Where one has.
     found: OnceLock<usize>,
+    schema: Arc<SchemaRepairs>,
     /// Whether another server has answered, at the URL or on the event stream.
     is_other: AtomicBool,
     keeps_errors: bool,
@@ -134,6 +136,7 @@ impl Amocrm {
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
             places: places.map(|place| Plain::new(http.clone(), place)).collect(),
             found: OnceLock::new(),
+            schema: Arc::new(SchemaRepairs::new(SERVER_NAME, Uris::of("amocrm", settings))),
             is_other: AtomicBool::new(false),
             keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
@@ -157,7 +160,8 @@ impl Amocrm {
         self.is_other.store(false, Ordering::Relaxed);
         let api = self.offers_resources.then(|| self.api.clone());
         let repairs = OfVariants::new(self.keeps_errors, api);
-        Repaired::wrap(repairs.announced(opened), initialize, Arc::new(repairs))
+        let schema = self.schema.clone();
+        Repaired::wrap(repairs.announced(opened), initialize, schema, Arc::new(repairs))
     }
 
     /// The session of another server, which is none of the variants.
@@ -167,7 +171,8 @@ impl Amocrm {
             "another MCP server than mcp-amocrm-server answers here: it is spoken to as with \
              `--kind mcp`, and its answers are repaired"
         );
-        Repaired::wrap(opened, initialize, Arc::new(OfOthers { keeps_errors: self.keeps_errors }))
+        let repairs = OfOthers { keeps_errors: self.keeps_errors };
+        Repaired::wrap(opened, initialize, self.schema.clone(), Arc::new(repairs))
     }
 
     /// Opens a session with mcp-amocrm-server.

@@ -27,6 +27,7 @@ use self::names::Names;
 use self::service::{Service, session_headers};
 use self::session::{Aliases, OneCSession, initialize_params, version_header};
 use super::local::{self, is_method_not_found, repaired_error};
+use super::repair::{SchemaRepairs, Uris};
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
@@ -40,6 +41,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 4;
 pub(super) struct OneC {
     service: Arc<Service>,
     aliases: Arc<Aliases>,
+    schema: Arc<SchemaRepairs>,
     sends_notifications: bool,
 }
 
@@ -51,6 +53,7 @@ impl OneC {
         Self {
             service: Arc::new(Service::new(http, address, settings.managed_sessions)),
             aliases: Arc::new(Aliases::new(names(), names())),
+            schema: Arc::new(SchemaRepairs::new("1C", Uris::of("onec", settings))),
             sends_notifications: settings.does(With::Notifications),
         }
     }
@@ -72,9 +75,11 @@ impl OneC {
             None => handshake::synthesize(&self.service, message, client).await?,
         };
         let version = response.result().and_then(version_header);
+        let response = self.schema.response(message, response);
         let session = OneCSession {
             service: self.service.clone(),
             aliases: self.aliases.clone(),
+            schema: self.schema.clone(),
             offered,
             headers: session_headers(answered.session_id, version),
             sends_notifications: self.sends_notifications,

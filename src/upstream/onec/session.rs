@@ -19,7 +19,8 @@ use crate::mcp::{CallParams, method};
 use crate::upstream::Client;
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, is_method_not_found, repaired, repaired_error};
-use crate::upstream::{Pending, Request, Session, repair};
+use crate::upstream::repair::{self, SchemaRepairs};
+use crate::upstream::{Pending, Request, Session};
 
 /// Arguments longer than this are not checked for what the service cannot read.
 const MAX_CHECKED: usize = 64 * 1024;
@@ -41,6 +42,7 @@ impl Aliases {
 pub(super) struct OneCSession {
     pub(super) service: Arc<Service>,
     pub(super) aliases: Arc<Aliases>,
+    pub(super) schema: Arc<SchemaRepairs>,
     pub(super) offered: Offered,
     /// The header fields that a service with MCP's own transport wants.
     pub(super) headers: HeaderMap,
@@ -64,20 +66,17 @@ impl OneCSession {
             method::TOOLS_CALL => self.call_tool(message).await,
             method::PROMPTS_GET => {
                 let params = self.named_params(message, self.aliases.prompts.as_ref()).await?;
-                let response = self.call(message, &params, None).await?;
-                let name = called_name(&params);
-                Ok(repaired(response, |result| repair::prompt_result(result, &name)))
+                self.call(message, &params, None).await
             }
-            method::RESOURCES_READ => {
-                let response = self.call(message, &readable_params(message), None).await?;
-                let uri = local::uri(message);
-                Ok(repaired(response, |result| repair::read_result(result, uri.as_deref())))
+            _ => {
+                let own = self.schema.params(message);
+                let params = readable(own.as_deref().unwrap_or(local::params(message)));
+                self.call(message, &params, None).await
             }
-            _ => self.call(message, &readable_params(message), None).await,
         }
     }
 
-    /// Sends one call and makes its error readable; `hint` is added to an internal error.
+    /// Sends one call and makes what it answers readable; `hint` is added to an internal error.
     async fn call(
         &self,
         message: &Message,
@@ -88,7 +87,8 @@ impl OneCSession {
         let url = &self.service.address.rpc.shown;
         let response = answered.response.ok_or_else(|| empty_success(url))?;
         let hint = hint.filter(|_| response.error_code() == Some(INTERNAL_ERROR));
-        Ok(repaired_error(response, |error| compact_error(error, hint)))
+        let response = repaired_error(response, |error| compact_error(error, hint));
+        Ok(self.schema.response(message, response))
     }
 
     async fn list(
@@ -108,23 +108,20 @@ impl OneCSession {
         {
             response = list;
         }
-        if let (Some(names), Some(result)) = (names, response.result()) {
+        let response = self.schema.response(message, response);
+        let Some(names) = names else { return Ok(response) };
+        if let Some(result) = response.result() {
             names.learn(&listed_names(local::text(result), member));
         }
         Ok(repaired(response, |result| {
-            repair::list(result, member, |item| {
-                if let Some(names) = names {
-                    names.apply_to(item);
-                }
-            })
+            repair::edit_list(result, member, |item| names.apply_to(item))
         }))
     }
 
     async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
         let params = self.named_params(message, self.aliases.tools.as_ref()).await?;
         let hint = self.check_arguments(&params);
-        let response = self.call(message, &params, hint).await?;
-        Ok(repaired(response, |result| repair::call_result(result, &called_name(&params))))
+        self.call(message, &params, hint).await
     }
 
     /// The params of a call by name, with an alias replaced by the service's own name.
@@ -190,15 +187,13 @@ impl OneCSession {
     }
 }
 
-/// `name` of the params of a call, for a log.
-fn called_name(params: &str) -> String {
-    Object::read(params).and_then(|params| params.string("name")).unwrap_or_default()
+fn readable_params(message: &Message) -> String {
+    readable(local::params(message))
 }
 
 /// `params` without `_meta`. The service reads messages into structures, whose member names are
 /// identifiers: the dots and slashes in `_meta` would break the whole call.
-fn readable_params(message: &Message) -> String {
-    let params = local::params(message);
+fn readable(params: &str) -> String {
     let Some(mut object) = Object::read(params) else { return params.to_owned() };
     object.remove("_meta");
     if object.get("arguments") == Some("null") {
