@@ -158,15 +158,17 @@ pub(super) enum BasicCharset {
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionOptions {
-    /// Trust the certificates in this PEM file too (a company's own authority)
+    /// Trust the certificates in this file too: a company's own authority, or the server's own
+    /// (PEM, DER, PKCS#7)
     #[arg(long, env = "MCPLINE_CA_FILE", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
 
-    /// Show the server this certificate (PEM, with its chain)
-    #[arg(long, env = "MCPLINE_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
+    /// Show the server this certificate, with its chain (PEM, DER, PKCS#7)
+    #[arg(long, env = "MCPLINE_CLIENT_CERT", value_name = "FILE")]
     pub(super) client_cert: Option<PathBuf>,
 
-    /// The private key of --client-cert (PEM)
+    /// The private key of --client-cert, without a password (PEM, DER); not needed if that file has
+    /// it too
     #[arg(long, env = "MCPLINE_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
     pub(super) client_key: Option<PathBuf>,
 

@@ -175,7 +175,7 @@ impl Conversation {
     pub fn new(settings: Settings, link: Arc<Link>, client: Client, writer: &Writer) -> Self {
         let replies = Replies::new(writer.outlet(), settings.url.clone(), settings.secrets.clone());
         Self {
-            context: Arc::new(Context { link, settings, has_warned: false.into() }),
+            context: Arc::new(Context { link, settings }),
             client,
             replies,
             tasks: JoinSet::new(),

@@ -1,7 +1,7 @@
 //! Makes connections: proxy and time limits. Credentials are no part of this.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
@@ -55,6 +55,8 @@ pub(super) struct Connections {
     proxy: Option<Proxy>,
     tls: ClientConfig,
     client: Mutex<Client>,
+    /// Gives each request a connection of its own; made when it is needed.
+    unpooled: OnceLock<Client>,
 }
 
 impl fmt::Debug for Connections {
@@ -78,8 +80,8 @@ impl Connections {
             || proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
         let tls = settings.tls.client_config(needs_trust);
         let tls = tls.map_err(|why| SetupError::failed(format!("TLS cannot be set up: {why}")))?;
-        let client = Mutex::new(client(&settings, proxy.as_ref(), tls.clone())?);
-        Ok(Self { settings, proxy, tls, client })
+        let client = Mutex::new(client(&settings, proxy.as_ref(), tls.clone(), Pool::Kept)?);
+        Ok(Self { settings, proxy, tls, client, unpooled: OnceLock::new() })
     }
 
     /// The client to send the next request with.
@@ -87,12 +89,30 @@ impl Connections {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The client to send a request with on a connection of its own.
+    pub(super) fn unpooled(&self) -> Client {
+        if let Some(client) = self.unpooled.get() {
+            return client.clone();
+        }
+        match client(&self.settings, self.proxy.as_ref(), self.tls.clone(), Pool::None) {
+            Ok(client) => self.unpooled.get_or_init(|| client).clone(),
+            // It could be made with these settings before.
+            Err(_) => self.client(),
+        }
+    }
+
     /// Closes the connections that are idle; requests in flight go on. `reqwest` has no call for
     /// this, so it takes a new client.
     pub(super) fn give_up_idle(&self) {
-        if let Ok(client) = client(&self.settings, self.proxy.as_ref(), self.tls.clone()) {
+        let client = client(&self.settings, self.proxy.as_ref(), self.tls.clone(), Pool::Kept);
+        if let Ok(client) = client {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
+    }
+
+    /// How TLS is spoken.
+    pub(super) fn tls(&self) -> &ClientConfig {
+        &self.tls
     }
 
     /// The proxy that leads to the upstream, if any.
@@ -101,10 +121,18 @@ impl Connections {
     }
 }
 
+/// Whether connections are kept for later requests.
+#[derive(Clone, Copy)]
+enum Pool {
+    Kept,
+    None,
+}
+
 fn client(
     settings: &ConnectSettings,
     proxy: Option<&Proxy>,
     tls: ClientConfig,
+    pool: Pool,
 ) -> Result<Client, SetupError> {
     let mut builder = Client::builder()
         .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
@@ -122,6 +150,9 @@ fn client(
         .no_proxy()
         .retry(retry::never().max_retries_per_request(0))
         .tls_backend_preconfigured(tls);
+    if let Pool::None = pool {
+        builder = builder.pool_max_idle_per_host(0);
+    }
     if let Some(Proxy { url, source }) = proxy {
         let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| {
             SetupError::failed(format!("the proxy of {source} cannot be used: {error}"))

@@ -86,7 +86,13 @@ impl Tls {
     /// A file cannot be read or used.
     pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), SetupError> {
         let of_certificate = |why: String| unusable("--client-cert", certificate, &why);
-        let of_key = |why: String| unusable("--client-key", key, &why);
+        let of_key = |why: String| {
+            if key == certificate {
+                let why = format!("{why}: give the key with `--client-key FILE`");
+                return unusable("--client-cert", certificate, &why);
+            }
+            unusable("--client-key", key, &why)
+        };
         let chain = certificates::read(certificate).map_err(of_certificate)?;
         if chain.certificates.is_empty() {
             return Err(of_certificate(chain.lacks(Wants::Certificate, certificate)));

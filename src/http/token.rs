@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use reqwest::header::HeaderValue;
 
-use crate::redact::Secrets;
+use crate::redact::{Origin, Secrets};
 
 /// The token in a file, read again whenever the file has changed.
 pub struct TokenFile {
@@ -59,7 +59,7 @@ impl TokenFile {
             Some((_, value)) if value == latest.value => {}
             Some((token, value)) => {
                 tracing::info!("the file with the bearer token has changed");
-                self.secrets.add(token);
+                self.secrets.add_of(Origin::Token, token);
                 latest.value = value;
             }
             None => tracing::warn!("the file with the bearer token holds none"),

@@ -1,6 +1,7 @@
 //! Reads what an upstream sends, a body or events, in one way for all kinds: side messages go to
 //! the client, responses to what they answer, and what cannot be parsed is logged and remembered.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -136,7 +137,7 @@ impl<'a> Reading<'a> {
         answer: Answer,
         excerpt: Excerpt,
     ) -> Result<Option<Response>, Failure> {
-        let (url, status) = (answer.url().clone(), answer.status());
+        let (url, status) = (answer.url().clone(), http::Named(answer.status()));
         let content_type = answer.headers().get(CONTENT_TYPE).cloned();
         let body = answer.bytes().await?;
         if is_blank(&body) {
@@ -223,6 +224,30 @@ impl<'a> Reading<'a> {
         }
         answer
     }
+}
+
+/// The request among `waiting` that `response` answers: the one with this very id, else one whose id means the
+/// same, else the only one that it can be meant for.
+pub(super) fn awaited<T>(
+    waiting: &HashMap<RequestId, T>,
+    response: &Response,
+) -> Option<RequestId> {
+    let only = |mut candidates: Vec<&RequestId>| match candidates.len() {
+        1 => candidates.pop().cloned(),
+        _ => None,
+    };
+    let Some(id) = response.id() else {
+        // An error without an id: the server could not read what it was sent.
+        return response.error().and_then(|_| only(waiting.keys().collect()));
+    };
+    if waiting.contains_key(&id) {
+        return Some(id);
+    }
+    waiting
+        .keys()
+        .find(|key| key.matches(&id))
+        .cloned()
+        .or_else(|| only(waiting.keys().filter(|key| key.is_echoed_by(&id)).collect()))
 }
 
 fn has_id_zero(response: &Response) -> bool {

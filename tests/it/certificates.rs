@@ -164,6 +164,12 @@ fn a_client_certificate_is_presented_in_every_form() {
         let reply = initialized(&server, &options);
         assert!(reply.value.get("result").is_some(), "{form}: {reply}");
     }
+    let both = certificate_file(&[bytes("client.pem"), bytes("key.pem")].concat());
+    let options = [("--ca-file", &fixture("cert.pem")), ("--client-cert", &both)];
+    let reply = initialized(&server, &options);
+    assert!(reply.value.get("result").is_some(), "{reply}");
+    let told = refused(&[("--client-cert", &fixture("client.pem"))]);
+    assert!(told.contains("give the key with `--client-key FILE`"), "{told}");
 }
 
 #[test]

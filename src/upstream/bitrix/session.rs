@@ -81,7 +81,10 @@ impl Server {
     /// Posts a JSON-RPC request and reads its answer, which may have any id.
     async fn post_rpc(&self, request: &Request, client: &Client) -> Result<Response, Failure> {
         let method = request.message.method();
-        let answer = self.http.post(&self.rpc, post_headers(), request.body.clone()).await?;
+        let body = request.body.clone();
+        let is_repeatable = request.is_repeatable();
+        let answer =
+            self.http.post_if_repeatable(is_repeatable, &self.rpc, post_headers(), body).await?;
         if !answer.status().is_success() {
             return faults::answer(&answer.refusal().await, method);
         }
