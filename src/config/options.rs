@@ -183,13 +183,18 @@ pub(crate) struct ConnectionOptions {
     pub(super) proxy: Option<String>,
 }
 
+/// Windows asks whether a certificate has been revoked while the connection is made, and waits for up
+/// to ten seconds where a closed network does not reach who would know. It then takes the
+/// certificate, and must still find time to connect.
+const CONNECT_TIMEOUT: &str = if cfg!(windows) { "20" } else { "10" };
+
 /// Time limits.
 #[derive(Args)]
 #[command(next_help_heading = "Time")]
 pub(crate) struct TimeOptions {
     /// Give up connecting after this time, 0 for no limit
     #[arg(long, env = "MCPLINE_CONNECT_TIMEOUT", value_name = "SECONDS")]
-    #[arg(default_value = "10", value_parser = bound)]
+    #[arg(default_value = CONNECT_TIMEOUT, value_parser = bound)]
     pub(super) connect_timeout: Duration,
 
     /// Give a request up when the server shows no sign of life for this time, 0 for no limit

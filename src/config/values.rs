@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::http::unquoted;
+use crate::http::{decode_file, unquoted};
 use crate::redact::{self, Secrets};
 use crate::setup::SetupError;
 
@@ -175,9 +175,9 @@ pub(super) fn percent_decoded(text: &str) -> String {
 pub(super) fn read_text(path: &Path, option: &str) -> Result<String, SetupError> {
     let unusable = |why| SetupError::usage(format!("{option} {} {why}", path.display()));
     let bytes = fs::read(path).map_err(|why| unusable(format!("cannot be read: {why}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
-    // Windows editors write a BOM in front.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    decode_file(&bytes).ok_or_else(|| {
+        unusable("is neither UTF-8 nor UTF-16 text".to_owned()).hint("save it as UTF-8")
+    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
 use crate::patience::within;
 use crate::retry::{Delivery, Retry};
-use crate::upstream::{Request, Session};
+use crate::upstream::{Pending, Request, Session};
 
 /// Bound on telling the upstream that a request is not wanted any more.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -50,8 +50,9 @@ pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: 
         }
     };
     let tried = Effort { attempts: carrier.retry.attempts(), was_sent: carrier.was_sent, started };
-    // In a box of its own: with it, the future would have a size for which the allocator is slow.
-    Box::pin(finish(&context, &request, reply, outcome, tried)).await;
+    if let Some(rest) = finish(&context, &request, reply, outcome, tried) {
+        rest.await;
+    }
 }
 
 /// What was done for a request.
@@ -70,23 +71,27 @@ pub(super) async fn initialize(context: Arc<Context>, request: Box<Request>, rep
     tracing::debug!(wire_id = %request.wire_id, "request");
     let outcome = context.link.initialize((*request).clone(), context.settings.start_timeout).await;
     let effort = Effort { attempts: 1, was_sent: true, started };
-    finish(&context, &request, reply, outcome, effort).await;
+    if let Some(rest) = finish(&context, &request, reply, outcome, effort) {
+        rest.await;
+    }
 }
 
-async fn finish(
-    context: &Context,
-    request: &Request,
+/// Answers with `outcome`; what cannot be done at once, which is seldom and large, comes back to be
+/// waited for.
+fn finish<'a>(
+    context: &'a Context,
+    request: &'a Request,
     reply: PendingReply,
     outcome: Result<Response, Failure>,
     effort: Effort,
-) {
+) -> Option<Pending<'a, ()>> {
     match outcome {
         Ok(response) => {
             let line = settle(context, request, response, &reply, effort);
-            reply.send(line).await;
+            let (reply, line) = reply.send_at_once(line)?;
+            Some(Box::pin(reply.send_when_read(line)))
         }
-        // Seldom, and large.
-        Err(failure) => Box::pin(fail(context, request, reply, failure, effort)).await,
+        Err(failure) => Some(Box::pin(fail(context, request, reply, failure, effort))),
     }
 }
 

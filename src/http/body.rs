@@ -96,6 +96,11 @@ impl Answer {
     /// # Errors
     /// The body is longer than the limit, breaks off, or stalls.
     pub async fn bytes(mut self) -> Result<Bytes, Failure> {
+        self.read().await
+    }
+
+    /// As [`Answer::bytes`], and leaves the head where it is.
+    pub(crate) async fn read(&mut self) -> Result<Bytes, Failure> {
         let Some(first) = self.chunk().await? else {
             return Ok(Bytes::new());
         };
@@ -108,7 +113,7 @@ impl Answer {
     }
 
     /// The whole of a body that comes in several pieces, of which `first` has come.
-    async fn in_pieces(mut self, first: Bytes) -> Result<Bytes, Failure> {
+    async fn in_pieces(&mut self, first: Bytes) -> Result<Bytes, Failure> {
         let Some(second) = self.chunk().await? else {
             return Ok(first);
         };

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    SET_COOKIE, USER_AGENT,
 };
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
@@ -26,6 +27,12 @@ use crate::failure::{Cause, Class, Failure};
 use crate::patience::within;
 use crate::redact::{self, Origin, Secrets};
 use crate::setup::SetupError;
+
+/// How we name ourselves.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("mcpline/", env!("CARGO_PKG_VERSION")));
+
+/// The coding that [`super::coding`] reads best.
+const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 5;
@@ -94,6 +101,18 @@ impl Endpoint {
         });
         let host = host.and_then(|host| HeaderValue::try_from(host).ok());
         Self { url, shown, host }
+    }
+
+    /// Adds to `headers` what every request to this endpoint says. The client does so for each
+    /// request that lacks it; a session that sends the same header fields again and again does it
+    /// once.
+    pub(crate) fn complete(&self, headers: &mut HeaderMap) {
+        let own = [(HOST, self.host.clone()), (USER_AGENT, Some(AGENT))];
+        for (name, value) in own.into_iter().chain([(ACCEPT_ENCODING, Some(ACCEPTED))]) {
+            if let Some(value) = value {
+                headers.entry(name).or_insert(value);
+            }
+        }
     }
 }
 
@@ -258,7 +277,7 @@ impl Http {
             if is_pooled {
                 self.keeping.note_answer(&response);
             }
-            if !outline.keeps_cookies() {
+            if !outline.keeps_cookies {
                 self.take_cookies(&response, &url);
             }
             self.look_after_connections(&response, &url);
@@ -311,26 +330,27 @@ impl Http {
         let headers = request.headers_mut();
         headers.clone_from(outline.headers);
         // Servers that pack an event stream hold its events back until they have a block.
-        let is_stream = outline.method == Method::GET
-            && headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream");
-        let keeps_cookies = outline.keeps_cookies();
+        if outline.method == Method::GET
+            && headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream")
+        {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        if !headers.contains_key(HOST) {
+            outline.endpoint.complete(headers);
+        }
         if let Some(granted) = granted {
             granted.add_to(headers);
-            if !keeps_cookies {
+            if !outline.keeps_cookies {
                 self.jar().add_to(headers, url);
             }
         }
         if headers.get(COOKIE).is_some_and(HeaderValue::is_empty) {
             headers.remove(COOKIE);
         }
-        if let Some(host) = &outline.endpoint.host {
-            headers.entry(HOST).or_insert_with(|| host.clone());
+        if let Some(body) = outline.body.clone() {
+            headers.insert(CONTENT_LENGTH, body.len().into());
+            *request.body_mut() = Some(body.into());
         }
-        if is_stream {
-            let none = HeaderValue::from_static("identity");
-            headers.entry(ACCEPT_ENCODING).or_insert(none);
-        }
-        *request.body_mut() = outline.body.clone().map(Into::into);
         request
     }
 
@@ -373,6 +393,9 @@ struct Outline<'a> {
     body: Option<Bytes>,
     /// Whether a second run does no harm.
     is_repeatable: bool,
+    /// Whether the kind looks after the upstream's cookies by itself: it names cookies in the
+    /// request, be it none by an empty header.
+    keeps_cookies: bool,
 }
 
 impl<'a> Outline<'a> {
@@ -383,12 +406,8 @@ impl<'a> Outline<'a> {
         body: Option<Bytes>,
     ) -> Self {
         let is_repeatable = method == Method::GET || method == Method::DELETE;
-        Self { method, endpoint, headers, body, is_repeatable }
-    }
-
-    /// A kind that names cookies in a request, be it none by an empty header, keeps them by itself.
-    fn keeps_cookies(&self) -> bool {
-        self.headers.contains_key(COOKIE)
+        let keeps_cookies = headers.contains_key(COOKIE);
+        Self { method, endpoint, headers, body, is_repeatable, keeps_cookies }
     }
 }
 

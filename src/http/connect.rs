@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, retry};
 use rustls::ClientConfig;
@@ -22,9 +21,6 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Keeps connections alive through address translation while a long call is silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// The coding that [`super::coding`] reads best.
-const ACCEPTED: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
 
 /// How to make connections.
 #[derive(Clone)]
@@ -76,6 +72,9 @@ impl Connections {
     /// The settings cannot be used.
     pub(super) fn new(settings: ConnectSettings, upstream: &Url) -> Result<Self, SetupError> {
         let proxy = proxy::for_url(settings.proxy.as_ref(), upstream);
+        if let Some(proxy) = &proxy {
+            tracing::info!("the proxy {proxy} leads to {}", redact::shown(upstream));
+        }
         let needs_trust = upstream.scheme() == "https"
             || proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
         let tls = settings.tls.client_config(needs_trust);
@@ -135,8 +134,6 @@ fn client(
     pool: Pool,
 ) -> Result<Client, SetupError> {
     let mut builder = Client::builder()
-        .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
-        .default_headers(HeaderMap::from_iter([ACCEPTED]))
         .connect_timeout(settings.timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)

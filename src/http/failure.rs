@@ -136,6 +136,8 @@ pub(super) fn is_refused_tunnel(error: &reqwest::Error) -> bool {
             || text("proxy authorization required")
             || text("unsuccessful tunnel")
             || text("tunnel error"))
+        // There is no proxy to refuse anything.
+        && !text("tunnel error: failed to create underlying connection")
 }
 
 /// The failure when `proxy` refuses the tunnel to `shown`, with its own words where it has some.

@@ -19,13 +19,14 @@ mod proxy;
 mod redirects;
 pub mod sse;
 mod status;
+mod system_proxy;
 mod tls;
 mod token;
 
 pub use auth::Authorization;
 pub use body::{Answer, Events, Refusal, StreamBroke};
 pub use certificates::certificates_in;
-pub(crate) use charset::{decode, to_windows_1251};
+pub(crate) use charset::{decode, decode_file, to_windows_1251};
 pub use client::{Endpoint, Http, HttpSettings};
 pub use connect::ConnectSettings;
 pub(crate) use excerpt::{excerpt, shorten, without_tags};

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
 use super::excerpt::excerpt;
+use super::system_proxy;
 use crate::redact;
 
 /// The variables that name a proxy.
@@ -59,12 +59,17 @@ pub(super) fn for_url(given: Option<&Url>, url: &Url) -> Option<Proxy> {
     if is_loopback(url) || is_exempt(url, variable) {
         return None;
     }
-    of_environment(url, variable).or_else(|| of_system(url))
+    of_environment(url, variable).or_else(|| {
+        let url = system_proxy::for_url(url)?;
+        Some(Proxy { url, source: "the system's settings".to_owned() })
+    })
 }
 
 fn of_environment(url: &Url, variable: impl Fn(&str) -> Option<String>) -> Option<Proxy> {
     let of_scheme: [&str; 2] = match url.scheme() {
         "https" => ["HTTPS_PROXY", "https_proxy"],
+        // Names have no case there, and people write capitals.
+        _ if cfg!(windows) => ["HTTP_PROXY", "http_proxy"],
         _ => ["http_proxy", "HTTP_PROXY"],
     };
     of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find_map(|name| {
@@ -90,14 +95,6 @@ pub(crate) fn address(text: &str) -> Option<Url> {
     let is_known =
         matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h");
     (is_known && url.has_host()).then_some(url)
-}
-
-/// The proxy of the system's settings (Windows, macOS).
-fn of_system(url: &Url) -> Option<Proxy> {
-    let uri = url.as_str().parse().ok()?;
-    let found = Matcher::from_system().intercept(&uri)?;
-    let url = Url::parse(&found.uri().to_string()).ok()?;
-    Some(Proxy { url, source: "the system's settings".to_owned() })
 }
 
 /// Whether `NO_PROXY` names `url`.

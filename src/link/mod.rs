@@ -46,7 +46,7 @@ enum State {
     Idle,
     Opening(Opening),
     Ready(Arc<Live>),
-    /// The last opening ended with a failure that waiting cannot mend.
+    /// The last opening failed, and waiting does not help.
     Failed(Failure),
     Closed,
 }
@@ -120,7 +120,7 @@ impl Link {
     /// `patience`: after that the client gets an answer of ours, and the opening goes on.
     ///
     /// # Errors
-    /// The upstream refuses in a way that waiting cannot mend.
+    /// The upstream refuses, and waiting does not help.
     pub async fn initialize(
         self: &Arc<Self>,
         initialize: Request,
@@ -172,7 +172,7 @@ impl Link {
     /// The open session; opens one when there is none. Waits without a bound of its own.
     ///
     /// # Errors
-    /// The upstream refuses in a way that waiting cannot mend, or the link is closed.
+    /// The upstream refuses, and waiting does not help; or the link is closed.
     pub async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
         let mut state = self.state.subscribe();
         self.idle_losses.store(0, Ordering::Relaxed);

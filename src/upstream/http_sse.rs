@@ -132,11 +132,13 @@ impl HttpSse {
         client: &Client,
     ) -> Result<Opened, Failure> {
         let Beginning { url, events, idle_timeout, .. } = beginning;
+        let mut headers = post_headers();
+        endpoint.complete(&mut headers);
         let session = HttpSseSession {
             http: self.http.clone(),
             endpoint,
             stream_url: url,
-            headers: post_headers(),
+            headers,
             patience: idle_timeout,
             client: client.clone(),
             waiters: Arc::new(Mutex::new(Some(HashMap::new()))),

@@ -100,6 +100,8 @@ fn a_lost_session_is_recognised_however_it_is_told() {
         let mut line = Line::ready(&upstream.url());
         line.send(call(1, "any", "{}"));
         assert_eq!(line.recv_id("1").raw_result(), r#"{"done":true}"#, "{told:?}");
+        // In the background, which the end of the line would cut off.
+        upstream.nth("DELETE", 1);
         line.finish();
         assert_eq!(upstream.count("initialize"), 2, "{told:?}");
         assert_eq!(upstream.count("tools/call"), 2, "{told:?}");

@@ -60,7 +60,7 @@ impl BitrixSession {
         };
         let own = self.server.schema.original(&uri);
         let query = resources::query(own.as_deref().unwrap_or(&uri));
-        let query = with_params(request, "resources/query", &query);
+        let query = with_params(request, method::RESOURCES_QUERY, &query);
         let response = self.server.post_rpc(&query, &self.client).await?;
         Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
     }

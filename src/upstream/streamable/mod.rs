@@ -179,10 +179,12 @@ struct Connection {
 
 impl Connection {
     fn new(http: Arc<Http>, endpoint: Endpoint, client: &Client) -> Self {
+        let mut post_headers = post_headers();
+        endpoint.complete(&mut post_headers);
         Self {
             http,
             endpoint,
-            post_headers: post_headers(),
+            post_headers,
             stream_headers: stream_headers(),
             has_session: false,
             answers_in_body: false,
