@@ -5,17 +5,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::json::Object;
-use super::local::{self, repaired};
-use super::{Opened, Pending, Request, Session, Wire, repair};
+use super::repair::SchemaRepairs;
+use super::{Opened, Pending, Request, Session, Wire};
 use crate::failure::Failure;
 use crate::jsonrpc::{Message, Response};
-use crate::mcp::{CallParams, Revision, asked_revision, method};
 
-/// The revision where neither side states one that is known.
-const UNKNOWN: Revision = Revision::V2025_06_18;
-
-/// What a kind changes in a conversation. By itself, nothing but what strict clients refuse.
+/// What a kind changes in a conversation, besides what strict clients refuse.
 pub(super) trait Repairs: Send + Sync {
     /// The answer to a request that the server is not asked; `None` for the others.
     fn answer<'a>(
@@ -30,12 +25,12 @@ pub(super) trait Repairs: Send + Sync {
         None
     }
 
-    /// The answer to `request` as the client must get it.
+    /// The answer to `request` as the client must get it. Strict clients can read it already.
     ///
     /// # Errors
     /// The answer stands for a failure that may be retried.
-    fn incoming(&self, request: &Message, response: Response) -> Result<Response, Failure> {
-        Ok(by_schema(request, response))
+    fn incoming(&self, _request: &Message, response: Response) -> Result<Response, Failure> {
+        Ok(response)
     }
 
     /// Whether the server may get this notification of the client.
@@ -44,56 +39,29 @@ pub(super) trait Repairs: Send + Sync {
     }
 }
 
-/// The repairs that every server gets whose answers are those of MCP.
+/// Nothing besides what strict clients refuse.
 pub(super) struct OfSchema;
 
 impl Repairs for OfSchema {}
 
-/// `response` to `request` as strict clients take it.
-pub(super) fn by_schema(request: &Message, response: Response) -> Response {
-    let list = |member: &'static str| {
-        move |result: &str| repair::list(result, member, |_: &mut Object<'_>| {})
-    };
-    match request.method() {
-        method::INITIALIZE => {
-            let revision = asked_revision(request).unwrap_or(UNKNOWN).as_str();
-            repaired(response, |result| repair::initialize_result(result, revision))
-        }
-        method::TOOLS_LIST => repaired(response, list("tools")),
-        method::PROMPTS_LIST => repaired(response, list("prompts")),
-        method::RESOURCES_LIST => repaired(response, list("resources")),
-        method::RESOURCE_TEMPLATES_LIST => repaired(response, list("resourceTemplates")),
-        method::TOOLS_CALL => {
-            repaired(response, |result| repair::call_result(result, &name(request)))
-        }
-        method::PROMPTS_GET => {
-            repaired(response, |result| repair::prompt_result(result, &name(request)))
-        }
-        method::RESOURCES_READ => {
-            repaired(response, |result| repair::read_result(result, local::uri(request).as_deref()))
-        }
-        _ => response,
-    }
-}
-
-/// The name of the tool or prompt that a request asks for.
-fn name(request: &Message) -> String {
-    let named: Option<CallParams<'_>> = request.read_params();
-    named.map_or_else(String::new, |named| named.name.into_owned())
-}
-
 /// A session, and what is repaired in it.
 pub(super) struct Repaired {
     inner: Arc<dyn Session>,
+    schema: Arc<SchemaRepairs>,
     repairs: Arc<dyn Repairs>,
 }
 
 impl Repaired {
     /// Wraps the session that `initialize` has opened.
-    pub(super) fn wrap(opened: Opened, initialize: &Message, repairs: Arc<dyn Repairs>) -> Opened {
+    pub(super) fn wrap(
+        opened: Opened,
+        initialize: &Message,
+        schema: Arc<SchemaRepairs>,
+        repairs: Arc<dyn Repairs>,
+    ) -> Opened {
         let Opened { session: inner, response } = opened;
-        let response = by_schema(initialize, response);
-        Opened { session: Arc::new(Self { inner, repairs }), response }
+        let response = schema.response(initialize, response);
+        Opened { session: Arc::new(Self { inner, schema, repairs }), response }
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
@@ -101,11 +69,13 @@ impl Repaired {
         if let Some(outcome) = self.repairs.answer(message).await {
             return outcome;
         }
+        let own = self.schema.params(message).map(|params| request.with_params(&params));
+        let request = own.as_ref().unwrap_or(request);
         let response = match self.repairs.outgoing(request) {
             Some(request) => self.inner.exchange(&request).await?,
             None => self.inner.exchange(request).await?,
         };
-        self.repairs.incoming(message, response)
+        self.repairs.incoming(message, self.schema.response(message, response))
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct LeadDefaults {
 pub(crate) enum Keep {
     /// 1C: tool and prompt names that clients or models refuse
     Names,
-    /// Bitrix24: resource URIs without a scheme
+    /// Resource URIs that some clients refuse
     Uris,
     /// AmoCRM: failures that come as successful results
     Errors,

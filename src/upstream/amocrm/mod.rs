@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::catalogue::Catalogue;
+use self::catalogue::{Catalogue, CatalogueError};
 use self::documents::Documents;
 use self::repairs::{OfOthers, OfVariants, own_request};
 use self::rest::{Api, CatalogueSession};
@@ -29,6 +29,7 @@ use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local;
 use super::plain::{Plain, hint_not_here, is_about_credentials, may_be_elsewhere};
+use super::repair::{SchemaRepairs, Uris};
 use super::repaired::Repaired;
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
@@ -60,7 +61,7 @@ const READING_TOOLS: [&str; 10] = [
 ];
 
 /// Checks that `text` can be added to the catalogue. The error names the tool and its mistake.
-pub(crate) fn check_catalogue(text: &str) -> Result<(), String> {
+pub(crate) fn check_catalogue(text: &str) -> Result<(), CatalogueError> {
     Catalogue::embedded()?.extend(text)
 }
 
@@ -113,6 +114,7 @@ pub(super) struct Amocrm {
     places: Vec<Plain>,
     /// Where one has.
     found: OnceLock<usize>,
+    schema: Arc<SchemaRepairs>,
     /// Whether another server has answered, at the URL or on the event stream.
     is_other: AtomicBool,
     keeps_errors: bool,
@@ -120,7 +122,11 @@ pub(super) struct Amocrm {
 }
 
 impl Amocrm {
-    pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Result<Self, String> {
+    pub(super) fn new(
+        http: Arc<Http>,
+        url: &Url,
+        settings: &KindSettings,
+    ) -> Result<Self, CatalogueError> {
         let base = base_url(url, &["/mcp/sse", "/mcp/messages", "/mcp"]);
         let is_root = base.path().trim_end_matches('/') == url.path().trim_end_matches('/');
         let below = is_root.then(|| endpoint_at(&base, "/mcp"));
@@ -138,6 +144,7 @@ impl Amocrm {
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
             places: places.map(|place| Plain::new(http.clone(), place)).collect(),
             found: OnceLock::new(),
+            schema: Arc::new(SchemaRepairs::new(SERVER_NAME, Uris::of("amocrm", settings))),
             is_other: AtomicBool::new(false),
             keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
@@ -161,7 +168,8 @@ impl Amocrm {
         self.is_other.store(false, Ordering::Relaxed);
         let api = self.offers_resources.then(|| self.api.clone());
         let repairs = OfVariants::new(self.keeps_errors, api);
-        Repaired::wrap(repairs.announced(opened), initialize, Arc::new(repairs))
+        let schema = self.schema.clone();
+        Repaired::wrap(repairs.announced(opened), initialize, schema, Arc::new(repairs))
     }
 
     /// The session of another server, which is none of the variants.
@@ -171,7 +179,8 @@ impl Amocrm {
             "another MCP server than mcp-amocrm-server answers here: it is spoken to as with \
              `--kind mcp`, and its answers are repaired"
         );
-        Repaired::wrap(opened, initialize, Arc::new(OfOthers { keeps_errors: self.keeps_errors }))
+        let repairs = OfOthers { keeps_errors: self.keeps_errors };
+        Repaired::wrap(opened, initialize, self.schema.clone(), Arc::new(repairs))
     }
 
     /// Opens a session with mcp-amocrm-server.

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::method;
 use crate::upstream::local;
-use crate::upstream::repaired::{Repairs, by_schema};
+use crate::upstream::repaired::Repairs;
 use crate::upstream::{Opened, Pending, Request};
 
 /// Far from any id that a client gives: `initialize` may have travelled with the client's own, and
@@ -54,7 +54,6 @@ impl Repairs for OfVariants {
     }
 
     fn incoming(&self, request: &Message, response: Response) -> Result<Response, Failure> {
-        let response = by_schema(request, response);
         if request.method() == method::TOOLS_CALL {
             return results::repair_call(response, self.keeps_errors);
         }
@@ -75,7 +74,6 @@ pub(super) struct OfOthers {
 
 impl Repairs for OfOthers {
     fn incoming(&self, request: &Message, response: Response) -> Result<Response, Failure> {
-        let response = by_schema(request, response);
         if request.method() == method::TOOLS_CALL && !self.keeps_errors {
             return Ok(results::mark_failure(response));
         }

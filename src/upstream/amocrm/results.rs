@@ -15,7 +15,7 @@ use crate::upstream::local::{self, repaired, repaired_error};
 /// addresses that exceed the limit again and again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// The response to `tools/call` as clients take it. `keeps_errors` leaves failures that come as
+/// The response to `tools/call` with failures that look like successes marked. `keeps_errors` leaves failures that come as
 /// successes unmarked.
 ///
 /// # Errors

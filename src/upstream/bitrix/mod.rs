@@ -22,18 +22,19 @@ use url::Url;
 use self::rest::IndexSession;
 use self::session::BitrixSession;
 use super::json::Object;
-use super::local::{self, repaired};
+use super::local;
 use super::plain::{Plain, hint_not_here, may_be_elsewhere};
-use super::refusal::may_be_http_sse;
+use super::refusal::{may_be_http_sse, may_refuse_posts};
+use super::repair::{SchemaRepairs, Uris};
 use super::repaired::{OfSchema, Repaired};
-use super::settings::{Keep, KindSettings, With};
+use super::settings::{KindSettings, With};
 use super::streamable::Streamable;
-use super::{Greeting, Opened, Pending, Request, Upstream, repair};
+use super::{Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::{Class, Failure};
 use crate::hint::Hint;
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::Message;
-use crate::mcp::{CallParams, Revision, asked_revision, method};
+use crate::mcp::{CallParams, Revision, method};
 use crate::upstream::Client;
 
 /// Time for an answer at an address that the user did not give.
@@ -83,7 +84,7 @@ struct Server {
     http: Arc<Http>,
     base: Url,
     rpc: Endpoint,
-    keeps_uris: bool,
+    schema: Arc<SchemaRepairs>,
     opens_stream: bool,
 }
 
@@ -98,11 +99,12 @@ impl Bitrix {
             // The slash is the user's, and some servers insist on it.
             places.insert(0, given.clone());
         }
-        let keeps_uris = settings.keeps(Keep::Uris);
+        let uris = Uris::of("bitrix24", settings);
+        let schema = Arc::new(SchemaRepairs::new("Bitrix24", uris));
         let opens_stream = settings.does(With::Stream);
         Self {
             given: Plain::new(http.clone(), given),
-            server: Arc::new(Server { http, base, rpc, keeps_uris, opens_stream }),
+            server: Arc::new(Server { http, base, rpc, schema, opens_stream }),
             places,
             is_place,
             is_other: AtomicBool::new(false),
@@ -136,9 +138,7 @@ impl Bitrix {
         );
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
         let session = BitrixSession::new(server, client);
-        // Early versions give an object of numbers as the revision.
-        let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION).as_str();
-        let response = repaired(response, |result| repair::initialize_result(result, revision));
+        let response = self.server.schema.response(initialize, response);
         Opened { session: Arc::new(session), response }
     }
 
@@ -149,7 +149,7 @@ impl Bitrix {
             "another MCP server than b24-mcp answers here: it is spoken to as with `--kind mcp`, \
              and its answers are repaired"
         );
-        Repaired::wrap(opened, initialize, Arc::new(OfSchema))
+        Repaired::wrap(opened, initialize, self.server.schema.clone(), Arc::new(OfSchema))
     }
 
     /// Whether `/mcp/index` answers here: current servers have it as well.
@@ -188,6 +188,7 @@ impl Bitrix {
                 tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
                 self.is_other.store(false, Ordering::Relaxed);
                 let response = rest::initialize(&index, message);
+                let response = self.server.schema.response(message, response);
                 let session = IndexSession::new(self.server.clone());
                 Ok(Opened { session: Arc::new(session), response })
             }
@@ -215,7 +216,7 @@ impl Bitrix {
         };
         let opened = match &refusal {
             Some(refusal) if self.is_place => {
-                if !may_be_http_sse(refusal) {
+                if !may_be_http_sse(refusal) && !may_refuse_posts(refusal) {
                     return Err(hint_not_here(refusal.clone(), NOT_HERE));
                 }
                 self.given.open_http_sse(refusal.clone(), initialize, client).await

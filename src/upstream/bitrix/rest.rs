@@ -76,8 +76,8 @@ struct ToolCall<'a> {
 
 /// The body of `/mcp/resource/query`.
 #[derive(Serialize)]
-struct ResourceQuery {
-    resource: String,
+struct ResourceQuery<'a> {
+    resource: &'a str,
     params: Empty,
 }
 
@@ -138,7 +138,9 @@ impl IndexSession {
         let Some(uri) = local::uri(message) else {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
         };
-        let query = to_json(&ResourceQuery { resource: resources::name(&uri), params: Empty {} });
+        let own = self.server.schema.original(&uri);
+        let resource = own.as_deref().unwrap_or(&uri);
+        let query = to_json(&ResourceQuery { resource, params: Empty {} });
         let body = self.post("/mcp/resource/query", query, message.method()).await?;
         Ok(body.map_or_else(
             |refused| refused,
@@ -156,7 +158,12 @@ impl IndexSession {
         let endpoint = endpoint_at(&self.server.base, path);
         let mut headers = json_headers();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer = self.server.http.post(&endpoint, headers, body.into()).await?;
+        let is_repeatable = method::is_safe(method);
+        let answer = self
+            .server
+            .http
+            .post_if_repeatable(is_repeatable, &endpoint, headers, body.into())
+            .await?;
         if !answer.status().is_success() {
             return faults::answer(&answer.refusal().await, method).map(Err);
         }

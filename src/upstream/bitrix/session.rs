@@ -8,7 +8,7 @@ use super::{Server, faults, resources};
 use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response};
-use crate::mcp::{CallParams, method};
+use crate::mcp::method;
 use crate::upstream::local::{self, repaired, sole_response};
 use crate::upstream::{
     Client, Pending, Request, Session, empty_success, post_headers, repair, streamable,
@@ -42,7 +42,8 @@ impl BitrixSession {
             _ => {}
         }
         let params = message.params().map_or("", local::text);
-        let response = match local::without_null(params) {
+        let params = self.server.schema.params(message).or_else(|| local::without_null(params));
+        let response = match params {
             Some(params) => {
                 let request = with_params(request, message.method(), &params);
                 self.server.post_rpc(&request, &self.client).await?
@@ -57,8 +58,9 @@ impl BitrixSession {
         let Some(uri) = local::uri(&request.message) else {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
         };
-        let query = resources::query(&uri);
-        let query = with_params(request, "resources/query", &query);
+        let own = self.server.schema.original(&uri);
+        let query = resources::query(own.as_deref().unwrap_or(&uri));
+        let query = with_params(request, method::RESOURCES_QUERY, &query);
         let response = self.server.post_rpc(&query, &self.client).await?;
         Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
     }
@@ -79,7 +81,10 @@ impl Server {
     /// Posts a JSON-RPC request and reads its answer, which may have any id.
     async fn post_rpc(&self, request: &Request, client: &Client) -> Result<Response, Failure> {
         let method = request.message.method();
-        let answer = self.http.post(&self.rpc, post_headers(), request.body.clone()).await?;
+        let body = request.body.clone();
+        let is_repeatable = request.is_repeatable();
+        let answer =
+            self.http.post_if_repeatable(is_repeatable, &self.rpc, post_headers(), body).await?;
         if !answer.status().is_success() {
             return faults::answer(&answer.refusal().await, method);
         }
@@ -91,23 +96,11 @@ impl Server {
 
     /// `response` as strict clients take it.
     pub(super) fn repaired(&self, message: &Message, response: Response) -> Response {
-        match message.method() {
-            method::TOOLS_LIST => {
-                repaired(response, |result| repair::list(result, "tools", |_| {}))
-            }
-            method::RESOURCES_LIST => repaired(response, |result| {
-                repair::list(result, "resources", |item| {
-                    if !self.keeps_uris {
-                        resources::offer(item);
-                    }
-                })
-            }),
-            method::TOOLS_CALL => repaired(repaired(response, repair::stray_result), |result| {
-                let call: Option<CallParams<'_>> = message.read_params();
-                repair::call_result(result, call.as_ref().map_or("", |call| &call.name))
-            }),
+        let response = match message.method() {
+            method::TOOLS_CALL => repaired(response, repair::stray_result),
             _ => response,
-        }
+        };
+        self.schema.response(message, response)
     }
 }
 

@@ -32,7 +32,7 @@ use self::service::{Answered, Service, session_headers};
 use self::session::{Aliases, OneCSession, Transport, initialize_params, version_header};
 use super::local::{self, is_method_not_found, repaired_error};
 use super::plain::Plain;
-use super::repaired::by_schema;
+use super::repair::{SchemaRepairs, Uris};
 use super::settings::{Keep, KindSettings};
 use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
@@ -47,6 +47,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 4;
 pub(super) struct OneC {
     search: Search,
     aliases: Arc<Aliases>,
+    schema: Arc<SchemaRepairs>,
 }
 
 impl OneC {
@@ -76,6 +77,7 @@ impl OneC {
         Self {
             search: Search { service, elsewhere },
             aliases: Arc::new(Aliases::new(names(), names())),
+            schema: Arc::new(SchemaRepairs::new("1C", Uris::of("onec", settings))),
         }
     }
 
@@ -122,12 +124,13 @@ impl OneC {
         let session = OneCSession {
             service: service.clone(),
             aliases: self.aliases.clone(),
+            schema: self.schema.clone(),
             offered: offered.unwrap_or_else(|| Offered::announced_in(result)),
             transport,
             client: client.clone(),
             ended: CancellationToken::new(),
         };
-        let response = handshake::for_client(by_schema(message, response), message);
+        let response = handshake::for_client(self.schema.response(message, response), message);
         Ok(Opened { session: Arc::new(session), response })
     }
 

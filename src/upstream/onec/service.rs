@@ -72,6 +72,16 @@ pub(super) struct Answered {
     pub(super) session_id: Option<HeaderValue>,
 }
 
+/// What is posted.
+struct Post<'a> {
+    address: &'a Address,
+    body: Bytes,
+    /// Whether it asks for a new session.
+    starts: bool,
+    /// Whether it may be sent twice.
+    is_repeatable: bool,
+}
+
 impl Service {
     pub(super) fn new(http: Arc<Http>, places: Vec<Address>, managed: Option<usize>) -> Self {
         let sessions = Sessions::new(managed, http.cookie());
@@ -171,6 +181,7 @@ impl Service {
         headers: &HeaderMap,
     ) -> Result<Sent<'_>, Failure> {
         let may_start = may_start_session(request.message.method());
+        let is_repeatable = method::is_safe(request.message.method());
         let mut place = self.sessions.enter().await;
         let mut is_retry = false;
         loop {
@@ -179,8 +190,9 @@ impl Service {
             }
             let starts = place.needs_start();
             let had_session = place.has_session();
-            let (body, posted) = (request.body.clone(), Instant::now());
-            let answer = self.post(address, &mut place, headers.clone(), body, starts).await?;
+            let posted = Instant::now();
+            let post = Post { address, body: request.body.clone(), starts, is_repeatable };
+            let answer = self.post(&mut place, headers.clone(), post).await?;
             if answer.status().is_success() {
                 if !had_session && !self.sessions.are_managed() {
                     self.reuse.note(request.message.method(), posted.elapsed());
@@ -205,18 +217,18 @@ impl Service {
         }
     }
 
-    /// Posts `body` to `address` in `place`, with `starts` asking for a new session.
+    /// Posts in `place`.
     async fn post(
         &self,
-        address: &Address,
         place: &mut Place<'_>,
         mut headers: HeaderMap,
-        body: Bytes,
-        starts: bool,
+        post: Post<'_>,
     ) -> Result<Answer, Failure> {
+        let Post { address, body, starts, is_repeatable } = post;
         headers.extend(post_headers());
         place.write(&mut headers, starts);
-        let answer = self.http.post(&address.rpc, headers, body).await?;
+        let answer =
+            self.http.post_if_repeatable(is_repeatable, &address.rpc, headers, body).await?;
         self.take_cookies(place, &answer, starts);
         Ok(answer)
     }
@@ -298,8 +310,9 @@ impl Service {
             return Ok(());
         }
         let mut place = self.sessions.enter().await;
-        let body = message.text().clone();
-        let answer = self.post(self.address(), &mut place, headers.clone(), body, false).await?;
+        let (address, body) = (self.address(), message.text().clone());
+        let post = Post { address, body, starts: false, is_repeatable: false };
+        let answer = self.post(&mut place, headers.clone(), post).await?;
         let outcome = if answer.status().is_success() {
             // Read to keep the connection.
             let _ = answer.bytes().await;

@@ -19,7 +19,8 @@ use crate::mcp::{CallParams, method};
 use crate::upstream::Client;
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, is_method_not_found, repaired, repaired_error};
-use crate::upstream::{Pending, Request, Session, repair};
+use crate::upstream::repair::{self, SchemaRepairs};
+use crate::upstream::{Pending, Request, Session};
 
 /// Arguments longer than this are not checked for what the service cannot read.
 const MAX_CHECKED: usize = 64 * 1024;
@@ -57,6 +58,7 @@ pub(super) enum Transport {
 pub(super) struct OneCSession {
     pub(super) service: Arc<Service>,
     pub(super) aliases: Arc<Aliases>,
+    pub(super) schema: Arc<SchemaRepairs>,
     pub(super) offered: Offered,
     pub(super) transport: Transport,
     pub(super) client: Client,
@@ -77,20 +79,13 @@ impl OneCSession {
             method::TOOLS_CALL => self.call_tool(request).await,
             method::PROMPTS_GET => {
                 let params = self.named_params(message, self.aliases.prompts.as_ref()).await?;
-                let response = self.call(request, &params, None).await?;
-                let name = called_name(&params);
-                Ok(repaired(response, |result| repair::prompt_result(result, &name)))
-            }
-            method::RESOURCES_READ => {
-                let response = self.call(request, &self.params(message), None).await?;
-                let uri = local::uri(message);
-                Ok(repaired(response, |result| repair::read_result(result, uri.as_deref())))
+                self.call(request, &params, None).await
             }
             _ => self.call(request, &self.params(message), None).await,
         }
     }
 
-    /// Sends one call and makes its error readable; `hint` is added to an internal error.
+    /// Sends one call and makes what it answers readable; `hint` is added to an internal error.
     async fn call(
         &self,
         request: &Request,
@@ -114,7 +109,8 @@ impl OneCSession {
             }
         };
         let hint = hint.filter(|_| response.error_code() == Some(INTERNAL_ERROR));
-        Ok(repaired_error(response, |error| compact_error(error, hint)))
+        let response = repaired_error(response, |error| compact_error(error, hint));
+        Ok(self.schema.response(message, response))
     }
 
     /// Answers `ping`, which most services answer with an error.
@@ -130,9 +126,11 @@ impl OneCSession {
 
     /// The params of `message` as the service can read them. One with MCP's own transport reads all.
     fn params(&self, message: &Message) -> String {
+        let own = self.schema.params(message);
+        let params = own.as_deref().unwrap_or(local::params(message));
         match self.transport {
-            Transport::Posts { .. } => readable_params(message),
-            Transport::Own(_) => local::params(message).to_owned(),
+            Transport::Posts { .. } => readable(params),
+            Transport::Own(_) => params.to_owned(),
         }
     }
 
@@ -154,23 +152,20 @@ impl OneCSession {
         {
             response = list;
         }
-        if let (Some(names), Some(result)) = (names, response.result()) {
+        let response = self.schema.response(message, response);
+        let Some(names) = names else { return Ok(response) };
+        if let Some(result) = response.result() {
             names.learn(&listed_names(local::text(result), member));
         }
         Ok(repaired(response, |result| {
-            repair::list(result, member, |item| {
-                if let Some(names) = names {
-                    names.apply_to(item);
-                }
-            })
+            repair::edit_list(result, member, |item| names.apply_to(item))
         }))
     }
 
     async fn call_tool(&self, request: &Request) -> Result<Response, Failure> {
         let params = self.named_params(&request.message, self.aliases.tools.as_ref()).await?;
         let hint = self.check_arguments(&params);
-        let response = self.call(request, &params, hint).await?;
-        Ok(repaired(response, |result| repair::call_result(result, &called_name(&params))))
+        self.call(request, &params, hint).await
     }
 
     /// The params of a call by name, with an alias replaced by the service's own name.
@@ -238,15 +233,13 @@ impl OneCSession {
     }
 }
 
-/// `name` of the params of a call, for a log.
-fn called_name(params: &str) -> String {
-    Object::read(params).and_then(|params| params.string("name")).unwrap_or_default()
+fn readable_params(message: &Message) -> String {
+    readable(local::params(message))
 }
 
 /// `params` without `_meta`. The service reads messages into structures, whose member names are
 /// identifiers: the dots and slashes in `_meta` would break the whole call.
-fn readable_params(message: &Message) -> String {
-    let params = local::params(message);
+fn readable(params: &str) -> String {
     let Some(mut object) = Object::read(params) else { return params.to_owned() };
     object.remove("_meta");
     if object.get("arguments") == Some("null") {
