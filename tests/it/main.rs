@@ -36,6 +36,7 @@ mod onec_settings;
 mod onec_upkeep;
 mod options;
 mod proxy;
+mod repairs;
 mod replies;
 mod session;
 mod settings;
