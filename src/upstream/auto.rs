@@ -179,19 +179,19 @@ impl Auto {
 
     /// Hands a session that is open over to the kind whose service has answered.
     fn recognise(&self, opened: Opened, initialize: &Message, client: &Client) -> Opened {
-        let detected = if bitrix::is_own(&opened) {
-            Detected::Bitrix
-        } else if amocrm::is_own(&opened) {
-            Detected::Amocrm
-        } else {
-            return opened;
-        };
-        let Some(services) = self.services() else { return opened };
-        self.service.set(detected);
-        if detected == Detected::Amocrm {
+        if let Some(rpc) = bitrix::own_endpoint(&opened, &self.endpoint)
+            && let Some(services) = self.services()
+        {
+            self.service.set(Detected::Bitrix);
+            return services.bitrix.adopt(rpc, initialize, client, opened);
+        }
+        if amocrm::is_own(&opened)
+            && let Some(services) = self.services()
+        {
+            self.service.set(Detected::Amocrm);
             return services.amocrm.adopt(opened, initialize);
         }
-        services.bitrix.adopt(self.endpoint.clone(), initialize, client, opened)
+        opened
     }
 }
 

@@ -45,25 +45,35 @@ const PLACES: [Place; 6] = [
     Place { is_at: is_account, name: "an account of amoCRM", hint: ACCOUNT, acts: false },
 ];
 
-/// `inner` with what to do added to its failures, where `url` is such an address.
-pub(super) fn explained(url: &Url, inner: Box<dyn Upstream>) -> Box<dyn Upstream> {
-    match PLACES.iter().find(|place| (place.is_at)(url)) {
-        Some(place) => Box::new(Misplaced { inner, place, shown: redact::shown(url) }),
-        None => inner,
-    }
-}
-
-struct Misplaced {
-    inner: Box<dyn Upstream>,
+/// Such an address.
+pub(super) struct Misplaced {
     place: &'static Place,
     shown: String,
 }
 
 impl Misplaced {
+    /// What is at `url` instead of an MCP server, if anything.
+    pub(super) fn at(url: &Url) -> Option<Self> {
+        let place = PLACES.iter().find(|place| (place.is_at)(url))?;
+        Some(Self { place, shown: redact::shown(url) })
+    }
+
+    /// `inner` with what to do added to its failures.
+    pub(super) fn before(self, inner: Box<dyn Upstream>) -> impl Upstream {
+        Explained { inner, misplaced: self }
+    }
+}
+
+struct Explained {
+    inner: Box<dyn Upstream>,
+    misplaced: Misplaced,
+}
+
+impl Explained {
     async fn open(&self, greeting: &Greeting, client: &Client) -> Result<Opened, Failure> {
-        let Place { name, hint, acts, .. } = self.place;
+        let Misplaced { place: Place { name, hint, acts, .. }, shown } = &self.misplaced;
         if *acts {
-            let what = format!("{} is {name}, so nothing was sent to it", self.shown);
+            let what = format!("{shown} is {name}, so nothing was sent to it");
             return Err(Failure::new(Class::Final, Cause::Refused, what).hint(*hint));
         }
         self.inner.open(greeting, client).await.map_err(|failure| match failure.answer {
@@ -74,7 +84,7 @@ impl Misplaced {
     }
 }
 
-impl Upstream for Misplaced {
+impl Upstream for Explained {
     fn open<'a>(
         &'a self,
         greeting: &'a Greeting,

@@ -46,6 +46,7 @@ pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
 
 use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
+use self::misplaced::Misplaced;
 use self::refusal::{
     accepted, empty_success, is_session_gone, mentions_session, own_error, unusable,
 };
@@ -89,7 +90,8 @@ pub(crate) fn upstream(
     url: Url,
     settings: &KindSettings,
 ) -> Result<Box<dyn Upstream>, SetupError> {
-    let endpoint = Endpoint::new(url.clone());
+    let misplaced = Misplaced::at(&url);
+    let endpoint = Endpoint::new(url);
     let upstream: Box<dyn Upstream> = match settings.kind {
         Kind::Auto => Box::new(auto::Auto::new(http, endpoint, settings)),
         Kind::Mcp => Box::new(plain::Plain::new(http, endpoint)),
@@ -101,7 +103,10 @@ pub(crate) fn upstream(
             Box::new(amocrm.map_err(SetupError::failed)?)
         }
     };
-    Ok(misplaced::explained(&url, upstream))
+    Ok(match misplaced {
+        Some(misplaced) => Box::new(misplaced.before(upstream)),
+        None => upstream,
+    })
 }
 
 /// `url` without the first of `endings` that its path has, and without a slash at its end. Its

@@ -9,7 +9,7 @@ use super::http_sse::{ENDPOINT_PATIENCE, HttpSse};
 use super::refusal::may_be_http_sse;
 use super::streamable::Streamable;
 use super::{Client, Greeting, Opened, Pending, Request, Upstream};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::http::{Endpoint, Http};
 
 /// An MCP server at one URL.
@@ -84,6 +84,16 @@ impl Plain {
         tracing::debug!("no HTTP+SSE either: {no_stream}");
         Err(elsewhere(refusal))
     }
+}
+
+/// Whether a refusal of `initialize` may come from what is not the MCP endpoint, and another address
+/// or variant of the server would do.
+pub(super) fn may_be_elsewhere(refusal: &Failure) -> bool {
+    refusal.class() == Class::Final && refusal.answer.is_none() && !is_about_credentials(refusal)
+}
+
+pub(super) fn is_about_credentials(failure: &Failure) -> bool {
+    matches!(failure.status, Some(401 | 403))
 }
 
 /// `failure` with the hint of a kind that has found nothing in its places either. A redirect, or a

@@ -10,6 +10,7 @@ mod amocrm_settings;
 mod amocrm_sse;
 mod bitrix;
 mod bitrix_errors;
+mod bitrix_official;
 mod bitrix_rest;
 mod cancel;
 mod certificates;

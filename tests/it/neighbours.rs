@@ -1,9 +1,10 @@
 //! No server is taken for another, and a kind that is named serves every server of its product as
 //! well as `--kind mcp` does: one table of servers, each by `auto`, by every kind, and by `mcp`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::amocrm::Generation;
+use crate::support::bitrix;
 use crate::support::neighbour::{CALLED, Manners, Neighbour, TRANSPORTS, Transport, result_of};
 use crate::support::{
     Amocrm, Answered, Bitrix, Exchange, INITIALIZE, Line, Reply, Upstream, at_once, call,
@@ -255,6 +256,9 @@ fn the_services_themselves_are_recognised() {
         for (server, path, said) in [
             (Bitrix::current(), "/mcp", "the server is b24-mcp"),
             (Bitrix::current(), "", "the server is b24-mcp"),
+            (Bitrix::current(), "/mcp/", "the server is b24-mcp"),
+            // Its stream tells everybody everything, so it does not stay open.
+            (Bitrix::current(), "/mcp/sse", "the server is b24-mcp"),
             (Bitrix::rest_only(), "", "an older b24-mcp"),
             (Bitrix::rest_only(), "/mcp", "an older b24-mcp"),
         ] {
@@ -268,6 +272,44 @@ fn the_services_themselves_are_recognised() {
             (Generation::Sessionless, "/mcp", "mcp-amocrm-server without sessions"),
         ] {
             is_recognised(&Amocrm::of(generation).url_of(path), kind, said);
+        }
+    }
+}
+
+/// A proxy may publish b24-mcp below a path.
+#[test]
+fn b24_mcp_is_recognised_below_a_path() {
+    for kind in ["auto", "bitrix"] {
+        for place in ["/crm", "/crm/", "/crm/mcp", "/crm/mcp?key=k3yk3yk3y"] {
+            let server = Upstream::serve(|exchange| {
+                let path = exchange.request.path.split('?').next().unwrap_or_default().to_owned();
+                match (exchange.request.method.as_str(), path.as_str()) {
+                    ("GET", "/crm/mcp/index") => exchange.json(r#"{"tools":[],"resources":[]}"#),
+                    ("POST", "/crm/mcp") if exchange.name() == "tools/list" => {
+                        exchange.result(&json!({ "tools": bitrix::tools() }).to_string())
+                    }
+                    ("POST", "/crm/mcp") if exchange.name() == "initialize" => {
+                        exchange.result(&bitrix::handshake_result())
+                    }
+                    ("POST", "/crm/mcp") => exchange.status(204),
+                    _ => not_found(exchange),
+                }
+            });
+            is_recognised(&server.url_of(place), kind, "the server is b24-mcp");
+        }
+    }
+}
+
+/// The root of another server leads to its endpoint, as that of a service does.
+#[test]
+fn the_root_of_another_server_leads_to_its_endpoint() {
+    for kind in ["bitrix", "amocrm"] {
+        for transport in [Transport::Json, Transport::EventsInSession] {
+            let server = Neighbour::with(manners(transport, "/mcp"));
+            let mut line = Line::to(&server.url_at("")).args(&format!("--kind {kind}")).ready();
+            line.send(call(1, "getDeals", "{}"));
+            assert_eq!(line.recv_id("1").raw_result(), CALLED, "{kind} {transport:?}");
+            line.finish_with_nothing_left();
         }
     }
 }
@@ -321,7 +363,8 @@ fn what_is_said_at_every_path_is_the_same_error_by_every_kind() {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
         exchange.send(&Reply::status(400).body("application/json", body))
     }
-    let rows: [(&str, fn(&mut Exchange<'_>) -> Answered); 6] = [
+    type Says = fn(&mut Exchange<'_>) -> Answered;
+    let rows: [(&str, Says); 6] = [
         ("not found", not_found),
         ("a page", page),
         ("a login", login),

@@ -14,8 +14,8 @@ mod results;
 mod sessionless;
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use url::Url;
@@ -28,7 +28,7 @@ use self::sessionless::SessionlessSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local;
-use super::plain::{Plain, hint_not_here};
+use super::plain::{Plain, hint_not_here, is_about_credentials, may_be_elsewhere};
 use super::repair::{SchemaRepairs, Uris};
 use super::repaired::Repaired;
 use super::settings::{Keep, KindSettings, With};
@@ -99,10 +99,6 @@ fn may_be_without_stream(no_stream: &Failure) -> bool {
     is_refused && !is_about_credentials(no_stream)
 }
 
-fn is_about_credentials(failure: &Failure) -> bool {
-    matches!(failure.status, Some(401 | 403))
-}
-
 /// The amoCRM server at one base URL.
 pub(super) struct Amocrm {
     http: Arc<Http>,
@@ -110,13 +106,13 @@ pub(super) struct Amocrm {
     stream: HttpSse,
     documents: Documents,
     api: Arc<Api>,
+    /// Where another server may answer: at the URL as it was given, and below a root.
+    places: Vec<Plain>,
+    /// Where one has.
+    found: OnceLock<usize>,
     schema: Arc<SchemaRepairs>,
-    /// The URL as it was given, where another server may answer.
-    given: Plain,
     /// Whether another server has answered, at the URL or on the event stream.
     is_other: AtomicBool,
-    /// Whether it has at the URL.
-    is_at_given: AtomicBool,
     keeps_errors: bool,
     offers_resources: bool,
 }
@@ -124,6 +120,9 @@ pub(super) struct Amocrm {
 impl Amocrm {
     pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Result<Self, String> {
         let base = base_url(url, &["/mcp/sse", "/mcp/messages", "/mcp"]);
+        let is_root = base.path().trim_end_matches('/') == url.path().trim_end_matches('/');
+        let below = is_root.then(|| endpoint_at(&base, "/mcp"));
+        let places = [Endpoint::new(url.clone())].into_iter().chain(below);
         let mut catalogue = Catalogue::embedded()?;
         if settings.does(With::RequestTool) {
             catalogue.with_request_tool()?;
@@ -135,10 +134,10 @@ impl Amocrm {
             stream: HttpSse::new(http.clone(), endpoint_at(&base, "/mcp/sse")),
             documents: Documents::new(http.clone(), base.clone()),
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
+            places: places.map(|place| Plain::new(http.clone(), place)).collect(),
+            found: OnceLock::new(),
             schema: Arc::new(SchemaRepairs::new(SERVER_NAME, Uris::of("amocrm", settings))),
-            given: Plain::new(http.clone(), Endpoint::new(url.clone())),
             is_other: AtomicBool::new(false),
-            is_at_given: AtomicBool::new(false),
             keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
             http,
@@ -199,8 +198,8 @@ impl Amocrm {
     /// kind that is named must not be worse than `--kind mcp`.
     async fn open_any(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
         let message = &initialize.message;
-        if self.is_at_given.load(Ordering::Relaxed) {
-            return Ok(self.other(self.given.open(initialize, client).await?, message));
+        if let Some(place) = self.found.get().and_then(|at| self.places.get(*at)) {
+            return Ok(self.other(place.open(initialize, client).await?, message));
         }
         let (no_stream, stream) = match self.open_stream(initialize, client).await? {
             AtStream::Own(opened) => return Ok(opened),
@@ -208,7 +207,7 @@ impl Amocrm {
             AtStream::Nothing(failure) => (Some(failure), None),
         };
         let may_be_rest = no_stream.as_ref().is_some_and(may_be_without_stream);
-        let mut opening = pin!(self.given.open(initialize, client));
+        let mut opening = pin!(self.open_other(initialize, client));
         let outcome = match tokio::time::timeout(FIRST_EVENT_PATIENCE, &mut opening).await {
             Ok(outcome) => outcome,
             Err(_) if !may_be_rest => opening.await,
@@ -217,26 +216,37 @@ impl Amocrm {
                 None => opening.await,
             },
         };
-        let refusal: Failure = match (outcome, stream) {
-            (Ok(opened), _) => {
-                self.is_at_given.store(true, Ordering::Relaxed);
-                return Ok(self.other(opened, message));
-            }
-            (Err(_), Some(opened)) => return Ok(self.other(opened, message)),
-            (Err(no_session), None) => no_session.into(),
+        let refusal = match (outcome, stream) {
+            (Ok(opened), _) | (Err(_), Some(opened)) => return Ok(self.other(opened, message)),
+            (Err(refusal), None) => refusal,
         };
-        let tells_all = refusal.class() != Class::Final
-            || refusal.answer.is_some()
-            || is_about_credentials(&refusal);
         match no_stream {
-            Some(no_stream) if !tells_all && !may_be_rest => return Err(no_stream),
-            _ if tells_all => return Err(refusal),
+            _ if !may_be_elsewhere(&refusal) => return Err(refusal),
+            Some(no_stream) if !may_be_rest => return Err(no_stream),
             _ => {}
         }
         match self.open_rest(initialize).await {
             Some(opened) => Ok(opened),
             None => Err(hint_not_here(refusal, NOT_HERE)),
         }
+    }
+
+    /// Opens a session with another server, where it may be.
+    async fn open_other(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
+        let mut refusal = None;
+        for (at, place) in self.places.iter().enumerate() {
+            match place.open(initialize, client).await.map_err(Failure::from) {
+                Ok(opened) => {
+                    self.found.get_or_init(|| at);
+                    return Ok(opened);
+                }
+                Err(failure) if may_be_elsewhere(&failure) => {
+                    refusal.get_or_insert(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| unusable("no MCP answers here".to_owned())))
     }
 
     /// Opens a session on the event stream, in the variant that it tells.

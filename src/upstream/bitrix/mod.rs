@@ -3,12 +3,13 @@
 //!
 //! The event stream of the server broadcasts the answers for all clients, so we open it only on
 //! request and take no answers from it. `faults` reads the server's errors, `resources` translates
-//! its resources, `rest` is the older variant. Another MCP server of Bitrix24 at the URL, such as
+//! its resources, `session` is a conversation, `rest` is the older variant. Another MCP server of Bitrix24 at the URL, such as
 //! Bitrix24's own, is spoken to as any (`plain` of the parent), with repairs.
 
 mod faults;
 mod resources;
 mod rest;
+mod session;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,24 +17,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::rest::IndexSession;
+use self::session::BitrixSession;
 use super::json::Object;
-use super::local::{self, repaired, sole_response};
-use super::plain::{Plain, hint_not_here};
+use super::local;
+use super::plain::{Plain, hint_not_here, may_be_elsewhere};
 use super::refusal::may_be_http_sse;
 use super::repair::{SchemaRepairs, Uris};
 use super::repaired::{OfSchema, Repaired};
 use super::settings::{KindSettings, With};
-use super::streamable::{self, Streamable};
-use super::{
-    Greeting, Opened, Pending, Request, Session, Upstream, empty_success, post_headers, repair,
-};
+use super::streamable::Streamable;
+use super::{Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::{Class, Failure};
 use crate::http::{self, Endpoint, Http};
-use crate::jsonrpc::{Message, Response};
+use crate::jsonrpc::Message;
 use crate::mcp::{CallParams, Revision, method};
 use crate::upstream::Client;
 
@@ -134,16 +133,8 @@ impl Bitrix {
             "the server is b24-mcp; its stream, which broadcasts all answers, stays closed"
         );
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
-        let listener = server
-            .opens_stream
-            .then(|| streamable::listener(server.http.clone(), server.rpc.clone(), client));
-        let session = BitrixSession {
-            server,
-            client: client.clone(),
-            listener,
-            ended: CancellationToken::new(),
-        };
-        let response = session.server.schema.response(initialize, response);
+        let session = BitrixSession::new(server, client);
+        let response = self.server.schema.response(initialize, response);
         Opened { session: Arc::new(session), response }
     }
 
@@ -173,11 +164,13 @@ impl Bitrix {
         for place in &self.places {
             let server = Streamable::new(self.server.http.clone(), place.clone());
             match server.open(initialize, client).await {
-                Ok(opened) if is_own(&opened) => {
-                    return Ok(self.adopt(place.clone(), message, client, opened));
+                Ok(opened) => {
+                    return Ok(match own_endpoint(&opened, place) {
+                        Some(rpc) => self.adopt(rpc, message, client, opened),
+                        None => self.other(opened, message),
+                    });
                 }
-                Ok(opened) => return Ok(self.other(opened, message)),
-                Err(failure) if is_other_variant(&failure) => {
+                Err(failure) if may_be_elsewhere(&failure) => {
                     refusal.get_or_insert(failure);
                 }
                 Err(failure) => return Err(failure),
@@ -234,7 +227,7 @@ impl Bitrix {
             (Err(_), None) => own.await,
             (Err(failure), Some(refusal)) => {
                 tracing::debug!("nothing at the URL as given: {}", failure.summary());
-                Err(match (is_other_variant(&refusal), is_other_variant(&failure)) {
+                Err(match (may_be_elsewhere(&refusal), may_be_elsewhere(&failure)) {
                     (true, true) => hint_not_here(failure, NOT_HERE),
                     (true, false) => failure,
                     (false, _) => refusal,
@@ -253,41 +246,24 @@ impl Bitrix {
     }
 }
 
-/// Whether b24-mcp has opened this session: it answers a POST with plain JSON, has no sessions, and
-/// announces calls of its own, by which its resources are read.
-pub(super) fn is_own(opened: &Opened) -> bool {
+/// Where b24-mcp answers, if it has opened this session at `given`: it answers a POST with plain
+/// JSON, has no sessions, and announces calls of its own, by which its resources are read. A stream
+/// of it that names the endpoint names no session either.
+pub(super) fn own_endpoint(opened: &Opened, given: &Endpoint) -> Option<Endpoint> {
     let wire = opened.session.wire();
+    let result = Object::read(local::text(opened.response.result()?))?;
+    let capabilities = Object::read(result.get("capabilities")?)?;
     let announces = |capability: &str, call: &str| {
-        let result = Object::read(local::text(opened.response.result()?))?;
-        let capabilities = Object::read(result.get("capabilities")?)?;
-        Some(Object::read(capabilities.get(capability)?)?.has(call))
+        capabilities.get(capability).and_then(Object::read).is_some_and(|calls| calls.has(call))
     };
-    wire.is_in_body
-        && wire.messages.is_none()
+    let is_own = wire.is_in_body
         && !opened.session.has_id()
-        && announces("resources", "query") == Some(true)
-        && announces("tools", "call") == Some(true)
-}
-
-/// Whether a refusal of `initialize` may come from another variant or another server.
-fn is_other_variant(refusal: &Failure) -> bool {
-    refusal.class() == Class::Final
-        && !matches!(refusal.status, Some(401 | 403))
-        && refusal.answer.is_none()
-}
-
-impl Server {
-    /// Posts a JSON-RPC request and reads its answer, which may have any id.
-    async fn post_rpc(&self, request: &Request, client: &Client) -> Result<Response, Failure> {
-        let method = request.message.method();
-        let answer = self.http.post(&self.rpc, post_headers(), request.body.clone()).await?;
-        if !answer.status().is_success() {
-            return faults::answer(&answer.refusal().await, method);
-        }
-        let url = answer.url().clone();
-        let response = sole_response(answer, client, http::excerpt).await?;
-        let response = response.ok_or_else(|| empty_success(&url))?;
-        faults::reject_rate_limited(response, &url)
+        && announces("resources", "query")
+        && announces("tools", "call");
+    match wire.messages {
+        _ if !is_own => None,
+        None => Some(given.clone()),
+        Some(url) => url.query().is_none().then(|| Endpoint::new(url.clone())),
     }
 }
 
@@ -302,110 +278,6 @@ impl Upstream for Bitrix {
 
     fn is_repeatable(&self, message: &Message) -> bool {
         self.is_repeatable(message)
-    }
-}
-
-/// A conversation with a current server, which has no sessions.
-struct BitrixSession {
-    server: Arc<Server>,
-    client: Client,
-    /// Listens to the stream, where the user asks for it.
-    listener: Option<Arc<dyn Session>>,
-    ended: CancellationToken,
-}
-
-impl BitrixSession {
-    async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
-        let message = &request.message;
-        match message.method() {
-            method::PING => return Ok(local::pong()),
-            method::RESOURCES_READ => return self.read_resource(request).await,
-            method @ (method::PROMPTS_LIST | method::RESOURCE_TEMPLATES_LIST) => {
-                return Ok(empty_or_unknown(method));
-            }
-            _ => {}
-        }
-        let params = message.params().map_or("", local::text);
-        let params = self.server.schema.params(message).or_else(|| local::without_null(params));
-        let response = match params {
-            Some(params) => {
-                let request = with_params(request, message.method(), &params);
-                self.server.post_rpc(&request, &self.client).await?
-            }
-            None => self.server.post_rpc(request, &self.client).await?,
-        };
-        Ok(self.server.repaired(message, response))
-    }
-
-    /// Calls the server's own method `resources/query` instead of MCP's.
-    async fn read_resource(&self, request: &Request) -> Result<Response, Failure> {
-        let Some(uri) = local::uri(&request.message) else {
-            return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
-        };
-        let own = self.server.schema.original(&uri);
-        let query = resources::query(own.as_deref().unwrap_or(&uri));
-        let query = with_params(request, "resources/query", &query);
-        let response = self.server.post_rpc(&query, &self.client).await?;
-        Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
-    }
-}
-
-/// The answer to a method that the server does not have: an empty list, or an error.
-fn empty_or_unknown(method: &str) -> Response {
-    local::empty_list(method).unwrap_or_else(|| local::method_not_found(method))
-}
-
-/// `request` with another method and other params.
-fn with_params(request: &Request, method: &str, params: &str) -> Request {
-    let body = Message::request(request.wire_id.clone(), method, params).text().clone();
-    Request { body, ..request.clone() }
-}
-
-impl Server {
-    /// `response` as strict clients take it.
-    fn repaired(&self, message: &Message, response: Response) -> Response {
-        let response = match message.method() {
-            method::TOOLS_CALL => repaired(response, repair::stray_result),
-            _ => response,
-        };
-        self.schema.response(message, response)
-    }
-}
-
-impl Session for BitrixSession {
-    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
-        Box::pin(self.exchange(request))
-    }
-
-    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(async {
-            let Server { http, rpc, .. } = &*self.server;
-            let answer = http.post(rpc, post_headers(), message.text().clone()).await?;
-            if !answer.status().is_success() {
-                return Err(answer.refusal().await.failure());
-            }
-            // Read to keep the connection: some versions answer notifications.
-            let _ = answer.bytes().await;
-            Ok(())
-        })
-    }
-
-    fn listen(&self) {
-        if let Some(listener) = &self.listener {
-            listener.listen();
-        }
-    }
-
-    fn ended(&self) -> &CancellationToken {
-        &self.ended
-    }
-
-    fn close(&self) -> Pending<'_, ()> {
-        self.ended.cancel();
-        if let Some(listener) = &self.listener {
-            listener.ended().cancel();
-        }
-        Box::pin(std::future::ready(()))
     }
 }
 

@@ -7,7 +7,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{DEFAULT_REVISION, Server, empty_or_unknown, faults, json_headers, resources};
+use super::session::empty_or_unknown;
+use super::{DEFAULT_REVISION, Server, faults, json_headers, resources};
 use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response, to_json};
