@@ -33,9 +33,9 @@ fn line(kind: &str, upstream: &Upstream) -> Line {
 /// The params of the last request of `method` that the server got.
 fn asked(upstream: &Upstream, method: &str) -> Value {
     let bodies = upstream.requests().into_iter().filter(|request| request.method == "POST");
-    let messages = bodies.map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
-    let asked = messages.filter(|message| message["method"] == method).last().unwrap();
-    asked["params"].clone()
+    let mut messages =
+        bodies.map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
+    messages.rfind(|message| message["method"] == method).unwrap()["params"].clone()
 }
 
 #[test]
