@@ -124,6 +124,9 @@ class Server(ThreadingHTTPServer):
         self.answer = answer
         Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, *_):
+        """A connection was closed before its answer, as where a probe has seen enough."""
+
     def url(self, kind: str, prefix: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{prefix}{KINDS[kind]['path']}"
 
