@@ -1,7 +1,6 @@
 //! One request on its way: waiting for a session, sending, trying again, answering.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -13,8 +12,9 @@ use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
+use crate::patience::within;
 use crate::retry::{Delivery, Retry};
-use crate::upstream::{Request, Session};
+use crate::upstream::{Pending, Request, Session};
 
 /// Bound on telling the upstream that a request is not wanted any more.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,8 +26,6 @@ const NOTICE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Context {
     pub(super) link: Arc<Link>,
     pub(super) settings: Settings,
-    /// An outage has been warned of, and no request has succeeded since.
-    pub(super) has_warned: AtomicBool,
 }
 
 /// Brings `request` to the upstream and its answer, or the reason why there is none, to the
@@ -44,14 +42,17 @@ pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: 
     let outcome = match context.settings.max_time {
         None => carrier.carry(attempt).await,
         // Seldom, and large.
-        Some(limit) => match Box::pin(tokio::time::timeout(limit, carrier.carry(attempt))).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(carrier.out_of_time(limit)),
-        },
+        Some(limit) => {
+            let mut carrying = Box::pin(carrier.carry(attempt));
+            let outcome = within(limit, carrying.as_mut()).await;
+            drop(carrying);
+            outcome.unwrap_or_else(|| Err(carrier.out_of_time(limit)))
+        }
     };
     let tried = Effort { attempts: carrier.retry.attempts(), was_sent: carrier.was_sent, started };
-    // In a box of its own: with it, the future would have a size for which the allocator is slow.
-    Box::pin(finish(&context, &request, reply, outcome, tried)).await;
+    if let Some(rest) = finish(&context, &request, reply, outcome, tried) {
+        rest.await;
+    }
 }
 
 /// What was done for a request.
@@ -70,23 +71,27 @@ pub(super) async fn initialize(context: Arc<Context>, request: Box<Request>, rep
     tracing::debug!(wire_id = %request.wire_id, "request");
     let outcome = context.link.initialize((*request).clone(), context.settings.start_timeout).await;
     let effort = Effort { attempts: 1, was_sent: true, started };
-    finish(&context, &request, reply, outcome, effort).await;
+    if let Some(rest) = finish(&context, &request, reply, outcome, effort) {
+        rest.await;
+    }
 }
 
-async fn finish(
-    context: &Context,
-    request: &Request,
+/// Answers with `outcome`; what cannot be done at once, which is seldom and large, comes back to be
+/// waited for.
+fn finish<'a>(
+    context: &'a Context,
+    request: &'a Request,
     reply: PendingReply,
     outcome: Result<Response, Failure>,
     effort: Effort,
-) {
+) -> Option<Pending<'a, ()>> {
     match outcome {
         Ok(response) => {
             let line = settle(context, request, response, &reply, effort);
-            reply.send(line).await;
+            let (reply, line) = reply.send_at_once(line)?;
+            Some(Box::pin(reply.send_when_read(line)))
         }
-        // Seldom, and large.
-        Err(failure) => Box::pin(fail(context, request, reply, failure, effort)).await,
+        Err(failure) => Some(Box::pin(fail(context, request, reply, failure, effort))),
     }
 }
 
@@ -98,8 +103,8 @@ fn settle(
     reply: &PendingReply,
     effort: Effort,
 ) -> OutLine {
-    if context.has_warned.load(Ordering::Relaxed) {
-        context.has_warned.store(false, Ordering::Relaxed);
+    // The answer to `initialize` may be ours.
+    if request.message.method() != method::INITIALIZE && context.link.end_outage() {
         tracing::info!("{} answers again", context.settings.url);
     }
     let response = if response.error().is_some() {
@@ -137,14 +142,15 @@ async fn fail(
         return reply.send(line).await;
     }
     // The span that names the request is not there at this level, which is the default.
-    let method = request.message.method();
+    let name = request.message.method();
     let summary = failure.summary();
-    // One outage is worth one line, however many requests it fails.
-    let is_news = !is_outage(&failure) || !context.has_warned.swap(true, Ordering::Relaxed);
+    // What keeps a session from being opened fails every request.
+    let is_outage = is_outage(&failure) || !was_sent || name == method::INITIALIZE;
+    let is_news = !is_outage || context.link.begin_outage();
     if is_news {
-        tracing::warn!(id = %reply.id(), method, ?elapsed, attempts, "failed: {summary}");
+        tracing::warn!(id = %reply.id(), method = name, ?elapsed, attempts, "failed: {summary}");
     } else {
-        tracing::info!(id = %reply.id(), method, ?elapsed, attempts, "failed: {summary}");
+        tracing::info!(id = %reply.id(), method = name, ?elapsed, attempts, "failed: {summary}");
     }
     let attempts = Attempts {
         url: &context.settings.url,

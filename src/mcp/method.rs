@@ -22,6 +22,8 @@ pub(crate) const RESOURCES_READ: &str = "resources/read";
 pub(crate) const RESOURCES_SUBSCRIBE: &str = "resources/subscribe";
 /// Takes [`RESOURCES_SUBSCRIBE`] back.
 pub(crate) const RESOURCES_UNSUBSCRIBE: &str = "resources/unsubscribe";
+/// Searches resources, at the Bitrix24 server.
+pub(crate) const RESOURCES_QUERY: &str = "resources/query";
 /// Lists prompts.
 pub(crate) const PROMPTS_LIST: &str = "prompts/list";
 /// Fills a prompt in.
@@ -44,6 +46,7 @@ pub(crate) const RESOURCES_CHANGED: &str = "notifications/resources/list_changed
 pub(crate) const RESOURCE_UPDATED: &str = "notifications/resources/updated";
 
 /// A request that clients make of servers.
+#[derive(Clone, Copy)]
 struct ClientRequest {
     name: &'static str,
     /// It changes nothing, or nothing more when it runs twice.
@@ -52,10 +55,12 @@ struct ClientRequest {
     list: Option<&'static str>,
     /// It has no end of its own: it stands until it is cancelled.
     stands: bool,
+    /// Clients answer it as well: a server may ask the same of them.
+    is_mutual: bool,
 }
 
 const fn request(name: &'static str) -> ClientRequest {
-    ClientRequest { name, is_safe: false, list: None, stands: false }
+    ClientRequest { name, is_safe: false, list: None, stands: false, is_mutual: false }
 }
 
 const fn safe(name: &'static str) -> ClientRequest {
@@ -66,8 +71,13 @@ const fn list(name: &'static str, member: &'static str) -> ClientRequest {
     ClientRequest { list: Some(member), ..safe(name) }
 }
 
-/// What clients ask of servers, in all revisions, and `resources/query` of the Bitrix24 server.
-const CLIENT_REQUESTS: [ClientRequest; 18] = [
+const fn mutual(request: ClientRequest) -> ClientRequest {
+    ClientRequest { is_mutual: true, ..request }
+}
+
+/// What clients ask of servers, in all revisions, and `resources/query` of the Bitrix24 server. A
+/// method that only servers ask for needs no row: it goes to the client as it came.
+const CLIENT_REQUESTS: [ClientRequest; 21] = [
     request(TOOLS_CALL),
     list(TOOLS_LIST, "tools"),
     list(RESOURCES_LIST, "resources"),
@@ -75,15 +85,18 @@ const CLIENT_REQUESTS: [ClientRequest; 18] = [
     list(PROMPTS_LIST, "prompts"),
     safe(INITIALIZE),
     safe(DISCOVER),
-    safe(PING),
+    mutual(safe(PING)),
     safe(RESOURCES_READ),
     safe(RESOURCES_SUBSCRIBE),
     safe(RESOURCES_UNSUBSCRIBE),
     safe(PROMPTS_GET),
     safe(COMPLETE),
     safe(SET_LEVEL),
-    request("resources/query"),
-    request("tasks/cancel"),
+    request(RESOURCES_QUERY),
+    mutual(safe("tasks/get")),
+    mutual(safe("tasks/list")),
+    mutual(safe("tasks/result")),
+    mutual(request("tasks/cancel")),
     request("tasks/update"),
     ClientRequest { stands: true, ..safe("subscriptions/listen") },
 ];
@@ -109,9 +122,9 @@ pub(crate) fn stands(method: &str) -> bool {
 }
 
 /// Whether only clients send this. Some servers tell everybody on their streams what others have
-/// asked. A `ping` comes from either side.
+/// asked.
 pub(crate) fn is_clients_own(method: &str) -> bool {
-    method != PING && client_request(method).is_some()
+    client_request(method).is_some_and(|known| !known.is_mutual)
 }
 
 #[cfg(test)]
@@ -128,8 +141,13 @@ mod tests {
         }
         assert_eq!(list_member(RESOURCE_TEMPLATES_LIST), Some("resourceTemplates"));
         assert_eq!(list_member(TOOLS_CALL), None);
-        assert!(is_clients_own(TOOLS_CALL) && is_clients_own("resources/query"));
-        assert!(!is_clients_own(PING) && !is_clients_own("sampling/createMessage"));
+        for method in [TOOLS_CALL, RESOURCES_QUERY, TOOLS_LIST, "tasks/update"] {
+            assert!(is_clients_own(method), "{method}");
+        }
+        for method in [PING, "sampling/createMessage", "roots/list", "tasks/get", "tasks/cancel"] {
+            assert!(!is_clients_own(method), "{method}");
+        }
+        assert!(is_safe("tasks/list") && !is_safe("tasks/cancel"));
         assert!(stands("subscriptions/listen") && !stands(TOOLS_CALL));
     }
 }

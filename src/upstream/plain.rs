@@ -4,13 +4,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::http_sse::{ENDPOINT_PATIENCE, HttpSse};
-use super::refusal::may_be_http_sse;
+use super::http_sse::{Beginning, ENDPOINT_PATIENCE, HttpSse};
+use super::refusal::{may_be_http_sse, may_refuse_posts};
 use super::streamable::Streamable;
 use super::{Client, Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::{Class, Failure};
 use crate::http::{Endpoint, Http};
+
+/// Time for the beginning of a stream where the refusal of the POST does not point to one.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// An MCP server at one URL.
 pub(super) struct Plain {
@@ -56,6 +60,15 @@ impl Plain {
             Err(refusal) if may_be_http_sse(&refusal) => {
                 self.open_http_sse(refusal, initialize, client).await
             }
+            Err(refusal) if may_refuse_posts(&refusal) => {
+                match self.http_sse.begin(PROBE_PATIENCE).await {
+                    Ok(beginning) if beginning.first.name == "endpoint" => {
+                        let opened = self.open_on(beginning, initialize, client).await;
+                        opened.map_err(stays)
+                    }
+                    _ => Err(stays(refusal)),
+                }
+            }
             outcome => outcome.map_err(stays),
         }
     }
@@ -72,17 +85,27 @@ impl Plain {
         let no_stream = match self.http_sse.begin(ENDPOINT_PATIENCE).await {
             Ok(beginning) if beginning.first.name == "endpoint" => {
                 // From here on the stream's failure tells more than the probe's.
-                let opened = self.http_sse.open_on(beginning, initialize, client).await;
-                let opened = opened.map_err(elsewhere)?;
-                tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
-                self.is_http_sse.store(true, Ordering::Relaxed);
-                return Ok(opened);
+                let opened = self.open_on(beginning, initialize, client).await;
+                return opened.map_err(elsewhere);
             }
             Ok(_) => "its event stream does not begin with an endpoint".to_owned(),
             Err(failure) => failure.what,
         };
         tracing::debug!("no HTTP+SSE either: {no_stream}");
         Err(elsewhere(refusal))
+    }
+
+    /// Opens a session on the stream of HTTP+SSE that has begun.
+    async fn open_on(
+        &self,
+        beginning: Beginning,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let opened = self.http_sse.open_on(beginning, initialize, client).await?;
+        tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
+        self.is_http_sse.store(true, Ordering::Relaxed);
+        Ok(opened)
     }
 }
 

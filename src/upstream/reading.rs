@@ -1,10 +1,10 @@
 //! Reads what an upstream sends, a body or events, in one way for all kinds: side messages go to
 //! the client, responses to what they answer, and what cannot be parsed is logged and remembered.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_TYPE;
 
 use super::refusal::unusable;
 use super::{Client, Request, Session};
@@ -49,7 +49,7 @@ impl<'a> Inbox<'a> {
     /// # Errors
     /// The text is not JSON-RPC.
     pub(super) async fn sort(&self, text: &Bytes) -> Result<Vec<Response>, Unusable> {
-        let mut responses = Vec::new();
+        let mut responses = Vec::with_capacity(1);
         for message in from_upstream(text)? {
             match message {
                 FromUpstream::Response(response) => responses.push(response),
@@ -133,17 +133,16 @@ impl<'a> Reading<'a> {
     /// The body breaks off, is not JSON-RPC, or holds no response to this exchange.
     pub(super) async fn body(
         mut self,
-        answer: Answer,
+        mut answer: Answer,
         excerpt: Excerpt,
     ) -> Result<Option<Response>, Failure> {
-        let (url, status) = (answer.url().clone(), answer.status());
-        let content_type = answer.headers().get(CONTENT_TYPE).cloned();
-        let body = answer.bytes().await?;
+        let body = answer.read().await?;
         if is_blank(&body) {
             return Ok(None);
         }
         let responses = self.inbox.sort(&body).await.map_err(|Unusable(why)| {
-            let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+            let (url, status, content_type) =
+                (answer.url(), http::Named(answer.status()), answer.content_type());
             let said = excerpt(&body, content_type);
             let content_type = content_type.unwrap_or("no content type");
             unusable(format!(
@@ -151,6 +150,7 @@ impl<'a> Reading<'a> {
                  says: {said}"
             ))
         })?;
+        let url = answer.url();
         self.pick(responses, true).map(Some).ok_or_else(|| {
             unusable(match (&self.other, self.awaited) {
                 (Some(id), Awaited::Of(Request { wire_id, .. })) => {
@@ -223,6 +223,30 @@ impl<'a> Reading<'a> {
         }
         answer
     }
+}
+
+/// The request among `waiting` that `response` answers: the one with this very id, else one whose id means the
+/// same, else the only one that it can be meant for.
+pub(super) fn awaited<T>(
+    waiting: &HashMap<RequestId, T>,
+    response: &Response,
+) -> Option<RequestId> {
+    let only = |mut candidates: Vec<&RequestId>| match candidates.len() {
+        1 => candidates.pop().cloned(),
+        _ => None,
+    };
+    let Some(id) = response.id() else {
+        // An error without an id: the server could not read what it was sent.
+        return response.error().and_then(|_| only(waiting.keys().collect()));
+    };
+    if waiting.contains_key(&id) {
+        return Some(id);
+    }
+    waiting
+        .keys()
+        .find(|key| key.matches(&id))
+        .cloned()
+        .or_else(|| only(waiting.keys().filter(|key| key.is_echoed_by(&id)).collect()))
 }
 
 fn has_id_zero(response: &Response) -> bool {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::jsonrpc::{Message, RequestId, Response};
+use crate::mcp::method;
 
 /// A request of the client as the upstream gets it.
 #[derive(Debug, Clone)]
@@ -33,6 +34,11 @@ impl Request {
         let id = self.message.id().cloned().unwrap_or_else(|| self.wire_id.clone());
         let message = Message::request(id, self.message.method(), params);
         Self::new(message, self.wire_id.clone())
+    }
+
+    /// Whether a second run does no harm, by the method alone.
+    pub fn is_repeatable(&self) -> bool {
+        method::is_safe(self.message.method())
     }
 
     /// Whether `response` answers this request. An upstream that could not read the id writes

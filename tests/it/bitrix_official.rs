@@ -96,7 +96,8 @@ fn the_address_without_the_slash_is_told_where_the_server_is() {
         line.send(INITIALIZE);
         let reply = line.recv_id(r#""init""#);
         assert_eq!(reply.failure(-33003)["httpStatus"], 307, "{kind}");
-        assert!(reply.error_text().contains("/mcp/"), "{kind}: {reply}");
+        let hint = reply.failure(-33003)["hint"].as_str().unwrap();
+        assert!(hint.contains("slash") && hint.contains("/mcp/"), "{kind}: {reply}");
         line.finish_with_nothing_left();
     }
 }

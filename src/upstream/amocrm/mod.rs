@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::catalogue::Catalogue;
+use self::catalogue::{Catalogue, CatalogueError};
 use self::documents::Documents;
 use self::repairs::{OfOthers, OfVariants, own_request};
 use self::rest::{Api, CatalogueSession};
@@ -60,7 +60,7 @@ const READING_TOOLS: [&str; 10] = [
 ];
 
 /// Checks that `text` can be added to the catalogue. The error names the tool and its mistake.
-pub(crate) fn check_catalogue(text: &str) -> Result<(), String> {
+pub(crate) fn check_catalogue(text: &str) -> Result<(), CatalogueError> {
     Catalogue::embedded()?.extend(text)
 }
 
@@ -118,7 +118,11 @@ pub(super) struct Amocrm {
 }
 
 impl Amocrm {
-    pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Result<Self, String> {
+    pub(super) fn new(
+        http: Arc<Http>,
+        url: &Url,
+        settings: &KindSettings,
+    ) -> Result<Self, CatalogueError> {
         let base = base_url(url, &["/mcp/sse", "/mcp/messages", "/mcp"]);
         let is_root = base.path().trim_end_matches('/') == url.path().trim_end_matches('/');
         let below = is_root.then(|| endpoint_at(&base, "/mcp"));

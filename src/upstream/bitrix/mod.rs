@@ -24,7 +24,7 @@ use self::session::BitrixSession;
 use super::json::Object;
 use super::local;
 use super::plain::{Plain, hint_not_here, may_be_elsewhere};
-use super::refusal::may_be_http_sse;
+use super::refusal::{may_be_http_sse, may_refuse_posts};
 use super::repair::{SchemaRepairs, Uris};
 use super::repaired::{OfSchema, Repaired};
 use super::settings::{KindSettings, With};
@@ -212,7 +212,7 @@ impl Bitrix {
         };
         let opened = match &refusal {
             Some(refusal) if self.is_place => {
-                if !may_be_http_sse(refusal) {
+                if !may_be_http_sse(refusal) && !may_refuse_posts(refusal) {
                     return Err(hint_not_here(refusal.clone(), NOT_HERE));
                 }
                 self.given.open_http_sse(refusal.clone(), initialize, client).await
