@@ -44,6 +44,7 @@ mod opening;
 mod options;
 mod outages;
 mod proxy;
+mod repairs;
 mod replies;
 mod session;
 mod settings;

@@ -143,16 +143,15 @@ impl OneCSession {
         let message = &request.message;
         let method = message.method();
         let mut response = match self.offered.take_cached(method) {
-            Some(response) => response,
+            Some(cached) => self.schema.response(message, cached),
             None => self.call(request, &self.params(message), None).await?,
         };
         // Clients ask for lists that the service never announced: those are empty.
         if is_method_not_found(&response)
             && let Some(list) = self.offered.unknown_list(method)
         {
-            response = list;
+            response = self.schema.response(message, list);
         }
-        let response = self.schema.response(message, response);
         let Some(names) = names else { return Ok(response) };
         if let Some(result) = response.result() {
             names.learn(&listed_names(local::text(result), member));

@@ -139,7 +139,11 @@ fn alone(value: &str, shape: &Shape, context: &Context<'_>) -> Fit {
 }
 
 fn walk(value: &str, shape: &Shape, context: &Context<'_>) -> Fit {
-    let Some(mut object) = Object::read(value) else { return Fit::Unfit };
+    Object::read(value).map_or(Fit::Unfit, |object| members(object, shape, context))
+}
+
+/// How an object that has been read fits.
+pub(super) fn members(mut object: Object<'_>, shape: &Shape, context: &Context<'_>) -> Fit {
     for member in shape.members {
         if !settle(&mut object, member, context) {
             return Fit::Unfit;

@@ -60,8 +60,12 @@ impl SchemaRepairs {
             return None;
         }
         let wrapped = wrapped(outcome, object.as_ref(), result);
-        let text = wrapped.as_deref().unwrap_or(result);
-        match fit::object(text, &outcome.shape, &context) {
+        let fit = match (object, wrapped.as_deref()) {
+            // A long result is not read once more.
+            (Some(object), None) => fit::members(object, &outcome.shape, &context),
+            (_, text) => fit::object(text.unwrap_or(result), &outcome.shape, &context),
+        };
+        match fit {
             Fit::Becomes(result) => Some(result),
             Fit::Fits | Fit::Unfit => wrapped,
         }

@@ -10,6 +10,7 @@ import copy
 import json
 import sys
 import traceback
+import warnings
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
@@ -24,6 +25,9 @@ REPAIRS = Path(__file__).parent.parent.parent / "repairs"
 DOCUMENTS, CASES, KINDS = (
     json.loads((REPAIRS / f"{name}.json").read_text("utf-8")) for name in ("documents", "cases", "kinds")
 )
+# The second major version warns of each method that a later revision of MCP drops.
+warnings.simplefilter("ignore")
+
 WRONG = [None, "", {}, [], "x", 5, True, "true"]
 ABSENT = object()
 CLIENT = f"python mcp {version('mcp')}"
@@ -119,6 +123,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer = answer
         Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """A connection was closed before its answer, as where a probe has seen enough."""
 
     def url(self, kind: str, prefix: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{prefix}{KINDS[kind]['path']}"
