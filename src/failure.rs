@@ -105,6 +105,9 @@ pub struct Failure {
     /// The least wait before the second attempt; twice as long before the third, and so on: for
     /// conditions that are known to take their time.
     pub pace: Option<Duration>,
+    /// Whether the upstream has not taken the message because of the form it came in, and a new
+    /// session will give it another form: that is no attempt more, but the first that counts.
+    pub starts_over: bool,
     /// The upstream's own answer, usually a JSON-RPC error: the client gets it instead of our error.
     pub answer: Option<Box<Response>>,
 }
@@ -120,6 +123,7 @@ impl Failure {
             status: None,
             retry_after: None,
             pace: None,
+            starts_over: false,
             answer: None,
         }
     }
@@ -138,6 +142,16 @@ impl Failure {
             self.class = class;
         }
         self
+    }
+
+    /// The failure as one that is not tried again, although its class would allow that: `why` says
+    /// what must not happen twice.
+    #[must_use]
+    pub fn settled(self, why: &'static str) -> Self {
+        match self.class {
+            Class::NotSent | Class::Rejected | Class::SessionLost => self.reclassed(Class::Final, why),
+            Class::Ambiguous | Class::Final => self,
+        }
     }
 
     /// Adds what a person can do about it.

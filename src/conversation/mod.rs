@@ -35,7 +35,7 @@ use tracing::Instrument;
 use self::backlog::Backlog;
 use self::reply::{Ending, Fate, PendingReply, Replies};
 use self::request::Context;
-use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, OutLine, RequestId};
+use crate::jsonrpc::{Message, OutLine, RequestId};
 use crate::link::Link;
 use crate::mcp::method;
 use crate::redact::Secrets;
@@ -304,14 +304,9 @@ impl Conversation {
 
     fn start(&mut self, queued: Queued) {
         if !self.has_handshake {
-            if queued.message.method() == method::DISCOVER {
-                // Clients of the modern era fall back to `initialize` on this.
-                let why = "Method not found: server/discover; use initialize";
-                return queued.reply.fail_now(&ErrorObject::new(METHOD_NOT_FOUND, why));
-            }
             self.has_handshake = true;
             let id = self.own_id();
-            self.context.link.ensure_handshake(id);
+            self.context.link.begin_with(&queued.message, id);
         }
         let context = self.context.clone();
         self.spawn(queued, false, |request, reply| request::answer(context, request, reply));

@@ -13,7 +13,7 @@ use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
-use crate::retry::{Delivery, Retry};
+use crate::retry::{Delivery, Retry, STANDING_AFTER};
 use crate::upstream::{Request, Session};
 
 /// Bound on telling the upstream that a request is not wanted any more.
@@ -222,6 +222,8 @@ struct Carrier<'a> {
     context: &'a Context,
     message: &'a Message,
     started: Instant,
+    /// When the latest attempt began.
+    sent: Instant,
     retry: Retry,
     /// Whether the latest attempt came as far as sending the message.
     was_sent: bool,
@@ -232,7 +234,7 @@ struct Carrier<'a> {
 impl<'a> Carrier<'a> {
     fn new(context: &'a Context, message: &'a Message, started: Instant) -> Self {
         let retry = Retry::new(context.settings.policy);
-        Self { context, message, started, retry, was_sent: false, failed_with: None }
+        Self { context, message, started, sent: started, retry, was_sent: false, failed_with: None }
     }
 
     /// Does `attempt` in the current session until it succeeds, or must not be repeated, or the
@@ -251,6 +253,7 @@ impl<'a> Carrier<'a> {
             self.retry.count(1);
             self.was_sent = true;
             self.failed_with = None;
+            self.sent = Instant::now();
             match attempt(live.clone()).await {
                 Ok(done) => return Ok(done),
                 Err(failure) => Box::pin(self.prepare_retry(failure, &live)).await?,
@@ -317,8 +320,17 @@ impl<'a> Carrier<'a> {
             let may_live = !matches!(failure.status, Some(404 | 410));
             self.context.link.lost(live, may_live);
         }
+        if method::stands(self.message.method()) && self.sent.elapsed() >= STANDING_AFTER {
+            // What has stood for hours has all its attempts again.
+            self.retry = Retry::new(self.context.settings.policy);
+            self.started = Instant::now();
+        }
         let is_repeatable = self.context.link.allows_repeat(self.message);
-        let Some(delay) = self.retry.after(&failure, is_repeatable, self.started.elapsed()) else {
+        let elapsed = self.started.elapsed();
+        let budget = self.context.link.session_budget(elapsed, self.context.settings.start_timeout);
+        let delay = self.retry.after(&failure, is_repeatable, elapsed);
+        // An upstream that has never answered is not waited for as long as one that has.
+        let Some(delay) = delay.filter(|delay| delay.is_zero() || elapsed + *delay <= budget) else {
             return Err(failure);
         };
         let failure = self.failed_with.insert(failure);

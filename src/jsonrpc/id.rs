@@ -28,6 +28,11 @@ impl RequestId {
         Self(Bytes::from(format!("\"mcpline-{number}\"")))
     }
 
+    /// The `number`th id of ours for a `purpose` other than a request of the client's.
+    pub(crate) fn of_ours_for(purpose: &str, number: u64) -> Self {
+        Self(Bytes::from(format!("\"mcpline-{purpose}-{number}\"")))
+    }
+
     /// The integer `number`, for services that take only integers, and for exchanges in which the
     /// answer needs no id to be recognised.
     pub(crate) fn number(number: u64) -> Self {

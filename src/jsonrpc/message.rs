@@ -44,6 +44,12 @@ impl Message {
         Self::assemble(text.into(), Kind::Notification, method, params)
     }
 
+    /// A response of ours to the request `id`; `result` is JSON text.
+    pub(crate) fn answer(id: &RequestId, result: &str) -> Self {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+        Self { text: text.into(), kind: Kind::Response(id.clone()), method: "".into(), params: None }
+    }
+
     /// A response of ours that refuses the request `id`.
     pub(crate) fn refusal(id: &RequestId, error: &ErrorObject) -> Self {
         let text = error.to_line(Some(id));

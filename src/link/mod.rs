@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +23,8 @@ use self::memory::Memory;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::mcp::{
-    Empty, Implementation, InitializeParams, InitializeResult, ListCapability, Part, Revision,
-    ServerCapabilities, asked_revision, method,
+    Empty, Implementation, InitializeParams, InitializeResult, ListCapability, Part, RequestMeta,
+    Revision, ServerCapabilities, asked_revision, method,
 };
 use crate::retry::{Delivery, Opening as Attempts, Policy, reopening_pause};
 use crate::upstream::{Client, Greeting, Opened, Request, Session, Upstream};
@@ -153,11 +154,21 @@ impl Link {
         }
     }
 
-    /// Makes the handshake on behalf of a client that has not begun with one, such as a person
-    /// who pipes a single request from a shell. `id` is free for a request of ours.
-    pub fn ensure_handshake(&self, id: RequestId) {
-        if self.memory.begin_without_handshake(|| Greeting::Stateless(own_initialize(id))) {
-            tracing::debug!("the client sent no initialize; making the handshake on its behalf");
+    /// Begins for a client whose `first` request is not a handshake: it speaks a stateless revision,
+    /// or is a person who pipes a single request from a shell. An upstream that wants a handshake
+    /// gets one on the client's behalf; `id` is free for a request of ours.
+    pub fn begin_with(&self, first: &Message, id: RequestId) {
+        let greeting = || {
+            let meta = RequestMeta::of(first);
+            let initialize = own_initialize(id, &meta);
+            if RequestMeta::is_stateless(first) {
+                Greeting::Stateless(initialize)
+            } else {
+                Greeting::Bare(initialize)
+            }
+        };
+        if self.memory.begin_without_handshake(greeting) {
+            tracing::debug!("the client sent no initialize");
         }
     }
 
@@ -213,6 +224,7 @@ impl Link {
     /// which tools may run twice.
     pub fn learn(&self, request: &Request, response: &Response) {
         self.idle_losses.store(0, Ordering::Relaxed);
+        self.has_answered.store(true, Ordering::Relaxed);
         self.memory.learn(request, response);
     }
 
@@ -367,8 +379,10 @@ impl Link {
     /// `None`, with the session closed, if the opening `id` is not current any more.
     async fn set_up(&self, opened: Opened, id: u64) -> Option<Arc<Live>> {
         let Opened { session, response } = opened;
-        self.has_answered.store(true, Ordering::Relaxed);
-        self.has_worked.store(true, Ordering::Relaxed);
+        if !session.is_untried() {
+            self.has_answered.store(true, Ordering::Relaxed);
+            self.has_worked.store(true, Ordering::Relaxed);
+        }
         let live = Arc::new(Live { session, response, initialized: Mutex::new(false) });
         let session = Some(live.session.clone());
         let mut is_current =
@@ -423,8 +437,7 @@ impl Link {
         if sending.await.is_err() {
             tracing::warn!("the upstream does not take notifications/initialized; going on");
         }
-        // A single request from a shell has no client that could use what the upstream sends.
-        if self.memory.greeting().is_some_and(|greeting| greeting.is_of_client()) {
+        if self.memory.greeting().is_some_and(|greeting| greeting.is_listened_to()) {
             live.session.listen();
         }
     }
@@ -454,12 +467,13 @@ fn log_attempt(failure: &Failure, attempts: u32, delay: Duration) {
     }
 }
 
-/// The `initialize` for a client that sent none.
-fn own_initialize(id: RequestId) -> Request {
+/// The `initialize` for a client that sent none, with what it says of itself in `meta`.
+fn own_initialize(id: RequestId, meta: &RequestMeta<'_>) -> Request {
+    let info = meta.client_info.map(RawValue::get);
     let params = to_json(&InitializeParams {
         protocol_version: Revision::LATEST,
-        capabilities: Empty {},
-        client_info: Implementation::OURS,
+        capabilities: Part::object_or(Some(meta.capabilities()), Empty {}),
+        client_info: Part::object_or(info, Implementation::OURS),
     });
     Request::new(Message::request(id.clone(), method::INITIALIZE, &params), id)
 }

@@ -13,8 +13,8 @@ use super::Revision;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InitializeParams<'a> {
     pub(crate) protocol_version: Revision,
-    pub(crate) capabilities: Empty,
-    pub(crate) client_info: Implementation<'a>,
+    pub(crate) capabilities: Part<'a, Empty>,
+    pub(crate) client_info: Part<'a, Implementation<'a>>,
 }
 
 /// A value of ours, or one that the service wrote, as it wrote it.

@@ -1,0 +1,121 @@
+//! A modern client and a modern upstream: what they say passes as it is. Only what tells that the
+//! upstream is not modern after all is acted on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::signs::{self, Sign};
+use super::{Era, Known, to_legacy};
+use crate::failure::{Cause, Class, Failure};
+use crate::jsonrpc::{Message, Response};
+use crate::mcp::method;
+use crate::upstream::{Pending, Request, Session};
+
+/// Some servers with a handshake are silent before it (stdio, "Backward Compatibility").
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The wire to a modern upstream.
+pub(super) struct Passing {
+    wire: Arc<dyn Session>,
+    url: String,
+    /// What is known of the upstream; `None` where its era is not to be found out.
+    known: Option<Arc<Known>>,
+}
+
+impl Passing {
+    pub(super) fn new(wire: Arc<dyn Session>, url: &str, known: Option<Arc<Known>>) -> Self {
+        Self { wire, url: url.to_owned(), known }
+    }
+
+    /// Sends `request` to an upstream whose era may still be unknown.
+    async fn try_out(&self, known: &Known, request: &Request) -> Result<Response, Failure> {
+        if known.only() == Some(Era::Legacy) {
+            return Err(self.wants_handshake());
+        }
+        let method = request.message.method();
+        let is_proven = known.is_modern.load(Ordering::Relaxed);
+        let outcome = if method == method::DISCOVER && !is_proven {
+            match tokio::time::timeout(SILENCE, self.wire.exchange(request)).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    known.set_only(Some(Era::Legacy));
+                    return Err(self.wants_handshake());
+                }
+            }
+        } else {
+            self.wire.exchange(request).await
+        };
+        let sign = match &outcome {
+            // Nothing that a modern server answers to a request is a sign any more.
+            Ok(response) if is_proven && response.result().is_some() => return outcome,
+            _ => signs::of_modern_request(method, &outcome),
+        };
+        match (sign, is_proven) {
+            (Sign::Modern, _) => known.is_modern.store(true, Ordering::Relaxed),
+            (Sign::Neither, _) | (Sign::LegacyResult, true) => {}
+            (Sign::LegacyResult, false) => {
+                known.set_only(Some(Era::Legacy));
+                if method::is_safe(method) {
+                    return Err(self.wants_handshake());
+                }
+                // It has been carried out.
+                return outcome.map(|response| to_legacy::completed(method, response));
+            }
+            (Sign::Legacy, true) if !is_clear(&outcome) => {}
+            (Sign::Legacy, _) => {
+                known.is_modern.store(false, Ordering::Relaxed);
+                known.set_only(Some(Era::Legacy));
+                return Err(self.wants_handshake());
+            }
+        }
+        outcome
+    }
+
+    /// The failure of a message that must be said in another way.
+    fn wants_handshake(&self) -> Failure {
+        let what = format!("{} wants a handshake", self.url);
+        let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
+        failure.starts_over = true;
+        failure
+    }
+}
+
+/// Whether a server that has been modern is certain not to be any more: modern servers may refuse a
+/// request in the same status and code.
+fn is_clear(outcome: &Result<Response, Failure>) -> bool {
+    let Err(failure) = outcome else { return false };
+    let says = |words: &str| {
+        let answer = failure.answer.as_deref().and_then(Response::error);
+        answer.is_some_and(|error| {
+            String::from_utf8_lossy(error).to_ascii_lowercase().contains(words)
+        })
+    };
+    failure.status == Some(405)
+        || ["session", "initialize", "protocol version", "protocol-version"]
+            .into_iter()
+            .any(says)
+}
+
+impl Session for Passing {
+    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
+        match &self.known {
+            Some(known) => Box::pin(self.try_out(known, request)),
+            None => self.wire.exchange(request),
+        }
+    }
+
+    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
+        self.wire.send(message)
+    }
+
+    fn is_untried(&self) -> bool {
+        true
+    }
+
+    fn ended(&self) -> &CancellationToken {
+        self.wire.ended()
+    }
+}
