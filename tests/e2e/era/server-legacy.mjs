@@ -41,9 +41,9 @@ function build() {
     }
     return text('counted');
   });
-  tool('log', {}, async () => {
-    await server.server.sendLoggingMessage({ level: 'debug', data: 'low' });
-    await server.server.sendLoggingMessage({ level: 'warning', data: 'high' });
+  tool('log', {}, async (_, extra) => {
+    await server.server.sendLoggingMessage({ level: 'debug', data: 'low' }, extra.sessionId);
+    await server.server.sendLoggingMessage({ level: 'warning', data: 'high' }, extra.sessionId);
     await sleep(100);
     return text('logged');
   });
