@@ -149,7 +149,9 @@ impl Failure {
     #[must_use]
     pub fn settled(self, why: &'static str) -> Self {
         match self.class {
-            Class::NotSent | Class::Rejected | Class::SessionLost => self.reclassed(Class::Final, why),
+            Class::NotSent | Class::Rejected | Class::SessionLost => {
+                self.reclassed(Class::Final, why)
+            }
             Class::Ambiguous | Class::Final => self,
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::UpstreamSettings;
-use crate::era::AnyEra;
 use crate::conversation::{self, Conversation, Outcome};
+use crate::era::AnyEra;
 use crate::http::Http;
 use crate::link::Link;
 use crate::setup::SetupError;

@@ -280,7 +280,7 @@ impl Conversation {
             End::Stop => (Ending::Stopped, STOP_PATIENCE, STOP_PATIENCE),
             End::ClientGone => (Ending::Stopped, Duration::ZERO, STOP_PATIENCE),
         };
-        let unanswered = self.in_flight.len() + self.queue.len() + self.held.len();
+        let unanswered = self.places_taken() + self.queue.len() + self.held.len();
         if unanswered > 0 {
             tracing::warn!(unanswered, "ending with requests in flight");
         }

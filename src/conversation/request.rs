@@ -330,7 +330,8 @@ impl<'a> Carrier<'a> {
         let budget = self.context.link.session_budget(elapsed, self.context.settings.start_timeout);
         let delay = self.retry.after(&failure, is_repeatable, elapsed);
         // An upstream that has never answered is not waited for as long as one that has.
-        let Some(delay) = delay.filter(|delay| delay.is_zero() || elapsed + *delay <= budget) else {
+        let Some(delay) = delay.filter(|delay| delay.is_zero() || elapsed + *delay <= budget)
+        else {
             return Err(failure);
         };
         let failure = self.failed_with.insert(failure);

@@ -25,9 +25,7 @@ use self::to_legacy::Bridge;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::Revision;
-use crate::upstream::{
-    Client, Greeting, Kind, Opened, Pending, Stateless, Upstream, local,
-};
+use crate::upstream::{Client, Greeting, Kind, Opened, Pending, Stateless, Upstream, local};
 
 /// Which revisions the upstream is spoken to in (`--upstream-era`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -94,9 +94,7 @@ fn is_clear(outcome: &Result<Response, Failure>) -> bool {
         })
     };
     failure.status == Some(405)
-        || ["session", "initialize", "protocol version", "protocol-version"]
-            .into_iter()
-            .any(says)
+        || ["session", "initialize", "protocol version", "protocol-version"].into_iter().any(says)
 }
 
 impl Session for Passing {

@@ -5,7 +5,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{METHOD_NOT_FOUND, Response};
 use crate::mcp::{code, method};
 use crate::upstream::json::Object;
-use crate::upstream::{has_ours, local, answer_in, supported_versions};
+use crate::upstream::{answer_in, has_ours, local, supported_versions};
 
 /// What an outcome tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,12 @@ fn of_refusal(method: &str, failure: &Failure, code: Option<i64>) -> Sign {
 /// Whether a refusal says that the upstream does not understand how it is spoken to, and not that it
 /// is away, overloaded, or wants other credentials.
 fn is_about_the_form(failure: &Failure) -> bool {
-    let is_settled = matches!(failure.class(), Class::Final | Class::SessionLost);
+    let is_settled = match failure.class() {
+        Class::Final | Class::SessionLost => true,
+        // The page of an ingress, or of a server that has nothing here.
+        Class::Rejected => failure.status == Some(404),
+        Class::NotSent | Class::Ambiguous => false,
+    };
     let is_of_form = match failure.status {
         Some(400 | 404 | 405 | 406 | 410 | 415 | 422 | 500 | 501) => true,
         Some(status) => (200..300).contains(&status),
@@ -101,7 +106,9 @@ fn discovers_modern(result: &str) -> bool {
     let versions = Object::read(result)
         .and_then(|result| serde_json::from_str(result.get("supportedVersions")?).ok());
     // One that says too little is modern: it has answered.
-    versions.is_none_or(|versions: Vec<String>| has_ours(&versions) || versions.iter().any(|it| is_modern(it)))
+    versions.is_none_or(|versions: Vec<String>| {
+        has_ours(&versions) || versions.iter().any(|it| is_modern(it))
+    })
 }
 
 /// Whether a result says which kind of result it is, which the modern era asks of every one.
@@ -125,6 +132,10 @@ mod tests {
         Err(failure)
     }
 
+    fn rejected(failure: Failure) -> Failure {
+        failure.reclassed(Class::Rejected, "as an ingress is")
+    }
+
     #[test]
     fn a_refusal_tells_the_era() {
         let discover = method::DISCOVER;
@@ -137,6 +148,8 @@ mod tests {
             (call, refused(400, Some(-32602)), Sign::Neither),
             (discover, refused(400, Some(-32602)), Sign::Legacy),
             (discover, refused(404, None), Sign::Legacy),
+            (discover, refused(404, None).map_err(rejected), Sign::Legacy),
+            (discover, refused(503, None).map_err(rejected), Sign::Neither),
             (call, refused(400, Some(-32600)), Sign::Legacy),
             (call, refused(400, Some(-32000)), Sign::Legacy),
             (call, refused(405, None), Sign::Legacy),
@@ -147,11 +160,7 @@ mod tests {
             (discover, Ok(error(-32602)), Sign::Legacy),
             (call, Ok(error(-32601)), Sign::Neither),
             (call, Ok(Response::with_result(r#"{"content":[]}"#.into())), Sign::LegacyResult),
-            (
-                call,
-                Ok(Response::with_result(r#"{"resultType":"complete"}"#.into())),
-                Sign::Modern,
-            ),
+            (call, Ok(Response::with_result(r#"{"resultType":"complete"}"#.into())), Sign::Modern),
             (
                 discover,
                 Ok(Response::with_result(r#"{"supportedVersions":["2025-11-25"]}"#.into())),

@@ -47,7 +47,12 @@ impl Message {
     /// A response of ours to the request `id`; `result` is JSON text.
     pub(crate) fn answer(id: &RequestId, result: &str) -> Self {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
-        Self { text: text.into(), kind: Kind::Response(id.clone()), method: "".into(), params: None }
+        Self {
+            text: text.into(),
+            kind: Kind::Response(id.clone()),
+            method: "".into(),
+            params: None,
+        }
     }
 
     /// A response of ours that refuses the request `id`.

@@ -224,7 +224,10 @@ impl Link {
     /// which tools may run twice.
     pub fn learn(&self, request: &Request, response: &Response) {
         self.idle_losses.store(0, Ordering::Relaxed);
-        self.has_answered.store(true, Ordering::Relaxed);
+        // To `initialize` we may have given the answer ourselves.
+        if request.message.method() != method::INITIALIZE {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
         self.memory.learn(request, response);
     }
 

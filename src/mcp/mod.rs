@@ -11,6 +11,6 @@ pub(crate) use self::meta::RequestMeta;
 pub(crate) use self::results::{
     CallParams, CallToolResult, CancelledParams, Empty, Implementation, InitializeParams,
     InitializeResult, ListCapability, Part, ProgressParams, ReadResourceResult, ResourceParams,
-    ServerCapabilities, TextContent, empty_list,
+    ServerCapabilities, TextContent, empty_list, subscription_ended,
 };
 pub(crate) use self::revision::{Revision, STATELESS_REVISION, asked_revision};

@@ -14,7 +14,6 @@ use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, RequestId, Response
 use crate::mcp;
 pub(super) use crate::mcp::code::{INVALID_PARAMS, RESOURCE_NOT_FOUND};
 
-
 /// A result of ours, which is JSON text.
 pub(crate) fn result(text: impl Into<String>) -> Response {
     Response::with_result(Bytes::from(text.into()))

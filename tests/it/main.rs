@@ -18,6 +18,7 @@ mod detection;
 mod drop_in;
 mod emulators;
 mod ending;
+mod era;
 mod errors;
 mod field;
 mod handshake;

@@ -85,7 +85,9 @@ impl Held {
     pub(super) fn take(&self, state: &str, binding: &Binding) -> Result<Owned, &'static str> {
         let mut entries = self.entries();
         match entries.get(state) {
-            None => Err("`requestState` is not known: it was used before, has expired, or was changed"),
+            None => {
+                Err("`requestState` is not known: it was used before, has expired, or was changed")
+            }
             Some(entry) if entry.binding != *binding => {
                 Err("`requestState` belongs to another request")
             }

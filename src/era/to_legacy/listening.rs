@@ -163,13 +163,19 @@ impl Drop for Served<'_> {
 
 impl Inner {
     /// Serves the client's subscription until the client takes it back, or the session ends.
-    pub(super) async fn listen_for(self: &Arc<Self>, request: &Request) -> Result<Response, Failure> {
+    pub(super) async fn listen_for(
+        self: &Arc<Self>,
+        request: &Request,
+    ) -> Result<Response, Failure> {
         #[derive(Deserialize)]
         struct Params {
             notifications: Filter,
         }
         let Some(Params { notifications }) = request.message.read_params() else {
-            return Ok(local::error(code::INVALID_PARAMS, "`notifications` is missing or malformed"));
+            return Ok(local::error(
+                code::INVALID_PARAMS,
+                "`notifications` is missing or malformed",
+            ));
         };
         let mut granted = notifications.within(&self.offered);
         for uri in granted.resource_subscriptions.clone() {
@@ -248,7 +254,8 @@ mod tests {
 
     #[test]
     fn only_what_the_upstream_offers_is_granted() {
-        let capabilities = r#"{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true}}"#;
+        let capabilities =
+            r#"{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true}}"#;
         let offered = Offered::of(&Object::read(capabilities).unwrap());
         let wanted: Filter = serde_json::from_str(
             r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:1"]}"#,

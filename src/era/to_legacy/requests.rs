@@ -158,7 +158,10 @@ mod tests {
         assert!(!known.covers(&Capabilities::of(more)));
         known.add(more);
         assert!(known.covers(&Capabilities::of(more)));
-        assert_eq!(known.text(), r#"{"roots":{},"elicitation":{"form":{},"url":{}},"sampling":{}}"#);
+        assert_eq!(
+            known.text(),
+            r#"{"roots":{},"elicitation":{"form":{},"url":{}},"sampling":{}}"#
+        );
     }
 
     #[test]

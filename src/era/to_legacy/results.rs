@@ -95,6 +95,31 @@ fn error_with(code: i64, why: &str, data: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::era::schema;
+
+    /// The members of results that only the legacy era has, and what becomes of them.
+    const MEMBERS: [(&str, &str); 8] = [
+        ("protocolVersion", "left out: each request names its own"),
+        ("serverInfo", "moved into `_meta`"),
+        ("capabilities", "passed, without those for tasks"),
+        ("instructions", "passed"),
+        ("_meta", "passed"),
+        ("task", "of tasks, which no client of the modern era starts"),
+        ("tasks", "of tasks"),
+        ("nextCursor", "passed"),
+    ];
+
+    #[test]
+    fn every_member_that_only_legacy_results_have_has_a_row() {
+        let known = schema::members(|revision| !schema::is_legacy(revision));
+        for (result, member) in schema::members(schema::is_legacy) {
+            let has_row = MEMBERS.iter().any(|(name, _)| *name == member);
+            assert!(
+                has_row || known.contains(&(result.clone(), member.clone())),
+                "{result}.{member}"
+            );
+        }
+    }
 
     #[test]
     fn the_discovery_is_answered_from_the_handshake() {
@@ -112,7 +137,10 @@ mod tests {
         let of = |method: &str, result: &str| {
             local::text(response(method, local::result(result)).result().unwrap()).to_owned()
         };
-        assert_eq!(of("tools/call", r#"{"content":[ 1.0 ]}"#), r#"{"content":[ 1.0 ],"resultType":"complete"}"#);
+        assert_eq!(
+            of("tools/call", r#"{"content":[ 1.0 ]}"#),
+            r#"{"content":[ 1.0 ],"resultType":"complete"}"#
+        );
         assert_eq!(
             of("tools/list", r#"{"tools":[]}"#),
             r#"{"tools":[],"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#

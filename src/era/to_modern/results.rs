@@ -5,6 +5,32 @@ use crate::mcp::{Implementation, Revision, asked_revision, code, meta, method};
 use crate::upstream::json::{Object, edit_items};
 use crate::upstream::local;
 
+/// What becomes of a member of a result that only the modern era has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    /// It is taken off every result.
+    TakenOff,
+    /// It is taken off the answer to `initialize`, and stays elsewhere.
+    OfDiscovery,
+    /// It becomes requests to the client, and their answers (`rounds`).
+    Unfolded,
+    /// It stays: the legacy era knows it, or lets it pass.
+    Kept,
+}
+
+/// The members of results that only the modern era has.
+const MEMBERS: [(&str, Member); 9] = [
+    ("resultType", Member::TakenOff),
+    ("supportedVersions", Member::OfDiscovery),
+    ("ttlMs", Member::OfDiscovery),
+    ("cacheScope", Member::OfDiscovery),
+    ("inputRequests", Member::Unfolded),
+    ("requestState", Member::Unfolded),
+    ("capabilities", Member::Kept),
+    ("instructions", Member::Kept),
+    ("_meta", Member::Kept),
+];
+
 /// The answer to `initialize`, from the result of `server/discover`.
 pub(super) fn initialize(initialize: &Message, discovered: &str) -> Response {
     let mut result = Object::read(discovered).unwrap_or_default();
@@ -13,8 +39,10 @@ pub(super) fn initialize(initialize: &Message, discovered: &str) -> Response {
     // Servers of before the release write it beside the capabilities.
     let info = info.or_else(|| result.get("serverInfo")).filter(|info| info.starts_with('{'));
     let info = info.map_or_else(|| to_json(&Implementation::OURS), str::to_owned);
-    for member in ["resultType", "supportedVersions", "ttlMs", "cacheScope"] {
-        result.remove(member);
+    for (member, fate) in MEMBERS {
+        if matches!(fate, Member::TakenOff | Member::OfDiscovery) {
+            result.remove(member);
+        }
     }
     let version = asked_revision(initialize).unwrap_or(Revision::LATEST);
     result.set_string("protocolVersion", version.as_str());
@@ -36,7 +64,11 @@ pub(super) fn response(method: &str, response: Response) -> Response {
 /// A result without what legacy clients refuse. Members that they do not know stay.
 fn legacy_result(method: &str, result: &str) -> Option<String> {
     let mut result = Object::read(result)?;
-    result.remove("resultType");
+    for (member, fate) in MEMBERS {
+        if fate == Member::TakenOff {
+            result.remove(member);
+        }
+    }
     match method {
         // Up to 2025-11-25 both are objects, and clients refuse the whole answer otherwise.
         method::TOOLS_CALL => {
@@ -53,9 +85,8 @@ fn legacy_result(method: &str, result: &str) -> Option<String> {
 fn legacy_tool(tool: &str) -> Option<String> {
     let mut tool = Object::read(tool)?;
     let schema = tool.get("outputSchema")?;
-    let is_of_object = Object::read(schema).is_some_and(|schema| {
-        schema.string("type").as_deref() == Some("object")
-    });
+    let is_of_object = Object::read(schema)
+        .is_some_and(|schema| schema.string("type").as_deref() == Some("object"));
     if is_of_object {
         return None;
     }
@@ -67,14 +98,13 @@ fn legacy_tool(tool: &str) -> Option<String> {
 fn legacy_error(method: &str, error: &str) -> Option<String> {
     let mut error = Object::read(error)?;
     // The params are wrong in other ways too; a resource that is not there is named.
-    let names_resource = error
-        .get("data")
-        .and_then(Object::read)
-        .is_some_and(|data| data.has("uri"))
-        || error.string("message").is_some_and(|message| {
-            let message = message.to_ascii_lowercase();
-            message.contains("resource") && (message.contains("not found") || message.contains("unknown"))
-        });
+    let names_resource =
+        error.get("data").and_then(Object::read).is_some_and(|data| data.has("uri"))
+            || error.string("message").is_some_and(|message| {
+                let message = message.to_ascii_lowercase();
+                message.contains("resource")
+                    && (message.contains("not found") || message.contains("unknown"))
+            });
     if method != method::RESOURCES_READ
         || error.get("code") != Some(code::INVALID_PARAMS.to_string().as_str())
         || !names_resource
@@ -88,6 +118,7 @@ fn legacy_error(method: &str, error: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::era::schema;
     use crate::jsonrpc::RequestId;
 
     #[test]
@@ -99,6 +130,18 @@ mod tests {
             local::text(initialize(&ask, discovered).result().unwrap()),
             r#"{"capabilities":{"tools":{"listChanged":true}},"instructions":"i","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}},"protocolVersion":"2025-06-18","serverInfo":{"name":"s","version":"2"}}"#
         );
+    }
+
+    #[test]
+    fn every_member_that_only_modern_results_have_has_a_row() {
+        let known = schema::members(schema::is_legacy);
+        for (result, member) in schema::members(|revision| !schema::is_legacy(revision)) {
+            let has_row = MEMBERS.iter().any(|(name, _)| *name == member);
+            assert!(
+                has_row || known.contains(&(result.clone(), member.clone())),
+                "{result}.{member}"
+            );
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! ours, and the request is sent again with the answers, until it completes (2026-07-28, Multi
 //! Round-Trip Requests).
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 

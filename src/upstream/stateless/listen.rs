@@ -132,7 +132,8 @@ impl Subscription {
     /// acknowledges the new one.
     async fn tell_possible_changes(&self, message: &Message) {
         let granted = Object::read(local::params(message));
-        let granted = granted.as_ref().and_then(|params| Object::read(params.get("notifications")?));
+        let granted =
+            granted.as_ref().and_then(|params| Object::read(params.get("notifications")?));
         let Some(granted) = granted else { return };
         let tag = format!(r#""_meta":{{"{}":{}}}"#, meta::SUBSCRIPTION_ID, self.id);
         for (member, changed) in [

@@ -155,7 +155,9 @@ impl StatelessSession {
             return outcome;
         }
         if code == HEADER_MISMATCH {
-            tracing::info!("the header fields of a call do not fit its tool; listing the tools again");
+            tracing::info!(
+                "the header fields of a call do not fit its tool; listing the tools again"
+            );
             self.list_tools(request).await;
         }
         self.attempt(request).await
@@ -234,7 +236,7 @@ impl Server {
 
 /// The failure for an answer that is not a success.
 async fn refusal(answer: Answer, request: &Request) -> Failure {
-    refused(&answer.refusal().await, Some(request), Standing::Sessionless)
+    refused(&answer.refusal().await, Some(request), Standing::Stateless)
 }
 
 /// What the upstream itself has answered in `outcome`.

@@ -61,8 +61,9 @@ impl Tools {
         if params.is_none_or(|params| params.cursor.is_none()) {
             known.annotated.clear();
         }
-        let is_annotated =
-            |result: &&str| memchr::memmem::find(result.as_bytes(), ANNOTATION.as_bytes()).is_some();
+        let is_annotated = |result: &&str| {
+            memchr::memmem::find(result.as_bytes(), ANNOTATION.as_bytes()).is_some()
+        };
         if response.result().map(local::text).filter(is_annotated).is_none() {
             return response;
         }
@@ -236,7 +237,8 @@ mod tests {
         let one = |name: Value, kind: Value| {
             annotated(&json!({"properties": {"a": {"type": kind, "x-mcp-header": name}}}))
         };
-        for kind in [json!("string"), json!("integer"), json!("boolean"), json!(["string", "null"])] {
+        for kind in [json!("string"), json!("integer"), json!("boolean"), json!(["string", "null"])]
+        {
             assert!(one(json!("Name"), kind).is_ok());
         }
         for kind in [json!("number"), json!("object"), json!("array"), json!("null"), json!(null)] {

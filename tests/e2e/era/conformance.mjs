@@ -6,9 +6,9 @@ import { createInterface } from 'node:readline';
 
 const url = process.argv.at(-1);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
-const version = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION ?? '2025-11-25';
+const version = process.env.DRIVER_VERSION ?? process.env.MCP_CONFORMANCE_PROTOCOL_VERSION ?? '2025-11-25';
 const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
-const isModern = version >= '2026';
+const isModern = (process.env.DRIVER_VERSION ?? version) >= '2026';
 const capabilities = { roots: {}, sampling: {}, elicitation: {} };
 const clientInfo = { name: 'conformance-driver', version: '1.0.0' };
 const meta = {
