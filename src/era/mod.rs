@@ -172,19 +172,21 @@ impl AnyEra {
         if self.forced.or(self.known.only()) != Some(Era::Legacy) {
             return Ok(self.pass(client));
         }
-        match to_legacy::open(&*self.legacy, &self.bridge, greeting, client).await {
-            Ok(opened) => Ok(opened),
-            Err(failure) if self.forced.is_none() && signs::may_be_modern(&failure) => {
-                if signs::is_of_modern_server(&failure) {
-                    self.known.is_modern.store(true, Ordering::Relaxed);
-                    self.known.set_only(None);
-                    return Ok(self.pass(client));
-                }
-                // It refuses both; the next attempt begins with the client's own era.
+        let opened = to_legacy::open(&*self.legacy, &self.bridge, greeting, client).await;
+        match opened {
+            // It is modern after all, or refuses both: its answer to the client's own words tells most.
+            Err(failure) if self.forced.is_none() && signs::knows_no_handshake(&failure) => {
+                self.known.is_modern.store(true, Ordering::Relaxed);
                 self.known.set_only(None);
+                Ok(self.pass(client))
+            }
+            Err(failure) => {
+                if self.forced.is_none() && signs::may_be_modern(&failure) {
+                    self.known.set_only(None);
+                }
                 Err(failure)
             }
-            Err(failure) => Err(failure),
+            Ok(opened) => Ok(opened),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::mcp::method;
 use crate::upstream::{Pending, Request, Session};
 
 /// Some servers with a handshake are silent before it (stdio, "Backward Compatibility").
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// The wire to a modern upstream.
 pub(super) struct Passing {

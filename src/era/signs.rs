@@ -2,7 +2,7 @@
 //! Compatibility"; Streamable HTTP, "Backward Compatibility").
 
 use crate::failure::{Cause, Class, Failure};
-use crate::jsonrpc::{METHOD_NOT_FOUND, Response};
+use crate::jsonrpc::{INVALID_REQUEST, METHOD_NOT_FOUND, Response};
 use crate::mcp::{code, method};
 use crate::upstream::json::Object;
 use crate::upstream::{answer_in, has_ours, local, supported_versions};
@@ -83,6 +83,16 @@ fn is_about_the_form(failure: &Failure) -> bool {
 /// Whether a refused `initialize` may come from a server that knows no handshake.
 pub(super) fn may_be_modern(failure: &Failure) -> bool {
     is_about_the_form(failure)
+}
+
+/// Whether a refused `initialize` comes from a server that knows no handshake, by its words.
+pub(super) fn knows_no_handshake(failure: &Failure) -> bool {
+    let code = failure.answer.as_deref().and_then(Response::error_code);
+    is_about_the_form(failure)
+        && code.is_none_or(|code| {
+            code::is_of_stateless(code)
+                || matches!(code, INVALID_REQUEST | METHOD_NOT_FOUND | code::INVALID_PARAMS)
+        })
 }
 
 /// Whether a refused `server/discover` may come from a server that wants a handshake.

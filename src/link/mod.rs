@@ -1,10 +1,12 @@
 //! Keeps a session with the upstream: opens it with what the client began with, opens the next one
 //! when it is lost, and says again then what was set in the last one.
 //!
-//! [`State`] is the state machine; [`memory`] is what outlives a session. Invariant: at most one
+//! [`State`] is the state machine; [`memory`] is what outlives a session; [`handshake`] is what we say
+//! in place of the client or the upstream. Invariant: at most one
 //! opening is current, however many requests wait for it. An opening that is not current any more
 //! ends the session that it got.
 
+mod handshake;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -13,7 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,11 +22,8 @@ use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
 use crate::failure::{Cause, Class, Failure};
-use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::mcp::{
-    Empty, Implementation, InitializeParams, InitializeResult, ListCapability, Part, RequestMeta,
-    Revision, ServerCapabilities, asked_revision, method,
-};
+use crate::jsonrpc::{Message, RequestId, Response};
+use crate::mcp::method;
 use crate::retry::{Delivery, Opening as Attempts, Policy, reopening_pause};
 use crate::upstream::{Client, Greeting, Opened, Request, Session, Upstream};
 
@@ -136,7 +134,7 @@ impl Link {
             (Err(_), Some(live)) => live.response.clone(),
             (Err(_), None) => {
                 tracing::warn!("the upstream is not there yet; initialize is answered without it");
-                let ours = answer_without_upstream(&message);
+                let ours = handshake::answer_without_upstream(&message);
                 self.memory.note_promised(&ours);
                 return Ok(ours);
             }
@@ -158,16 +156,7 @@ impl Link {
     /// or is a person who pipes a single request from a shell. An upstream that wants a handshake
     /// gets one on the client's behalf; `id` is free for a request of ours.
     pub fn begin_with(&self, first: &Message, id: RequestId) {
-        let greeting = || {
-            let meta = RequestMeta::of(first);
-            let initialize = own_initialize(id, &meta);
-            if RequestMeta::is_stateless(first) {
-                Greeting::Stateless(initialize)
-            } else {
-                Greeting::Bare(initialize)
-            }
-        };
-        if self.memory.begin_without_handshake(greeting) {
+        if self.memory.begin_without_handshake(|| handshake::greeting(first, id)) {
             tracing::debug!("the client sent no initialize");
         }
     }
@@ -468,29 +457,4 @@ fn log_attempt(failure: &Failure, attempts: u32, delay: Duration) {
     } else {
         tracing::info!("no session after {attempts} attempts: {why}; next in {seconds:.1} s");
     }
-}
-
-/// The `initialize` for a client that sent none, with what it says of itself in `meta`.
-fn own_initialize(id: RequestId, meta: &RequestMeta<'_>) -> Request {
-    let info = meta.client_info.map(RawValue::get);
-    let params = to_json(&InitializeParams {
-        protocol_version: Revision::LATEST,
-        capabilities: Part::object_or(Some(meta.capabilities()), Empty {}),
-        client_info: Part::object_or(info, Implementation::OURS),
-    });
-    Request::new(Message::request(id.clone(), method::INITIALIZE, &params), id)
-}
-
-/// The answer to `initialize` for an upstream that is not there yet. It promises what can be kept
-/// whatever the upstream turns out to offer: each list is asked for again once it is there.
-fn answer_without_upstream(initialize: &Message) -> Response {
-    let list = || Some(ListCapability { list_changed: true });
-    let capabilities = ServerCapabilities { tools: list(), resources: list(), prompts: list() };
-    let result = InitializeResult {
-        protocol_version: asked_revision(initialize).unwrap_or(Revision::LATEST).as_str(),
-        capabilities: Part::Ours(capabilities),
-        server_info: Part::Ours(Implementation::OURS),
-        instructions: None,
-    };
-    Response::with_result(to_json(&result).into())
 }

@@ -131,6 +131,11 @@ impl Ears {
                 }
             }
             FromUpstream::TakenBack => self.take_back(&message),
+            FromUpstream::Progress => {
+                if let Some(message) = self.progress(message, during) {
+                    self.client.notify(message).await;
+                }
+            }
             FromUpstream::Passed => self.client.notify(message).await,
             FromUpstream::Pong | FromUpstream::Question | FromUpstream::Refused => {
                 tracing::debug!(method = name, "the modern era has no such notification; dropped");
@@ -196,12 +201,31 @@ impl Ears {
         calls.open.iter().for_each(|call| call.take_back(&id));
     }
 
+    /// Progress as the client's latest request for a call asks for it; `None` where nobody does.
+    fn progress(&self, message: Message, during: Option<&RequestId>) -> Option<Message> {
+        let call = {
+            let calls = self.calls();
+            during.and_then(|id| calls.open.iter().find(|call| call.id() == *id).cloned())
+        };
+        let Some(call) = call else { return Some(message) };
+        let params = call.progress(local::params(&message))?;
+        Some(Message::notification(message.method(), &params))
+    }
+
     /// Whether a request in flight wants the log message: that in whose answer it came, if it did.
     fn is_log_wanted(&self, message: &Message, during: Option<&RequestId>) -> bool {
         let severity = logs::severity_of(message);
+        let call = {
+            let calls = self.calls();
+            during.and_then(|id| calls.open.iter().find(|call| call.id() == *id).cloned())
+        };
+        let waiting = match &call {
+            Some(call) => call.waiting(),
+            None => during.cloned(),
+        };
         let logs = self.logs();
-        match during.and_then(|id| logs.get(id)) {
-            Some(least) => severity >= *least,
+        match waiting.and_then(|id| logs.get(&id).copied()) {
+            Some(least) => severity >= least,
             None if during.is_some() => false,
             None => logs.values().any(|least| severity >= *least),
         }

@@ -72,6 +72,11 @@ struct State {
     id: RequestId,
     /// The id of the client's latest request for it.
     asked_as: RequestId,
+    /// Whether the client waits for it at this moment. In between it is to hear nothing of it.
+    is_waited_for: bool,
+    /// The tokens for progress: that which the upstream knows, and that of the latest request.
+    token: Option<String>,
+    told_token: Option<String>,
     /// Sent as soon as no question is open.
     unsent: Option<Request>,
     questions: Vec<Question>,
@@ -92,6 +97,9 @@ impl Call {
         let state = State {
             id: request.wire_id.clone(),
             asked_as,
+            is_waited_for: true,
+            told_token: token_of(&request.message),
+            token: token_of(&request.message),
             unsent: Some(request),
             questions: Vec::new(),
             count: 0,
@@ -112,6 +120,31 @@ impl Call {
 
     pub(super) fn is_asked_as(&self, id: &RequestId) -> bool {
         self.state().asked_as.matches(id)
+    }
+
+    /// The id of the client's request that waits for the call.
+    pub(super) fn waiting(&self) -> Option<RequestId> {
+        let state = self.state();
+        state.is_waited_for.then(|| state.asked_as.clone())
+    }
+
+    /// Lets the client's `request` wait for the call.
+    fn wait_as(&self, request: &Request) {
+        let mut state = self.state();
+        state.asked_as = request.wire_id.clone();
+        state.told_token = token_of(&request.message);
+        state.is_waited_for = true;
+    }
+
+    /// The progress in `params` as the client's latest request asks for it, if it does and waits.
+    pub(super) fn progress(&self, params: &str) -> Option<String> {
+        let state = self.state();
+        let mut params = Object::read(params)?;
+        if !state.is_waited_for || params.get("progressToken") != state.token.as_deref() {
+            return None;
+        }
+        params.set("progressToken", state.told_token.clone()?);
+        Some(params.text())
     }
 
     pub(super) fn can_answer(&self, question: &Question) -> bool {
@@ -242,7 +275,7 @@ impl Inner {
             }
         };
         let mut waiting = Waiting { inner: &owner, call: &call, is_over: false };
-        call.state().asked_as = request.wire_id.clone();
+        call.wait_as(request);
         if let Some(answers) = &plain.answers {
             call.answer(answers);
         }
@@ -293,6 +326,7 @@ impl Inner {
 
     /// Keeps the call until the client comes back with answers, and asks for them.
     fn hold(self: &Arc<Self>, call: &Arc<Call>, binding: Binding) -> Response {
+        call.state().is_waited_for = false;
         let (inner, given_up) = (self.clone(), call.clone());
         let state = self.bridge.held.put((self.clone(), call.clone()), binding, async move {
             given_up.stop();
@@ -331,6 +365,13 @@ impl Inner {
         questions.into_iter().for_each(|question| call.ask(question));
         true
     }
+}
+
+/// The token by which a request asks for progress, as it is written.
+fn token_of(message: &Message) -> Option<String> {
+    let params = Object::read(local::params(message))?;
+    let meta = Object::read(params.get("_meta")?)?;
+    meta.get("progressToken").map(str::to_owned)
 }
 
 /// Whether an error says that the person must open pages first.

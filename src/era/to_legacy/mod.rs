@@ -13,6 +13,8 @@ mod logs;
 mod requests;
 mod results;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -56,6 +56,8 @@ pub(super) enum FromUpstream {
     Change,
     /// A log message: goes to the client if a request in flight has asked for it.
     Log,
+    /// Progress: goes to the request that waits for the call, under its own token.
+    Progress,
     /// Passes.
     Passed,
     /// The modern era has nothing of the kind: dropped, or refused where it is a request.
@@ -74,7 +76,7 @@ const FROM_UPSTREAM: [(&str, FromUpstream); 17] = [
     (method::RESOURCES_CHANGED, FromUpstream::Change),
     (method::RESOURCE_UPDATED, FromUpstream::Change),
     (method::LOG, FromUpstream::Log),
-    (method::PROGRESS, FromUpstream::Passed),
+    (method::PROGRESS, FromUpstream::Progress),
     // The client learns of it when it sends its request again.
     ("notifications/elicitation/complete", FromUpstream::Refused),
     ("notifications/tasks/status", FromUpstream::Refused),
