@@ -48,7 +48,9 @@ pub(super) fn of_modern_request(method: &str, outcome: &Result<Response, Failure
 }
 
 fn of_refusal(method: &str, failure: &Failure, code: Option<i64>) -> Sign {
-    if !is_about_the_form(failure) {
+    // Some servers break over a method that they do not know.
+    let is_broken = failure.status == Some(500) && method == method::DISCOVER;
+    if !is_about_the_form(failure) && !is_broken {
         return Sign::Neither;
     }
     match (failure.status, code) {
@@ -73,7 +75,7 @@ fn is_about_the_form(failure: &Failure) -> bool {
         Class::NotSent | Class::Ambiguous => false,
     };
     let is_of_form = match failure.status {
-        Some(400 | 404 | 405 | 406 | 410 | 415 | 422 | 500 | 501) => true,
+        Some(400 | 404 | 405 | 406 | 410 | 415 | 422 | 501) => true,
         Some(status) => (200..300).contains(&status),
         None => failure.answer.is_some() || failure.cause == Cause::Unusable,
     };
@@ -112,11 +114,10 @@ fn is_modern(version: &str) -> bool {
 }
 
 /// Whether the result of `server/discover` offers a modern version.
-fn discovers_modern(result: &str) -> bool {
+pub(super) fn discovers_modern(result: &str) -> bool {
     let versions = Object::read(result)
         .and_then(|result| serde_json::from_str(result.get("supportedVersions")?).ok());
-    // One that says too little is modern: it has answered.
-    versions.is_none_or(|versions: Vec<String>| {
+    versions.is_some_and(|versions: Vec<String>| {
         has_ours(&versions) || versions.iter().any(|it| is_modern(it))
     })
 }
@@ -158,6 +159,8 @@ mod tests {
             (call, refused(400, Some(-32602)), Sign::Neither),
             (discover, refused(400, Some(-32602)), Sign::Legacy),
             (discover, refused(404, None), Sign::Legacy),
+            (discover, refused(500, None), Sign::Legacy),
+            (call, refused(500, None), Sign::Neither),
             (discover, refused(404, None).map_err(rejected), Sign::Legacy),
             (discover, refused(503, None).map_err(rejected), Sign::Neither),
             (call, refused(400, Some(-32600)), Sign::Legacy),

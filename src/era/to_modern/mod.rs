@@ -18,11 +18,14 @@ use tokio_util::sync::CancellationToken;
 use self::identity::Identity;
 use self::listening::Listener;
 use self::table::Fate;
+use super::signs;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::{code, meta, method};
 use crate::upstream::json::Object;
-use crate::upstream::{Client, Greeting, Opened, Pending, Request, Session, Stateless, local};
+use crate::upstream::{
+    Client, Greeting, Opened, Pending, Request, Session, Stateless, has_ours, local,
+};
 
 /// Opens a session: asks the upstream what it is, and answers the client's `initialize` from that.
 pub(super) async fn open(
@@ -42,10 +45,18 @@ pub(super) async fn open(
         failure.answer = Some(Box::new(discovered));
         return Err(failure);
     };
-    let Some(offer) = Object::read(result) else {
+    let offer = Object::read(result).filter(|_| signs::discovers_modern(result));
+    let Some(offer) = offer else {
         let what = format!("{} answered `server/discover` with something else", modern.shown());
         return Err(Failure::new(Class::Final, Cause::Unusable, what));
     };
+    let versions = offer.get("supportedVersions").unwrap_or_default();
+    if serde_json::from_str(versions).is_ok_and(|versions: Vec<String>| !has_ours(&versions)) {
+        let what =
+            format!("{} speaks MCP {versions} alone, which this mcpline does not", modern.shown());
+        let hint = "Install a newer mcpline, or let the server speak 2026-07-28 as well.";
+        return Err(Failure::new(Class::Final, Cause::Unusable, what).hint(hint));
+    }
     let capabilities = offer.get("capabilities").and_then(Object::read).unwrap_or_default();
     let offers_log = capabilities.has("logging");
     let response = results::initialize(&initialize.message, result);

@@ -1,5 +1,6 @@
 //! Any era to any era: a client of either before an upstream of either.
 
+mod hostile;
 mod pair;
 mod to_legacy;
 mod to_legacy_kinds;
