@@ -39,6 +39,11 @@ impl RequestId {
         Self(Bytes::from(number.to_string()))
     }
 
+    /// The same id as the part of `text` that begins at `start`.
+    pub(super) fn within(self, text: &Bytes, start: usize) -> Self {
+        Self(text.slice(start..start + self.0.len()))
+    }
+
     /// The id as JSON text.
     pub fn as_json(&self) -> &Bytes {
         &self.0

@@ -34,8 +34,7 @@ impl Message {
         let text =
             Bytes::from(format!(r#"{HEAD}{id},"method":{},"params":{params}}}"#, to_json(&method)));
         // A part of the text, as in messages that were read: there it is replaced by another one.
-        let id = text.slice(HEAD.len()..HEAD.len() + id.as_json().len());
-        let kind = RequestId::from_json(id).map_or(Kind::Notification, Kind::Request);
+        let kind = Kind::Request(id.within(&text, HEAD.len()));
         Self::assemble(text, kind, method, params)
     }
 

@@ -56,6 +56,8 @@ pub(crate) const ROOTS: &str = "roots/list";
 pub(crate) const RESOURCE_UPDATED: &str = "notifications/resources/updated";
 
 /// A request that clients make of servers.
+#[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "it is a row of a table")]
 struct ClientRequest {
     name: &'static str,
     /// It changes nothing, or nothing more when it runs twice.

@@ -90,7 +90,9 @@ impl Ears {
         let (own, others): (VecDeque<_>, _) =
             calls.unclaimed.drain(..).partition(|question| call.can_answer(question));
         calls.unclaimed = others;
-        own.into_iter().for_each(|question| call.ask(question));
+        for question in own {
+            call.ask(question);
+        }
         calls.open.push(call.clone());
     }
 

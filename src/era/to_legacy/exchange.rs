@@ -319,7 +319,7 @@ impl Inner {
         }
         let Some(request) = state.unsent.take() else { return };
         state.id = request.wire_id.clone();
-        let (session, own) = (self.inner.clone(), call.clone());
+        let (session, own) = (self.legacy.clone(), call.clone());
         let exchange = async move { own.finish(session.exchange(&request).await) };
         state.task = Some(tokio::spawn(exchange.in_current_span()).abort_handle());
     }
@@ -362,7 +362,9 @@ impl Inner {
             return false;
         }
         call.state().unsent = Some(plain.request_as(self.bridge.own_id()));
-        questions.into_iter().for_each(|question| call.ask(question));
+        for question in questions {
+            call.ask(question);
+        }
         true
     }
 }

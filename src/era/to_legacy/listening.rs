@@ -16,6 +16,7 @@ use crate::upstream::json::Object;
 use crate::upstream::{Client, Request, local};
 
 /// What the upstream can tell of.
+#[expect(clippy::struct_excessive_bools, reason = "they are the members of the capabilities")]
 pub(super) struct Offered {
     tools: bool,
     prompts: bool,
@@ -149,7 +150,7 @@ impl Drop for Served<'_> {
         let inner = self.inner.clone();
         let uris = self.subscription.granted.resource_subscriptions.clone();
         let unused = uris.into_iter().filter(|uri| !inner.is_subscribed(uri)).collect::<Vec<_>>();
-        if unused.is_empty() || inner.inner.ended().is_cancelled() {
+        if unused.is_empty() || inner.legacy.ended().is_cancelled() {
             return;
         }
         tokio::spawn(async move {
@@ -205,7 +206,7 @@ impl Inner {
                 client.notify(message).await;
             }
         }
-        self.inner.ended().cancelled().await;
+        self.legacy.ended().cancelled().await;
         served.goes_on = true;
         drop(served);
         let losses = self.bridge.idle_losses.fetch_add(1, Ordering::Relaxed);
@@ -224,7 +225,7 @@ impl Inner {
         let id = self.bridge.own_id();
         let params = to_json(&ResourceParams { uri: uri.to_owned() });
         let ask = Message::request(id.clone(), method, &params);
-        let answer = self.inner.exchange(&Request::new(ask, id)).await?;
+        let answer = self.legacy.exchange(&Request::new(ask, id)).await?;
         Ok(results::response(method, answer))
     }
 }
@@ -234,7 +235,7 @@ impl Inner {
     /// `heard` hears.
     pub(super) fn tell_of_gaps(self: &Arc<Self>, heard: Client) {
         let inner = Arc::downgrade(self);
-        let ended = self.inner.ended().clone();
+        let ended = self.legacy.ended().clone();
         tokio::spawn(ended.run_until_cancelled_owned(async move {
             loop {
                 heard.gap().await;

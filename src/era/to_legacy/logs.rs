@@ -50,7 +50,7 @@ impl Inner {
             let params = format!(r#"{{"level":"{}"}}"#, meta::LEVELS[severity]);
             let id = self.bridge.own_id();
             let set = Message::request(id.clone(), method::SET_LEVEL, &params);
-            match self.inner.exchange(&Request::new(set, id)).await {
+            match self.legacy.exchange(&Request::new(set, id)).await {
                 Ok(_) => *self.logs.told() = Some(severity),
                 Err(failure) => tracing::debug!("the log level was not set: {}", failure.summary()),
             }

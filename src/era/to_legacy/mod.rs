@@ -82,11 +82,11 @@ pub(super) async fn open(
     let greeting = Greeting::Stateless(Request::new(initialize, id));
     let ears = Arc::new(Ears::new(client, capabilities));
     let heard = client.through(Heard(ears.clone()));
-    let Opened { session: inner, response } = legacy.open(&greeting, &heard).await?;
+    let Opened { session: opened, response } = legacy.open(&greeting, &heard).await?;
     let offer = response.result().map(local::text).and_then(Object::read).unwrap_or_default();
     let capabilities = offer.get("capabilities").and_then(Object::read).unwrap_or_default();
     let session = ToLegacy(Arc::new(Inner {
-        inner,
+        legacy: opened,
         bridge: bridge.clone(),
         logs: logs::Logs::new(capabilities.has("logging")),
         offered: listening::Offered::of(&capabilities),
@@ -103,7 +103,7 @@ pub(super) async fn open(
 struct ToLegacy(Arc<Inner>);
 
 struct Inner {
-    inner: Arc<dyn Session>,
+    legacy: Arc<dyn Session>,
     bridge: Arc<Bridge>,
     ears: Arc<Ears>,
     logs: logs::Logs,
@@ -154,7 +154,7 @@ impl ToLegacy {
                         capabilities.unwrap_or_else(|| self.0.ears.capabilities.clone());
                     return self.0.ask_in_rounds(request, plain, capabilities).await;
                 }
-                let response = self.0.inner.exchange(&plain.request(request)).await?;
+                let response = self.0.legacy.exchange(&plain.request(request)).await?;
                 Ok(results::response(method, response))
             }
         }
@@ -188,28 +188,28 @@ impl Session for ToLegacy {
                 return Box::pin(self.0.cancel_upstream(known));
             }
         }
-        self.0.inner.send(message)
+        self.0.legacy.send(message)
     }
 
     fn listen(&self) {
-        self.0.inner.listen();
+        self.0.legacy.listen();
     }
 
     fn has_id(&self) -> bool {
-        self.0.inner.has_id()
+        self.0.legacy.has_id()
     }
 
     fn ended(&self) -> &CancellationToken {
-        self.0.inner.ended()
+        self.0.legacy.ended()
     }
 
     fn close(&self) -> Pending<'_, ()> {
         if !self.0.is_superseded.load(Ordering::Relaxed) {
-            return self.0.inner.close();
+            return self.0.legacy.close();
         }
         Box::pin(async {
             self.0.ears.without_calls().await;
-            self.0.inner.close().await;
+            self.0.legacy.close().await;
         })
     }
 }
@@ -218,6 +218,6 @@ impl Inner {
     /// Tells the upstream that the call it knows as `id` is not wanted any more.
     async fn cancel_upstream(&self, id: RequestId) -> Result<(), Failure> {
         let params = format!(r#"{{"requestId":{id}}}"#);
-        self.inner.send(&Message::notification(method::CANCELLED, &params)).await
+        self.legacy.send(&Message::notification(method::CANCELLED, &params)).await
     }
 }

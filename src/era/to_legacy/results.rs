@@ -7,7 +7,7 @@ use crate::upstream::local;
 
 /// The answer to `server/discover`, from the answer to `initialize`.
 pub(super) fn discover(initialize: &Response) -> Response {
-    let result = initialize.result().map(local::text).unwrap_or("{}");
+    let result = initialize.result().map_or("{}", local::text);
     let mut result = Object::read(result).unwrap_or_default();
     let mut capabilities = result.get("capabilities").and_then(Object::read).unwrap_or_default();
     // The tasks of 2025-11-25 are not those of the modern era.

@@ -71,10 +71,10 @@ fn legacy_result(method: &str, result: &str) -> Option<String> {
     }
     match method {
         // Up to 2025-11-25 both are objects, and clients refuse the whole answer otherwise.
-        method::TOOLS_CALL => {
-            if result.get("structuredContent").is_some_and(|content| !content.starts_with('{')) {
-                result.remove("structuredContent");
-            }
+        method::TOOLS_CALL
+            if result.get("structuredContent").is_some_and(|content| !content.starts_with('{')) =>
+        {
+            result.remove("structuredContent");
         }
         method::TOOLS_LIST => result.edit("tools", |tools| edit_items(tools, legacy_tool)),
         _ => {}

@@ -78,12 +78,16 @@ pub(super) fn of(request: &Request, tools: &Tools) -> HeaderMap {
 /// `text` as the value of a header field ("Value Encoding").
 fn value(text: &str) -> HeaderValue {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-        && !text.starts_with(' ')
-        && !text.ends_with(' ')
-        && !(text.starts_with(ENCODED.0) && text.ends_with(ENCODED.1));
+        && text.trim_matches(' ') == text
+        && !is_encoded(text);
     let encoded = || format!("{}{}{}", ENCODED.0, BASE64_STANDARD.encode(text), ENCODED.1);
     let text = if is_plain { Cow::Borrowed(text) } else { encoded().into() };
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whether `text` looks like a value that has been encoded.
+fn is_encoded(text: &str) -> bool {
+    text.starts_with(ENCODED.0) && text.ends_with(ENCODED.1)
 }
 
 #[cfg(test)]

@@ -61,10 +61,8 @@ impl Tools {
         if params.is_none_or(|params| params.cursor.is_none()) {
             known.annotated.clear();
         }
-        let is_annotated = |result: &&str| {
-            memchr::memmem::find(result.as_bytes(), ANNOTATION.as_bytes()).is_some()
-        };
-        if response.result().map(local::text).filter(is_annotated).is_none() {
+        let result = response.result().map_or("", local::text);
+        if memchr::memmem::find(result.as_bytes(), ANNOTATION.as_bytes()).is_none() {
             return response;
         }
         local::repaired(response, |result| {
@@ -148,7 +146,7 @@ fn walk(schema: &Value, path: Option<&[String]>, found: &mut Vec<Repeated>) -> R
             ("const" | "enum" | "default" | "examples", _) => {}
             ("properties", Value::Object(properties)) => {
                 for (property, schema) in properties {
-                    let path = path.map(|path| [path, &[property.clone()]].concat());
+                    let path = path.map(|path| [path, std::slice::from_ref(property)].concat());
                     walk(schema, path.as_deref(), found)?;
                 }
             }
