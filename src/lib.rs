@@ -29,6 +29,7 @@ pub mod jsonrpc;
 mod link;
 mod logging;
 mod mcp;
+mod patience;
 mod redact;
 pub mod retry;
 mod setup;

@@ -13,9 +13,16 @@ const MIN_LENGTH: usize = 4;
 /// Values of letters or digits only that are shorter than this may be a part of a word or number.
 const MIN_LONG: usize = 12;
 
-/// The number of values: an upstream may send a new session id with every answer, and each value
-/// makes every line slower.
-const MAX_SECRETS: usize = 256;
+/// The most values that come while the process runs, of each [`Origin`]: an upstream may set a new
+/// cookie with every answer, and each value makes every line slower. The oldest go.
+const MAX_PASSING: usize = 64;
+
+/// Words of our own texts behind a number that counts something.
+const UNITS: &str = "ms s seconds minutes hours days bytes kb kib mib times attempts requests \
+                     messages lines tools characters";
+
+/// Words of our own texts before a number that is none of a secret.
+const COUNTED: &str = "line column http status port limit than within after about in of";
 
 /// Stands for a secret.
 const MASK: &str = "***";
@@ -49,9 +56,25 @@ pub(crate) fn is_ordinary(secret: &str) -> bool {
     secret.len() < MIN_LENGTH || OUR_WORDS.split_whitespace().any(|word| word == lower)
 }
 
+/// Where a secret comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The person has configured it.
+    Given,
+    /// A token that has replaced another.
+    Token,
+    /// The id of a session.
+    Session,
+    /// A cookie of the upstream.
+    Cookie,
+}
+
 /// A value to mask.
 struct Value {
     text: String,
+    origin: Origin,
+    /// When it was added last, by the count of additions.
+    added: u64,
     /// Where it is masked.
     place: Place,
 }
@@ -65,7 +88,7 @@ enum Place {
 }
 
 impl Value {
-    fn new(text: &str) -> Self {
+    fn new(text: &str, origin: Origin, added: u64) -> Self {
         let is_short = text.chars().count() < MIN_LONG;
         let is_one_word = text.chars().all(char::is_alphabetic);
         let is_number = text.chars().all(|character| character.is_ascii_digit());
@@ -76,7 +99,7 @@ impl Value {
         } else {
             Place::Anywhere
         };
-        Self { text: text.to_owned(), place }
+        Self { text: text.to_owned(), origin, added, place }
     }
 
     /// `shown` with the value masked, if it is there.
@@ -105,7 +128,8 @@ impl Value {
                 let is_number = self.text.starts_with(|character: char| character.is_ascii_digit());
                 let joins =
                     |character| is_joined(character) || is_number && ".:".contains(character);
-                !last.is_some_and(joins) && !next.is_some_and(is_joined)
+                let is_part = last.is_some_and(joins) || next.is_some_and(is_joined);
+                !is_part && (!is_number || !counts(before, after))
             }
             Place::AsValue => {
                 let opens = |character| "\"'=".contains(character);
@@ -117,6 +141,18 @@ impl Value {
     }
 }
 
+/// Whether a number between these texts is one of our own: a time, a size, a line.
+fn counts(before: &str, after: &str) -> bool {
+    let is_in = |words: &str, word: &str| {
+        words.split_whitespace().any(|known| known.eq_ignore_ascii_case(word))
+    };
+    let ends_word = |letter: char| !letter.is_alphanumeric();
+    let unit = after.strip_prefix(' ').and_then(|after| after.split(ends_word).next());
+    let counted = before.strip_suffix(' ').and_then(|before| before.rsplit(ends_word).next());
+    unit.is_some_and(|word| is_in(UNITS, word))
+        || counted.is_some_and(|word| is_in(COUNTED, word)) && !after.starts_with(['"', '\''])
+}
+
 /// The secret values of this process: passwords, tokens, header values. A token may be replaced
 /// while the process runs.
 #[derive(Default)]
@@ -126,16 +162,34 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Adds a value that must never be shown. Very short ones are left out.
+    /// Adds a value of the configuration that must never be shown. Very short ones are left out.
     pub fn add(&self, value: &str) {
+        self.add_of(Origin::Given, value);
+    }
+
+    /// Adds a value that must never be shown, unless it is very short. If too many have come from
+    /// there, the one that was added longest ago is not masked any more.
+    pub fn add_of(&self, origin: Origin, value: &str) {
         let value = value.trim();
-        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        let has_room = values.len() < MAX_SECRETS;
-        if has_room && value.len() >= MIN_LENGTH && !values.iter().any(|known| known.text == value)
-        {
-            values.push(Value::new(value));
-            values.sort_by_key(|value| std::cmp::Reverse(value.text.len()));
+        if value.len() < MIN_LENGTH {
+            return;
         }
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let added = values.iter().map(|value| value.added).max().unwrap_or(0) + 1;
+        if let Some(known) = values.iter_mut().find(|known| known.text == value) {
+            known.added = added;
+            if origin == Origin::Given {
+                known.origin = origin;
+            }
+            return;
+        }
+        let of_origin = || values.iter().filter(|value| value.origin == origin);
+        if origin != Origin::Given && of_origin().count() == MAX_PASSING {
+            let oldest = of_origin().map(|value| value.added).min();
+            values.retain(|value| value.origin != origin || Some(value.added) != oldest);
+        }
+        values.push(Value::new(value, origin, added));
+        values.sort_by_key(|value| std::cmp::Reverse(value.text.len()));
     }
 
     fn values(&self) -> RwLockReadGuard<'_, Vec<Value>> {
@@ -238,6 +292,32 @@ mod tests {
         }
         assert_eq!(secrets.redact("a token-long b t0ken abc"), "a *** b *** abc");
         assert_eq!(format!("{secrets:?}"), "Secrets(2 values)");
+    }
+
+    #[test]
+    fn what_passes_displaces_only_what_came_from_there() {
+        let secrets = Secrets::default();
+        secrets.add("configured");
+        secrets.add_of(Origin::Session, "session-1");
+        for number in 0..1000 {
+            secrets.add_of(Origin::Cookie, &format!("cookie-{number:04}"));
+            secrets.add_of(Origin::Cookie, "cookie-kept");
+        }
+        let shown = secrets.redact("configured session-1 cookie-kept cookie-0999 cookie-0000");
+        assert_eq!(shown, "*** *** *** *** cookie-0000");
+        assert_eq!(format!("{secrets:?}"), format!("Secrets({} values)", MAX_PASSING + 2));
+    }
+
+    #[test]
+    fn a_number_that_counts_is_no_secret() {
+        let secrets = Secrets::default();
+        secrets.add("1234");
+        for ours in ["in 1234 ms", "1234 bytes", "line 1234", "than 1234", "elapsed=1234ms"] {
+            assert_eq!(secrets.redact(ours), ours);
+        }
+        for echo in ["password 1234 is wrong", "(1234)", "\"1234\"", "1234", "login: 1234."] {
+            assert!(!secrets.redact(echo).contains("1234"), "{echo}");
+        }
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub(super) fn tls(
     if let Some(file) = &options.ca_file {
         tls.trust(file)?;
     }
-    if let (Some(certificate), Some(key)) = (&options.client_cert, &options.client_key) {
-        tls.identify_by(certificate, key)?;
+    if let Some(certificate) = &options.client_cert {
+        tls.identify_by(certificate, options.client_key.as_ref().unwrap_or(certificate))?;
     }
     let warning = switch.map(|switch| {
         format!(

@@ -163,15 +163,17 @@ pub(super) enum BasicCharset {
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionOptions {
-    /// Trust the certificates in this PEM file too (a company's own authority)
+    /// Trust the certificates in this file too: a company's own authority, or the server's own
+    /// (PEM, DER, PKCS#7)
     #[arg(long, env = "MCPLINE_CA_FILE", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
 
-    /// Show the server this certificate (PEM, with its chain)
-    #[arg(long, env = "MCPLINE_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
+    /// Show the server this certificate, with its chain (PEM, DER, PKCS#7)
+    #[arg(long, env = "MCPLINE_CLIENT_CERT", value_name = "FILE")]
     pub(super) client_cert: Option<PathBuf>,
 
-    /// The private key of --client-cert (PEM)
+    /// The private key of --client-cert, without a password (PEM, DER); not needed if that file has
+    /// it too
     #[arg(long, env = "MCPLINE_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
     pub(super) client_key: Option<PathBuf>,
 
@@ -186,13 +188,18 @@ pub(crate) struct ConnectionOptions {
     pub(super) proxy: Option<String>,
 }
 
+/// Windows asks whether a certificate has been revoked while the connection is made, and waits for up
+/// to ten seconds where a closed network does not reach who would know. It then takes the
+/// certificate, and must still find time to connect.
+const CONNECT_TIMEOUT: &str = if cfg!(windows) { "20" } else { "10" };
+
 /// Time limits.
 #[derive(Args)]
 #[command(next_help_heading = "Time")]
 pub(crate) struct TimeOptions {
     /// Give up connecting after this time, 0 for no limit
     #[arg(long, env = "MCPLINE_CONNECT_TIMEOUT", value_name = "SECONDS")]
-    #[arg(default_value = "10", value_parser = bound)]
+    #[arg(default_value = CONNECT_TIMEOUT, value_parser = bound)]
     pub(super) connect_timeout: Duration,
 
     /// Give a request up when the server shows no sign of life for this time, 0 for no limit

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::http::unquoted;
+use crate::http::{decode_file, unquoted};
 use crate::redact::{self, Secrets};
 use crate::setup::SetupError;
 
@@ -62,7 +62,8 @@ pub(super) fn size(text: &str) -> Result<usize, SetupError> {
         .ok_or_else(|| SetupError::usage("not a possible size"))
 }
 
-/// `text` with each `${NAME}` filled in from the environment. `what` names the place in an error;
+/// `text` with each `${NAME}` filled in from the environment, or with the default in
+/// `${NAME:-default}` where that is not set or empty, as shells have it. `what` names the place in an error;
 /// `found` hears of each value and of the text in front of it.
 pub(super) fn filled_in(
     text: &str,
@@ -75,7 +76,15 @@ pub(super) fn filled_in(
         let Some((name, after)) = after.split_once('}') else {
             return Err(SetupError::usage(format!("{what} has a `${{` without its `}}`")));
         };
-        let value = std::env::var(name).map_err(|_| {
+        let (name, default) = match name.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (name, None),
+        };
+        // As VS Code and Cursor write it.
+        let name = name.strip_prefix("env:").unwrap_or(name);
+        let set = std::env::var(name).ok();
+        let set = set.filter(|value| default.is_none() || !value.is_empty());
+        let value = set.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
             SetupError::usage(format!(
                 "{what} needs the environment variable {name}, which is not set"
             ))
@@ -166,9 +175,9 @@ pub(super) fn percent_decoded(text: &str) -> String {
 pub(super) fn read_text(path: &Path, option: &str) -> Result<String, SetupError> {
     let unusable = |why| SetupError::usage(format!("{option} {} {why}", path.display()));
     let bytes = fs::read(path).map_err(|why| unusable(format!("cannot be read: {why}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
-    // Windows editors write a BOM in front.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    decode_file(&bytes).ok_or_else(|| {
+        unusable("is neither UTF-8 nor UTF-16 text".to_owned()).hint("save it as UTF-8")
+    })
 }
 
 #[cfg(test)]

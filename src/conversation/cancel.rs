@@ -16,10 +16,8 @@ impl Conversation {
         if self.forget_unsent(&id) {
             return;
         }
-        let Some(entry) = self
-            .in_flight
-            .values()
-            .find(|entry| entry.id.matches(&id) && !entry.fate.is_cancelled())
+        let Some(entry) =
+            self.in_flight.iter().find(|entry| entry.id.matches(&id) && !entry.fate.is_cancelled())
         else {
             tracing::debug!(%id, "cancellation of an unknown request ignored");
             return;

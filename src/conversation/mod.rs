@@ -20,7 +20,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::task::{self, AbortHandle, JoinSet};
+use tokio::time::sleep;
 use tracing::Instrument;
 
 use self::backlog::Backlog;
@@ -100,7 +101,8 @@ pub struct Conversation {
     client: Client,
     replies: Arc<Replies>,
     tasks: JoinSet<()>,
-    in_flight: HashMap<task::Id, InFlight>,
+    /// In the order of their start. So few that a search is cheaper than a hash.
+    in_flight: Vec<InFlight>,
     /// How many of those stand until they are cancelled. They take no place, and the end of input
     /// does not wait for them.
     standing: usize,
@@ -126,6 +128,7 @@ pub struct Conversation {
 
 /// A request that the upstream may be working on.
 struct InFlight {
+    key: task::Id,
     id: RequestId,
     wire_id: RequestId,
     fate: Arc<Fate>,
@@ -175,11 +178,11 @@ impl Conversation {
     pub fn new(settings: Settings, link: Arc<Link>, client: Client, writer: &Writer) -> Self {
         let replies = Replies::new(writer.outlet(), settings.url.clone(), settings.secrets.clone());
         Self {
-            context: Arc::new(Context { link, settings, has_warned: false.into() }),
+            context: Arc::new(Context { link, settings }),
             client,
             replies,
             tasks: JoinSet::new(),
-            in_flight: HashMap::new(),
+            in_flight: Vec::new(),
             standing: 0,
             barrier: None,
             held: Backlog::default(),
@@ -225,7 +228,7 @@ impl Conversation {
                 Some(()) = elapsed(drain.as_mut()), if drain.is_some() => Event::End(End::Input),
             };
             if matches!(event, Event::EndOfInput) {
-                drain.set(Some(tokio::time::sleep(self.context.settings.drain)));
+                drain.set(Some(sleep(self.context.settings.drain)));
             }
             if let Some(end) = self.handle(event) {
                 break end;
@@ -234,10 +237,11 @@ impl Conversation {
         announcer.abort();
         let replies = self.replies.clone();
         match end {
-            // Told to stop during the last lines: the patience for them is over.
+            // Told to stop during the last lines, or nobody reads them: the patience for them is
+            // over, but the upstream must still hear that the session has ended.
             End::Input => tokio::select! {
                 () = self.end(end, &writer) => {}
-                _ = &mut cut_short => {}
+                () = async { let _ = cut_short.await; sleep(STOP_PATIENCE).await } => {}
             },
             end => self.end(end, &writer).await,
         }
@@ -324,7 +328,7 @@ impl Conversation {
     {
         let id = reply.id().clone();
         let is_taken = || {
-            let mut others = self.in_flight.values();
+            let mut others = self.in_flight.iter();
             // A finished one may not have been removed yet.
             others.any(|other| other.wire_id == id && !other.task.is_finished())
         };
@@ -347,7 +351,7 @@ impl Conversation {
         let task = Box::pin(task(request, reply));
         let task = self.tasks.spawn(task.instrument(span));
         let key = task.id();
-        self.in_flight.insert(key, InFlight { id, wire_id, fate, is_initialize, stands, task });
+        self.in_flight.push(InFlight { key, id, wire_id, fate, is_initialize, stands, task });
         key
     }
 
@@ -358,8 +362,8 @@ impl Conversation {
 
     /// Notes that a task has ended, and starts what waited for that.
     fn finished(&mut self, id: task::Id) {
-        if self.in_flight.remove(&id).is_some_and(|ended| ended.stands) {
-            self.standing -= 1;
+        if let Some(at) = self.in_flight.iter().position(|request| request.key == id) {
+            self.standing -= usize::from(self.in_flight.remove(at).stands);
         }
         if self.notice == Some(id) {
             self.notice = None;

@@ -203,13 +203,12 @@ impl PendingReply {
     /// Answers with `line`. Dropped while it waits for the client to read, it still answers.
     pub(super) async fn send(self, line: OutLine) {
         if let Some((reply, line)) = self.send_at_once(line) {
-            // Seldom, and large.
-            Box::pin(reply.send_when_read(line)).await;
+            reply.send_when_read(line).await;
         }
     }
 
     /// Answers with `line`, and gives both back where the client is too far behind.
-    fn send_at_once(mut self, line: OutLine) -> Option<(Self, OutLine)> {
+    pub(super) fn send_at_once(mut self, line: OutLine) -> Option<(Self, OutLine)> {
         self.fate.end_progress();
         if line.len() > LONG_LINE && !self.replies.warned_of_length.swap(true, Ordering::Relaxed) {
             tracing::warn!("a reply has {} bytes; some clients refuse lines that long", line.len());
@@ -229,7 +228,9 @@ impl PendingReply {
         None
     }
 
-    async fn send_when_read(mut self, line: OutLine) {
+    /// Answers with `line` as soon as the client has read enough. Dropped meanwhile, it still
+    /// answers.
+    pub(super) async fn send_when_read(mut self, line: OutLine) {
         self.replies.outlet.write(line).await;
         self.is_owed = false;
     }

@@ -1,7 +1,6 @@
 //! One request on its way: waiting for a session, sending, trying again, answering.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -13,8 +12,9 @@ use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
+use crate::patience::within;
 use crate::retry::{Delivery, Retry, STANDING_AFTER};
-use crate::upstream::{Request, Session};
+use crate::upstream::{Pending, Request, Session};
 
 /// Bound on telling the upstream that a request is not wanted any more.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,8 +26,6 @@ const NOTICE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Context {
     pub(super) link: Arc<Link>,
     pub(super) settings: Settings,
-    /// An outage has been warned of, and no request has succeeded since.
-    pub(super) has_warned: AtomicBool,
 }
 
 /// Brings `request` to the upstream and its answer, or the reason why there is none, to the
@@ -44,14 +42,17 @@ pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: 
     let outcome = match context.settings.max_time {
         None => carrier.carry(attempt).await,
         // Seldom, and large.
-        Some(limit) => match Box::pin(tokio::time::timeout(limit, carrier.carry(attempt))).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(carrier.out_of_time(limit)),
-        },
+        Some(limit) => {
+            let mut carrying = Box::pin(carrier.carry(attempt));
+            let outcome = within(limit, carrying.as_mut()).await;
+            drop(carrying);
+            outcome.unwrap_or_else(|| Err(carrier.out_of_time(limit)))
+        }
     };
     let tried = Effort { attempts: carrier.retry.attempts(), was_sent: carrier.was_sent, started };
-    // In a box of its own: with it, the future would have a size for which the allocator is slow.
-    Box::pin(finish(&context, &request, reply, outcome, tried)).await;
+    if let Some(rest) = finish(&context, &request, reply, outcome, tried) {
+        rest.await;
+    }
 }
 
 /// What was done for a request.
@@ -70,23 +71,27 @@ pub(super) async fn initialize(context: Arc<Context>, request: Box<Request>, rep
     tracing::debug!(wire_id = %request.wire_id, "request");
     let outcome = context.link.initialize((*request).clone(), context.settings.start_timeout).await;
     let effort = Effort { attempts: 1, was_sent: true, started };
-    finish(&context, &request, reply, outcome, effort).await;
+    if let Some(rest) = finish(&context, &request, reply, outcome, effort) {
+        rest.await;
+    }
 }
 
-async fn finish(
-    context: &Context,
-    request: &Request,
+/// Answers with `outcome`; what cannot be done at once, which is seldom and large, comes back to be
+/// waited for.
+fn finish<'a>(
+    context: &'a Context,
+    request: &'a Request,
     reply: PendingReply,
     outcome: Result<Response, Failure>,
     effort: Effort,
-) {
+) -> Option<Pending<'a, ()>> {
     match outcome {
         Ok(response) => {
             let line = settle(context, request, response, &reply, effort);
-            reply.send(line).await;
+            let (reply, line) = reply.send_at_once(line)?;
+            Some(Box::pin(reply.send_when_read(line)))
         }
-        // Seldom, and large.
-        Err(failure) => Box::pin(fail(context, request, reply, failure, effort)).await,
+        Err(failure) => Some(Box::pin(fail(context, request, reply, failure, effort))),
     }
 }
 
@@ -98,8 +103,8 @@ fn settle(
     reply: &PendingReply,
     effort: Effort,
 ) -> OutLine {
-    if context.has_warned.load(Ordering::Relaxed) {
-        context.has_warned.store(false, Ordering::Relaxed);
+    // The answer to `initialize` may be ours.
+    if request.message.method() != method::INITIALIZE && context.link.end_outage() {
         tracing::info!("{} answers again", context.settings.url);
     }
     let response = if response.error().is_some() {
@@ -137,14 +142,15 @@ async fn fail(
         return reply.send(line).await;
     }
     // The span that names the request is not there at this level, which is the default.
-    let method = request.message.method();
+    let name = request.message.method();
     let summary = failure.summary();
-    // One outage is worth one line, however many requests it fails.
-    let is_news = !is_outage(&failure) || !context.has_warned.swap(true, Ordering::Relaxed);
+    // What keeps a session from being opened fails every request.
+    let is_outage = is_outage(&failure) || !was_sent || name == method::INITIALIZE;
+    let is_news = !is_outage || context.link.begin_outage();
     if is_news {
-        tracing::warn!(id = %reply.id(), method, ?elapsed, attempts, "failed: {summary}");
+        tracing::warn!(id = %reply.id(), method = name, ?elapsed, attempts, "failed: {summary}");
     } else {
-        tracing::info!(id = %reply.id(), method, ?elapsed, attempts, "failed: {summary}");
+        tracing::info!(id = %reply.id(), method = name, ?elapsed, attempts, "failed: {summary}");
     }
     let attempts = Attempts {
         url: &context.settings.url,
@@ -222,8 +228,8 @@ struct Carrier<'a> {
     context: &'a Context,
     message: &'a Message,
     started: Instant,
-    /// When the latest attempt began.
-    sent: Instant,
+    /// When the latest attempt failed, if one has.
+    failed: Option<Instant>,
     retry: Retry,
     /// Whether the latest attempt came as far as sending the message.
     was_sent: bool,
@@ -234,7 +240,7 @@ struct Carrier<'a> {
 impl<'a> Carrier<'a> {
     fn new(context: &'a Context, message: &'a Message, started: Instant) -> Self {
         let retry = Retry::new(context.settings.policy);
-        Self { context, message, started, sent: started, retry, was_sent: false, failed_with: None }
+        Self { context, message, started, failed: None, retry, was_sent: false, failed_with: None }
     }
 
     /// Does `attempt` in the current session until it succeeds, or must not be repeated, or the
@@ -253,7 +259,6 @@ impl<'a> Carrier<'a> {
             self.retry.count(1);
             self.was_sent = true;
             self.failed_with = None;
-            self.sent = Instant::now();
             match attempt(live.clone()).await {
                 Ok(done) => return Ok(done),
                 Err(failure) => Box::pin(self.prepare_retry(failure, &live)).await?,
@@ -313,6 +318,16 @@ impl<'a> Carrier<'a> {
         }
     }
 
+    /// Gives a request that has stood for a while, maybe for hours, all its attempts again.
+    fn note_standing(&mut self) {
+        let now = Instant::now();
+        let since = self.failed.replace(now).unwrap_or(self.started);
+        if now.duration_since(since) >= STANDING_AFTER {
+            self.retry = Retry::new(self.context.settings.policy);
+            self.started = now;
+        }
+    }
+
     /// Returns when the message may be sent again.
     async fn prepare_retry(&mut self, failure: Failure, live: &Arc<Live>) -> Result<(), Failure> {
         if failure.class() == Class::SessionLost {
@@ -320,10 +335,8 @@ impl<'a> Carrier<'a> {
             let may_live = !matches!(failure.status, Some(404 | 410));
             self.context.link.lost(live, may_live);
         }
-        if method::stands(self.message.method()) && self.sent.elapsed() >= STANDING_AFTER {
-            // What has stood for hours has all its attempts again.
-            self.retry = Retry::new(self.context.settings.policy);
-            self.started = Instant::now();
+        if method::stands(self.message.method()) {
+            self.note_standing();
         }
         let is_repeatable = self.context.link.allows_repeat(self.message);
         let elapsed = self.started.elapsed();

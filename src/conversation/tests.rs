@@ -129,7 +129,7 @@ impl Rig {
 
 /// Lets every task run until all of them wait.
 async fn settle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    sleep(Duration::from_millis(1)).await;
 }
 
 fn ok() -> Reply {
@@ -280,6 +280,30 @@ async fn a_client_that_is_gone_ends_the_conversation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_during_the_end_does_not_cost_the_end_of_the_session() {
+    type Event = fn(&mut Rig);
+    let events: [(&str, Duration, Event); 2] = [
+        ("a stop", SECOND * 11 / 10, Rig::stop),
+        // The call's error is then what cannot be written.
+        ("a client that is gone", SECOND / 2, |rig| rig.output.close()),
+    ];
+    for (what, at, event) in events {
+        let stub = Stub::open(|_, _| Reply::Hangs).closing_in(SECOND / 5);
+        let settings = Settings { drain: SECOND, ..settings() };
+        let mut rig = Rig::ready_with(settings, &stub).await;
+        rig.call(1, "any").await;
+        settle().await;
+        rig.end();
+        sleep(at).await;
+        event(&mut rig);
+        let born = rig.born;
+        rig.rest().await;
+        assert_eq!(stub.closed(), 1, "{what}");
+        assert!(born.elapsed() < SECOND * 3 / 2, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_that_takes_long_is_answered_without_the_upstream() {
     let stub = Stub::new(|arrival, before| match (arrival.method.as_str(), before) {
         ("initialize", 0..3) => Reply::Later(10 * SECOND),
@@ -390,7 +414,7 @@ async fn an_upstream_that_has_never_answered_is_waited_for_a_few_seconds_only() 
     assert_eq!(reply["error"]["data"].get("mayHaveRun"), None);
     let elapsed = rig.elapsed();
     assert_eq!(elapsed.as_secs(), 7);
-    tokio::time::sleep(20 * SECOND).await;
+    sleep(20 * SECOND).await;
     let before = rig.elapsed();
     rig.call(3, "any").await;
     assert_eq!(rig.reply(3).await["error"]["code"], -33003);

@@ -1,22 +1,22 @@
 //! Reads what an upstream answers: a whole body or a stream of events, within limits.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Notify;
+use url::Url;
 
 use super::coding::Unpacker;
 use super::excerpt::excerpt;
 use super::failure;
 use super::sse::{Decoder, Event, TooLong};
 use crate::failure::{Cause, Class, Failure};
+use crate::patience::within;
 
 /// Bytes read of the body of a refusal.
 const QUOTED: usize = 1024 * 1024;
@@ -69,6 +69,11 @@ impl Answer {
         &self.url
     }
 
+    /// The URL that has answered, at the end of any redirects.
+    pub fn final_url(&self) -> &Url {
+        self.response.url()
+    }
+
     /// `Content-Type` as it was sent.
     pub fn content_type(&self) -> Option<&str> {
         self.response.headers().get(CONTENT_TYPE)?.to_str().ok()
@@ -91,6 +96,11 @@ impl Answer {
     /// # Errors
     /// The body is longer than the limit, breaks off, or stalls.
     pub async fn bytes(mut self) -> Result<Bytes, Failure> {
+        self.read().await
+    }
+
+    /// As [`Answer::bytes`], and leaves the head where it is.
+    pub(crate) async fn read(&mut self) -> Result<Bytes, Failure> {
         let Some(first) = self.chunk().await? else {
             return Ok(Bytes::new());
         };
@@ -103,7 +113,7 @@ impl Answer {
     }
 
     /// The whole of a body that comes in several pieces, of which `first` has come.
-    async fn in_pieces(mut self, first: Bytes) -> Result<Bytes, Failure> {
+    async fn in_pieces(&mut self, first: Bytes) -> Result<Bytes, Failure> {
         let Some(second) = self.chunk().await? else {
             return Ok(first);
         };
@@ -223,31 +233,6 @@ impl Refusal {
     /// As [`Refusal::failure`], quoting `said`, which the kind has read out of the body.
     pub fn failure_saying(&self, said: &str) -> Failure {
         failure::refused(self.status, &self.headers, said, &self.url)
-    }
-}
-
-/// Time for the runtime to see what has arrived when a time limit has run out: a process that was
-/// frozen for longer (a laptop that slept) meets both at once, and data goes before the limit.
-const SECOND_LOOK: Duration = Duration::from_millis(50);
-
-/// The output of `future`, unless it takes longer than `patience`. Sets a timer only if `future` is
-/// not ready at once: most bodies arrive together with their head.
-pub(crate) async fn within<F: Future>(
-    patience: Duration,
-    mut future: Pin<&mut F>,
-) -> Option<F::Output> {
-    let now = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
-    match now {
-        Poll::Ready(output) => Some(output),
-        // Timers are large, and would be a part of every request's future.
-        Poll::Pending => Box::pin(in_time(patience, future)).await,
-    }
-}
-
-async fn in_time<F: Future>(patience: Duration, mut future: Pin<&mut F>) -> Option<F::Output> {
-    match tokio::time::timeout(patience, future.as_mut()).await {
-        Ok(output) => Some(output),
-        Err(_) => tokio::time::timeout(SECOND_LOOK, future).await.ok(),
     }
 }
 

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::der::{self, Der};
+use super::der::{self, Certificate, Der};
 
 /// What a file holds.
 #[derive(Default)]
@@ -113,6 +113,22 @@ impl Wants {
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Contents, String> {
     fs::read(path).map(|bytes| Contents::of(&bytes)).map_err(|why| format!("cannot be read: {why}"))
+}
+
+/// Reads the bytes of a file of certificates and keys as the options do, looks into each certificate
+/// as a handshake does, and gives the certificates. For fuzzing.
+pub fn certificates_in(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let contents = Contents::of(bytes);
+    for wants in [Wants::Certificate, Wants::Key] {
+        let _ = contents.lacks(wants, Path::new("file"));
+    }
+    for certificate in &contents.certificates {
+        if let Some(read) = Certificate::read(certificate) {
+            let _ = (der::seconds(&read.not_before), der::seconds(&read.not_after));
+            let _ = (read.common_name(), read.key.children().count());
+        }
+    }
+    contents.certificates.iter().map(|certificate| certificate.to_vec()).collect()
 }
 
 impl Contents {

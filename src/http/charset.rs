@@ -1,4 +1,4 @@
-//! Turns the bytes of an error page into text.
+//! Turns bytes into text: those of error pages, and those of files that people write.
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1251};
 
@@ -24,6 +24,14 @@ pub(crate) fn decode(body: &[u8], content_type: Option<&str>) -> String {
         .filter(|encoding| *encoding != UTF_8)
         .unwrap_or(WINDOWS_1251);
     encoding.decode_without_bom_handling(body).0.into_owned()
+}
+
+/// Decodes a text file: UTF-8, with a BOM where Windows editors write one, or UTF-16, which
+/// PowerShell's `>` writes. `None` if it is neither.
+pub(crate) fn decode_file(bytes: &[u8]) -> Option<String> {
+    let (encoding, length) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
+    let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[length..])?;
+    Some(text.into_owned())
 }
 
 /// `text` in windows-1251; `None` when it has characters that the charset does not.
@@ -58,6 +66,24 @@ fn charset_parameter(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_text_in_the_charsets_of_editors() {
+        let utf_16 = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            "\u{feff}Ключ".encode_utf16().flat_map(bytes).collect()
+        };
+        let files: [Vec<u8>; 4] = [
+            "Ключ".into(),
+            "\u{feff}Ключ".into(),
+            utf_16(u16::to_le_bytes),
+            utf_16(u16::to_be_bytes),
+        ];
+        for file in files {
+            assert_eq!(decode_file(&file).as_deref(), Some("Ключ"), "{file:?}");
+        }
+        assert_eq!(decode_file(b"\xca\xeb\xfe\xf7"), None);
+        assert_eq!(decode_file(b"\xff\xfe\x00\xd8"), None);
+    }
 
     #[test]
     fn error_pages_are_decoded_whatever_they_claim() {

@@ -8,20 +8,31 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    SET_COOKIE, USER_AGENT,
 };
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
-use super::auth::{Authorization, Challenge, Credentials, Granted, is_same_origin};
-use super::body::{Answer, within};
+use super::auth::{Authorization, Challenge, Credentials, Granted};
+use super::body::Answer;
 use super::connect::{ConnectSettings, Connections};
 use super::cookies::Jar;
 use super::failure;
+use super::keeping::Keeping;
+use super::protocol::Question;
 use super::proxy;
+use super::redirects::{Moved, target_within_origin};
 use crate::failure::{Cause, Class, Failure};
-use crate::redact::{self, Secrets};
+use crate::patience::within;
+use crate::redact::{self, Origin, Secrets};
 use crate::setup::SetupError;
+
+/// How we name ourselves.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("mcpline/", env!("CARGO_PKG_VERSION")));
+
+/// The coding that [`super::coding`] reads best.
+const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 5;
@@ -91,12 +102,27 @@ impl Endpoint {
         let host = host.and_then(|host| HeaderValue::try_from(host).ok());
         Self { url, shown, host }
     }
+
+    /// Adds to `headers` what every request to this endpoint says. The client does so for each
+    /// request that lacks it; a session that sends the same header fields again and again does it
+    /// once.
+    pub(crate) fn complete(&self, headers: &mut HeaderMap) {
+        let own = [(HOST, self.host.clone()), (USER_AGENT, Some(AGENT))];
+        for (name, value) in own.into_iter().chain([(ACCEPT_ENCODING, Some(ACCEPTED))]) {
+            if let Some(value) = value {
+                headers.entry(name).or_insert(value);
+            }
+        }
+    }
 }
 
 /// An HTTP client for one upstream.
 #[derive(Debug)]
 pub struct Http {
     connections: Connections,
+    keeping: Keeping,
+    moved: Moved,
+    protocol: Question,
     credentials: Credentials,
     jar: Mutex<Jar>,
     secrets: Arc<Secrets>,
@@ -115,8 +141,18 @@ impl Http {
         let HttpSettings { idle_timeout, retry_for, max_body, .. } = *settings;
         let connections = Connections::new(connect, upstream)?;
         let credentials = Credentials::new(upstream.clone(), headers, authorization)?;
-        let jar = Mutex::default();
-        Ok(Self { connections, credentials, jar, secrets, idle_timeout, retry_for, max_body })
+        Ok(Self {
+            connections,
+            keeping: Keeping::default(),
+            moved: Moved::default(),
+            protocol: Question::default(),
+            credentials,
+            jar: Mutex::default(),
+            secrets,
+            idle_timeout,
+            retry_for,
+            max_body,
+        })
     }
 
     /// Bound on the time without any sign of life.
@@ -131,7 +167,7 @@ impl Http {
 
     /// Keeps `value` out of logs and error texts: an id that is as good as a password.
     pub(crate) fn conceal(&self, value: &str) {
-        self.secrets.add(value);
+        self.secrets.add_of(Origin::Session, value);
     }
 
     /// The cookies that the user wants sent, for kinds that send cookies of their own.
@@ -149,7 +185,23 @@ impl Http {
         headers: impl Borrow<HeaderMap>,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        self.send(Method::POST, endpoint, headers.borrow(), Some(body)).await
+        self.post_if_repeatable(false, endpoint, headers, body).await
+    }
+
+    /// As [`Http::post`]. What `is_repeatable`, because a second run does no harm, may go on a
+    /// connection of which it is not known yet whether the upstream keeps it open.
+    ///
+    /// # Errors
+    /// As for [`Http::post`].
+    pub async fn post_if_repeatable(
+        &self,
+        is_repeatable: bool,
+        endpoint: &Endpoint,
+        headers: impl Borrow<HeaderMap>,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let outline = Outline::new(Method::POST, endpoint, headers.borrow(), Some(body));
+        self.send(Outline { is_repeatable, ..outline }).await
     }
 
     /// Gets `endpoint` and waits for the head of the answer.
@@ -161,7 +213,7 @@ impl Http {
         endpoint: &Endpoint,
         headers: impl Borrow<HeaderMap>,
     ) -> Result<Answer, Failure> {
-        self.send(Method::GET, endpoint, headers.borrow(), None).await
+        self.send(Outline::new(Method::GET, endpoint, headers.borrow(), None)).await
     }
 
     /// Deletes `endpoint` and waits for the status.
@@ -173,7 +225,8 @@ impl Http {
         endpoint: &Endpoint,
         headers: impl Borrow<HeaderMap>,
     ) -> Result<StatusCode, Failure> {
-        let answer = self.send(Method::DELETE, endpoint, headers.borrow(), None).await?;
+        let outline = Outline::new(Method::DELETE, endpoint, headers.borrow(), None);
+        let answer = self.send(outline).await?;
         Ok(answer.status())
     }
 
@@ -191,45 +244,61 @@ impl Http {
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| {
             Failure::new(Class::Final, Cause::Refused, format!("`{method}` is not an HTTP method"))
         })?;
-        self.send(method, endpoint, headers.borrow(), body).await
+        self.send(Outline::new(method, endpoint, headers.borrow(), body)).await
     }
 
     /// Sends a request. Follows redirects within the origin, and repeats the request once if it was
     /// refused with credentials that have changed meanwhile.
-    async fn send(
-        &self,
-        method: Method,
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        body: Option<Bytes>,
-    ) -> Result<Answer, Failure> {
+    async fn send(&self, outline: Outline<'_>) -> Result<Answer, Failure> {
+        let endpoint = outline.endpoint;
         let shown = &endpoint.shown;
-        let outline = Outline { method, endpoint, headers, body };
-        let mut url = Cow::Borrowed(&endpoint.url);
+        let remembered = self.moved.target(&endpoint.url);
+        let mut is_remembered = remembered.is_some();
+        let mut url = remembered.map_or(Cow::Borrowed(&endpoint.url), Cow::Owned);
         let mut redirects = 0;
         let mut was_refused = false;
         loop {
             let granted = self.credentials.for_url(&url).await;
+            let is_pooled = outline.is_repeatable || self.keeping.is_trusted();
+            let client =
+                if is_pooled { self.connections.client() } else { self.connections.unpooled() };
             // Not built in a `let`: this future would hold the request, which is large.
-            let sending =
-                self.connections.client().execute(self.assemble(&outline, &url, granted.as_ref()));
+            let sending = client.execute(self.assemble(&outline, &url, granted.as_ref()));
             let response = match within(self.idle_timeout, pin!(sending)).await {
                 Some(Ok(response)) => response,
-                Some(Err(error)) => return Err(Box::pin(self.not_answered(&error, endpoint)).await),
+                Some(Err(error)) => {
+                    if is_pooled && !error.is_connect() {
+                        self.keeping.note_broken();
+                    }
+                    return Err(Box::pin(self.not_answered(&error, endpoint)).await);
+                }
                 None => return Err(failure::timed_out(shown, self.idle_timeout)),
             };
-            if !outline.keeps_cookies() {
+            if is_pooled {
+                self.keeping.note_answer(&response);
+            }
+            if !outline.keeps_cookies {
                 self.take_cookies(&response, &url);
             }
             self.look_after_connections(&response, &url);
-            if let Some(target) = target_within_origin(&response, &url)
+            let status = response.status();
+            if status.is_redirection()
+                && let Some(target) = target_within_origin(&response, &url, &outline.method)
                 && redirects < MAX_REDIRECTS
             {
                 redirects += 1;
                 url = Cow::Owned(target);
+            } else if is_remembered && is_elsewhere(status) {
+                self.moved.forget(&endpoint.url);
+                is_remembered = false;
+                url = Cow::Borrowed(&endpoint.url);
             } else if !was_refused && self.is_worth_repeating(&response, granted).await {
                 was_refused = true;
             } else {
+                self.protocol.settle();
+                if redirects > 0 && status.is_success() {
+                    self.moved.remember(&endpoint.url, &url);
+                }
                 return Answer::new(response, shown.clone(), self.idle_timeout, self.max_body);
             }
         }
@@ -261,33 +330,35 @@ impl Http {
         let headers = request.headers_mut();
         headers.clone_from(outline.headers);
         // Servers that pack an event stream hold its events back until they have a block.
-        let is_stream = outline.method == Method::GET
-            && headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream");
-        let keeps_cookies = outline.keeps_cookies();
+        if outline.method == Method::GET
+            && headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream")
+        {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        if !headers.contains_key(HOST) {
+            outline.endpoint.complete(headers);
+        }
         if let Some(granted) = granted {
             granted.add_to(headers);
-            if !keeps_cookies {
+            if !outline.keeps_cookies {
                 self.jar().add_to(headers, url);
             }
         }
         if headers.get(COOKIE).is_some_and(HeaderValue::is_empty) {
             headers.remove(COOKIE);
         }
-        if let Some(host) = &outline.endpoint.host {
-            headers.entry(HOST).or_insert_with(|| host.clone());
+        if let Some(body) = outline.body.clone() {
+            headers.insert(CONTENT_LENGTH, body.len().into());
+            *request.body_mut() = Some(body.into());
         }
-        if is_stream {
-            let none = HeaderValue::from_static("identity");
-            headers.entry(ACCEPT_ENCODING).or_insert(none);
-        }
-        *request.body_mut() = outline.body.clone().map(Into::into);
         request
     }
 
     /// Keeps the cookies that the upstream's own origin sets.
     fn take_cookies(&self, response: &Response, url: &Url) {
         if response.headers().contains_key(SET_COOKIE) && self.credentials.are_for(url) {
-            self.jar().take(response.headers(), url, |value| self.secrets.add(value));
+            let conceal = |value: &str| self.secrets.add_of(Origin::Cookie, value);
+            self.jar().take(response.headers(), url, conceal);
         }
     }
 
@@ -302,7 +373,15 @@ impl Http {
             let refusal = proxy::refusal(proxy, &endpoint.url).await;
             return failure::of_tunnel(proxy, refusal, &endpoint.shown);
         }
-        failure::of_request(error, &endpoint.url, proxy)
+        let url = &endpoint.url;
+        if proxy.is_none()
+            && failure::may_be_another_protocol(error)
+            && let Some(other) =
+                self.protocol.ask(url, self.connections.tls(), &endpoint.shown).await
+        {
+            return other;
+        }
+        failure::of_request(error, url, proxy)
     }
 }
 
@@ -312,22 +391,27 @@ struct Outline<'a> {
     endpoint: &'a Endpoint,
     headers: &'a HeaderMap,
     body: Option<Bytes>,
+    /// Whether a second run does no harm.
+    is_repeatable: bool,
+    /// Whether the kind looks after the upstream's cookies by itself: it names cookies in the
+    /// request, be it none by an empty header.
+    keeps_cookies: bool,
 }
 
-impl Outline<'_> {
-    /// A kind that names cookies in a request, be it none by an empty header, keeps them by itself.
-    fn keeps_cookies(&self) -> bool {
-        self.headers.contains_key(COOKIE)
+impl<'a> Outline<'a> {
+    fn new(
+        method: Method,
+        endpoint: &'a Endpoint,
+        headers: &'a HeaderMap,
+        body: Option<Bytes>,
+    ) -> Self {
+        let is_repeatable = method == Method::GET || method == Method::DELETE;
+        let keeps_cookies = headers.contains_key(COOKIE);
+        Self { method, endpoint, headers, body, is_repeatable, keeps_cookies }
     }
 }
 
-/// The target of a redirect that keeps method, body and origin: a POST must not become a GET, and no
-/// header of ours may reach another origin. Every other redirect is returned as the answer, for the
-/// error.
-fn target_within_origin(response: &Response, from: &Url) -> Option<Url> {
-    let keeps_method = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT]
-        .contains(&response.status());
-    let location = response.headers().get(LOCATION).filter(|_| keeps_method)?;
-    let target = from.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
-    is_same_origin(&target, from).then_some(target)
+/// Whether a status says that what is asked for is not at this address, and so has not run.
+fn is_elsewhere(status: StatusCode) -> bool {
+    status.is_redirection() || matches!(status.as_u16(), 404 | 410 | 421)
 }

@@ -1,10 +1,9 @@
 //! Makes connections: proxy and time limits. Credentials are no part of this.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, retry};
 use rustls::ClientConfig;
@@ -22,9 +21,6 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Keeps connections alive through address translation while a long call is silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// The coding that [`super::coding`] reads best.
-const ACCEPTED: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
 
 /// How to make connections.
 #[derive(Clone)]
@@ -55,6 +51,8 @@ pub(super) struct Connections {
     proxy: Option<Proxy>,
     tls: ClientConfig,
     client: Mutex<Client>,
+    /// Gives each request a connection of its own; made when it is needed.
+    unpooled: OnceLock<Client>,
 }
 
 impl fmt::Debug for Connections {
@@ -74,12 +72,15 @@ impl Connections {
     /// The settings cannot be used.
     pub(super) fn new(settings: ConnectSettings, upstream: &Url) -> Result<Self, SetupError> {
         let proxy = proxy::for_url(settings.proxy.as_ref(), upstream);
+        if let Some(proxy) = &proxy {
+            tracing::info!("the proxy {proxy} leads to {}", redact::shown(upstream));
+        }
         let needs_trust = upstream.scheme() == "https"
             || proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
         let tls = settings.tls.client_config(needs_trust);
         let tls = tls.map_err(|why| SetupError::failed(format!("TLS cannot be set up: {why}")))?;
-        let client = Mutex::new(client(&settings, proxy.as_ref(), tls.clone())?);
-        Ok(Self { settings, proxy, tls, client })
+        let client = Mutex::new(client(&settings, proxy.as_ref(), tls.clone(), Pool::Kept)?);
+        Ok(Self { settings, proxy, tls, client, unpooled: OnceLock::new() })
     }
 
     /// The client to send the next request with.
@@ -87,12 +88,30 @@ impl Connections {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The client to send a request with on a connection of its own.
+    pub(super) fn unpooled(&self) -> Client {
+        if let Some(client) = self.unpooled.get() {
+            return client.clone();
+        }
+        match client(&self.settings, self.proxy.as_ref(), self.tls.clone(), Pool::None) {
+            Ok(client) => self.unpooled.get_or_init(|| client).clone(),
+            // It could be made with these settings before.
+            Err(_) => self.client(),
+        }
+    }
+
     /// Closes the connections that are idle; requests in flight go on. `reqwest` has no call for
     /// this, so it takes a new client.
     pub(super) fn give_up_idle(&self) {
-        if let Ok(client) = client(&self.settings, self.proxy.as_ref(), self.tls.clone()) {
+        let client = client(&self.settings, self.proxy.as_ref(), self.tls.clone(), Pool::Kept);
+        if let Ok(client) = client {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
+    }
+
+    /// How TLS is spoken.
+    pub(super) fn tls(&self) -> &ClientConfig {
+        &self.tls
     }
 
     /// The proxy that leads to the upstream, if any.
@@ -101,14 +120,20 @@ impl Connections {
     }
 }
 
+/// Whether connections are kept for later requests.
+#[derive(Clone, Copy)]
+enum Pool {
+    Kept,
+    None,
+}
+
 fn client(
     settings: &ConnectSettings,
     proxy: Option<&Proxy>,
     tls: ClientConfig,
+    pool: Pool,
 ) -> Result<Client, SetupError> {
     let mut builder = Client::builder()
-        .user_agent(concat!("mcpline/", env!("CARGO_PKG_VERSION")))
-        .default_headers(HeaderMap::from_iter([ACCEPTED]))
         .connect_timeout(settings.timeout)
         .pool_idle_timeout(POOL_IDLE)
         .tcp_keepalive(TCP_KEEPALIVE)
@@ -122,6 +147,9 @@ fn client(
         .no_proxy()
         .retry(retry::never().max_retries_per_request(0))
         .tls_backend_preconfigured(tls);
+    if let Pool::None = pool {
+        builder = builder.pool_max_idle_per_host(0);
+    }
     if let Some(Proxy { url, source }) = proxy {
         let proxy = reqwest::Proxy::all(url.clone()).map_err(|error| {
             SetupError::failed(format!("the proxy of {source} cannot be used: {error}"))

@@ -9,9 +9,9 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use url::Url;
 
-use super::excerpt::excerpt;
 use super::handshake;
 use super::proxy::{Proxy, Refusal};
+use super::redirects::NotFollowed;
 use super::status::{Meaning, Named};
 use crate::failure::{Cause, Class, Failure};
 use crate::redact;
@@ -59,6 +59,23 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url, proxy: Option<&Proxy
     let what = format!("the connection to {shown} broke before it answered: {}", root_cause(error));
     Failure::new(Class::Ambiguous, Cause::Interrupted, what)
         .hint("The server or a proxy in between closed it: look at the server's log.")
+}
+
+/// Whether the port may speak another protocol than was asked for: there was a connection, and what
+/// came of it made no sense, or nothing came.
+pub(super) fn may_be_another_protocol(error: &reqwest::Error) -> bool {
+    // A refusal in words of TLS is one.
+    let is_refused = error.is_builder() || find::<rustls::Error>(error).is_some();
+    let kind = find::<io::Error>(error).map(io::Error::kind);
+    let has_none = kind == Some(io::ErrorKind::ConnectionRefused)
+        || kind == Some(io::ErrorKind::TimedOut)
+        || error.is_timeout()
+        || is_dns(error);
+    !is_refused && !has_none
+}
+
+fn is_dns(error: &reqwest::Error) -> bool {
+    error.is_dns() || chain(error).any(|error| error.to_string().contains("dns error"))
 }
 
 /// An answer whose body could not be read to its end.
@@ -119,6 +136,8 @@ pub(super) fn is_refused_tunnel(error: &reqwest::Error) -> bool {
             || text("proxy authorization required")
             || text("unsuccessful tunnel")
             || text("tunnel error"))
+        // There is no proxy to refuse anything.
+        && !text("tunnel error: failed to create underlying connection")
 }
 
 /// The failure when `proxy` refuses the tunnel to `shown`, with its own words where it has some.
@@ -158,7 +177,6 @@ const ALLOW: &str = "Ask who runs the proxy to allow this host, or set NO_PROXY 
 fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Proxy>) -> Failure {
     let io = find::<io::Error>(error).map(io::Error::kind);
     let cause = root_cause(error).to_string();
-    let text = |part: &str| chain(error).any(|error| error.to_string().contains(part));
     // With a proxy, it is the proxy to which there is no connection.
     let host = proxy.map_or(url, |proxy| &proxy.url).host_str().unwrap_or_default();
     let failure = |why: &str| {
@@ -182,7 +200,7 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Pr
         return Failure::new(Class::NotSent, Cause::Unreachable, what)
             .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
     }
-    let is_dns = error.is_dns() || text("dns error");
+    let is_dns = is_dns(error);
     if proxy.is_some() {
         return failure(&match io {
             _ if is_dns => format!("the host name `{host}` is not known ({cause})"),
@@ -213,11 +231,14 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Pr
 
 /// An answer with an unsuccessful status; `said` is what its body says to a person.
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: &str) -> Failure {
-    let Meaning { class, cause, hint } = Meaning::of(status, headers, said);
+    let Meaning { class, cause, mut hint } = Meaning::of(status, headers, said);
     let mut what = format!("{url} answered with HTTP {}", Named(status));
     if status.is_redirection() {
-        if let Some(target) = header(headers, &LOCATION) {
-            what.push_str(&format!(", a redirect to {}", shown_target(url, target)));
+        if let Some(location) = headers.get(LOCATION) {
+            let location = String::from_utf8_lossy(location.as_bytes());
+            let NotFollowed { target, hint: about } = NotFollowed::new(url, &location);
+            what.push_str(&format!(", a redirect to {target}"));
+            hint = Some(about);
         }
     } else if !said.is_empty() && !Named(status).to_string().ends_with(&format!(" {said}")) {
         what.push_str(&format!(": {said}"));
@@ -233,12 +254,6 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The target of a redirect, absolute and without its secrets.
-fn shown_target(url: &str, target: &str) -> String {
-    let absolute = Url::parse(url).and_then(|url| url.join(target));
-    absolute.map_or_else(|_| excerpt(target.as_bytes(), None), |target| redact::shown(&target))
-}
-
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date.
 fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
@@ -252,6 +267,7 @@ fn retry_after(value: &str) -> Option<Duration> {
 mod tests {
     use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 
+    use super::super::excerpt::excerpt;
     use super::*;
 
     fn status(code: u16, headers: &[(HeaderName, &'static str)], body: &str) -> Failure {

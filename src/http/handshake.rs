@@ -1,6 +1,8 @@
-//! What goes wrong with TLS, in words, with the step that mends it.
+//! What goes wrong with TLS, in words, with the step that solves it.
 
-use rustls::{AlertDescription as Alert, CertificateError as Bad, Error};
+use std::sync::Arc;
+
+use rustls::{AlertDescription as Alert, CertificateError as Bad, Error, OtherError};
 
 use crate::failure::{Cause, Class, Failure};
 
@@ -21,8 +23,8 @@ const CLIENT: &str = "Give it with `--client-cert FILE` and its key with `--clie
 const CLIENT_REFUSED: &str = "Check the file of `--client-cert`: that it is valid, that it is for \
                               clients, and that the server trusts its issuer.";
 
-/// A refusal of the handshake that names its reason, and that no waiting mends. `None` for what may
-/// pass.
+/// The failure when the handshake was refused for a reason that lasts. `None` when a later attempt may
+/// succeed.
 pub(super) fn refusal(error: &Error, host: &str, url: &str) -> Option<Failure> {
     if let Error::InvalidCertificate(bad) = error {
         let (why, hint) = certificate(bad, host);
@@ -75,6 +77,38 @@ fn alert_received(alert: Alert) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// What Windows says of a certificate and the library does not translate, by the codes of
+/// `winerror.h`.
+fn of_windows(code: i32) -> Option<Bad> {
+    let text = |text: &str| Bad::Other(OtherError(Arc::from(Box::from(text))));
+    Some(match code.cast_unsigned() {
+        // CERT_E_CHAINING: the server sends its own certificate alone, or nobody knows its issuer.
+        // CERT_E_UNTRUSTEDTESTROOT, CERT_E_UNTRUSTEDCA.
+        0x800B_010A | 0x800B_010D | 0x800B_0112 => Bad::UnknownIssuer,
+        // CERT_E_VALIDITYPERIODNESTING
+        0x800B_0102 => Bad::Expired,
+        // CERT_E_REVOKED
+        0x800B_010C => Bad::Revoked,
+        // CERT_E_PURPOSE
+        0x800B_0106 => Bad::InvalidPurpose,
+        // TRUST_E_CERT_SIGNATURE
+        0x8009_6004 => Bad::BadSignature,
+        // TRUST_E_EXPLICIT_DISTRUST
+        0x800B_0111 => text("it is marked as not trusted on this computer"),
+        // CRYPT_E_NO_REVOCATION_CHECK, CRYPT_E_REVOCATION_OFFLINE, CERT_E_REVOCATION_FAILURE
+        0x8009_2012 | 0x8009_2013 | 0x800B_010E => {
+            text("Windows cannot find out whether it has been revoked")
+        }
+        _ => return None,
+    })
+}
+
+/// The code in what the standard library makes of an error of the system.
+fn code_of(said: &str) -> Option<i32> {
+    let (_, code) = said.rsplit_once("(os error ")?;
+    code.strip_suffix(')')?.parse().ok()
+}
+
 /// Why a certificate is refused, and what to do.
 fn certificate(bad: &Bad, host: &str) -> (String, String) {
     // DER of 1.2.840.113549.1.1.{2,4,5} and of ecdsa-with-SHA1.
@@ -84,6 +118,11 @@ fn certificate(bad: &Bad, host: &str) -> (String, String) {
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5],
         &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1],
     ];
+    if let Bad::Other(said) = bad
+        && let Some(bad) = code_of(&said.to_string()).and_then(of_windows)
+    {
+        return certificate(&bad, host);
+    }
     let details = format!("{bad:?}");
     let (why, hint) = match bad {
         Bad::Expired | Bad::ExpiredContext { .. } => (
@@ -140,7 +179,11 @@ fn certificate(bad: &Bad, host: &str) -> (String, String) {
             ("it is not meant for servers (extendedKeyUsage)", format!("{GIVE_IT} for a server."))
         }
         _ => {
-            let why = format!("it is refused ({})", in_words(&details));
+            let why = match bad {
+                // A sentence, of ours or of the system.
+                Bad::Other(said) if said.to_string().contains(' ') => said.to_string(),
+                _ => format!("it is refused ({})", in_words(&details)),
+            };
             return (why, format!("{GIVE_IT}. {AUTHORITY}"));
         }
     };
@@ -175,9 +218,7 @@ fn in_words(details: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use rustls::{InvalidMessage, OtherError, PeerIncompatible};
+    use rustls::{InvalidMessage, PeerIncompatible};
 
     use super::*;
 
@@ -200,6 +241,12 @@ mod tests {
         Bad::Other(OtherError(Arc::new(inner))).into()
     }
 
+    /// What the library makes of a code of Windows that it does not know.
+    fn of_windows(code: u32) -> Error {
+        let said = format!("Das System meldet etwas. (os error {})", code.cast_signed());
+        Bad::Other(OtherError(Arc::from(Box::from(said)))).into()
+    }
+
     #[test]
     fn every_refusal_is_told_in_words_with_what_mends_it() {
         let sha1 = vec![0x30, 0x0d, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5, 5, 0];
@@ -211,6 +258,12 @@ mod tests {
             (other(Inner::UnsupportedCertVersion), "version 1", "--ca-file"),
             (other(Inner::CaUsedAsEndEntity), "authority's", "--ca-file"),
             (other(Inner::MalformedExtensions), "(malformed extensions)", "--ca-file"),
+            (of_windows(0x800B_010A), "issuer is not known", "--ca-file"),
+            (of_windows(0x800B_0102), "has expired", "renew"),
+            (of_windows(0x800B_010C), "has been revoked", "replace"),
+            (of_windows(0x800B_010E), "Windows cannot find out", "--ca-file"),
+            (of_windows(0x800B_0111), "marked as not trusted", "--ca-file"),
+            (of_windows(0x8000_0001), "meldet etwas. (os error -2147483647)", "--ca-file"),
             (sha1.into(), "SHA-1", "--ca-file"),
             (Bad::BadSignature.into(), "2048 bits", "larger key"),
             (Bad::UnknownIssuer.into(), "issuer is not known", "--ca-file"),

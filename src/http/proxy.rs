@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
 use super::excerpt::excerpt;
+use super::system_proxy;
 use crate::redact;
 
 /// The variables that name a proxy.
@@ -59,12 +59,17 @@ pub(super) fn for_url(given: Option<&Url>, url: &Url) -> Option<Proxy> {
     if is_loopback(url) || is_exempt(url, variable) {
         return None;
     }
-    of_environment(url, variable).or_else(|| of_system(url))
+    of_environment(url, variable).or_else(|| {
+        let url = system_proxy::for_url(url)?;
+        Some(Proxy { url, source: "the system's settings".to_owned() })
+    })
 }
 
 fn of_environment(url: &Url, variable: impl Fn(&str) -> Option<String>) -> Option<Proxy> {
     let of_scheme: [&str; 2] = match url.scheme() {
         "https" => ["HTTPS_PROXY", "https_proxy"],
+        // Names have no case there, and people write capitals.
+        _ if cfg!(windows) => ["HTTP_PROXY", "http_proxy"],
         _ => ["http_proxy", "HTTP_PROXY"],
     };
     of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find_map(|name| {
@@ -92,14 +97,6 @@ pub(crate) fn address(text: &str) -> Option<Url> {
     (is_known && url.has_host()).then_some(url)
 }
 
-/// The proxy of the system's settings (Windows, macOS).
-fn of_system(url: &Url) -> Option<Proxy> {
-    let uri = url.as_str().parse().ok()?;
-    let found = Matcher::from_system().intercept(&uri)?;
-    let url = Url::parse(&found.uri().to_string()).ok()?;
-    Some(Proxy { url, source: "the system's settings".to_owned() })
-}
-
 /// Whether `NO_PROXY` names `url`.
 fn is_exempt(url: &Url, variable: impl Fn(&str) -> Option<String>) -> bool {
     let list = NO_PROXY_VARIABLES.into_iter().find_map(variable).unwrap_or_default();
@@ -109,22 +106,25 @@ fn is_exempt(url: &Url, variable: impl Fn(&str) -> Option<String>) -> bool {
 
 /// Whether an entry of `NO_PROXY` names `url`, in the forms that curl, Go, Python, undici and Windows
 /// know: a domain with all below it (`corp.test`, `.corp.test`, `*.corp.test`), an address, a
-/// network (`10.0.0.0/8`), a pattern (`10.*`), each with or without a port; `*` and `<local>`.
+/// network (`10.0.0.0/8`), a pattern (`10.*`, `mcp.*.test`), each with or without a port; a URL; `*` and
+/// `<local>`.
 fn exempts(entry: &str, url: &Url) -> bool {
-    let entry = entry.trim().to_ascii_lowercase();
+    let entry = entry.trim().to_lowercase();
+    let entry = entry.split_once("://").map_or(entry.as_str(), |(_, authority)| authority);
+    let entry = entry.trim_end_matches('/');
     let Some(host) = url.host() else { return false };
     let name = match host {
         Host::Domain(name) => name.trim_end_matches('.').to_ascii_lowercase(),
         Host::Ipv4(address) => address.to_string(),
         Host::Ipv6(address) => address.to_string(),
     };
-    match entry.as_str() {
+    match entry {
         "" => return false,
         "*" => return true,
         "<local>" => return matches!(host, Host::Domain(name) if !name.contains('.')),
         _ => {}
     }
-    let (entry, port) = without_port(&entry);
+    let (entry, port) = without_port(entry);
     if port.is_some_and(|port| Some(port) != url.port_or_known_default()) {
         return false;
     }
@@ -133,13 +133,26 @@ fn exempts(entry: &str, url: &Url) -> bool {
         return is_in_network(address, network, bits).unwrap_or(false);
     }
     if let Some(address) = address {
-        let pattern = entry.strip_suffix('*').filter(|start| start.ends_with('.'));
-        return entry.parse() == Ok(address)
-            || pattern.is_some_and(|start| name.starts_with(start));
+        return entry.parse() == Ok(address) || entry.contains('*') && fits(&name, entry);
     }
     let domain = entry.trim_start_matches('*').trim_matches('.');
+    if domain.contains('*') {
+        return fits(&name, entry);
+    }
+    // A name in Cyrillic stands in the URL as it travels.
+    let domain = Host::parse(domain).map_or_else(|_| domain.to_owned(), |host| host.to_string());
     !domain.is_empty()
-        && name.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        && name
+            .strip_suffix(domain.as_str())
+            .is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
+/// Whether `name` is what `pattern` says, in which `*` stands for anything.
+fn fits(name: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return name == pattern };
+    name.strip_prefix(start).is_some_and(|name| {
+        (0..=name.len()).filter_map(|at| name.get(at..)).any(|name| fits(name, rest))
+    })
 }
 
 /// An entry without its port and without the brackets of an IPv6 address.
@@ -297,6 +310,18 @@ mod tests {
             ("fd00::1", "http://[fd00::1]/mcp", true),
             ("fd00::/8", "http://[fd00::1]/mcp", true),
             ("<local>", "http://crm/mcp", true),
+            ("http://mcp.corp.test", "http://mcp.corp.test/mcp", true),
+            ("https://mcp.corp.test:443/", "https://mcp.corp.test/mcp", true),
+            ("mcp.corp.test/", "http://mcp.corp.test/mcp", true),
+            ("mcp.*.test", "http://mcp.corp.test/mcp", true),
+            ("mcp.*.test", "http://crm.corp.test/mcp", false),
+            ("*.corp.*", "http://mcp.corp.test/mcp", true),
+            ("10.1.*.*", "http://10.1.2.3/mcp", true),
+            ("10.1.*.*", "http://10.2.2.3/mcp", false),
+            ("1с.компания.локал", "http://1с.компания.локал/mcp", true),
+            (".ЛОКАЛ", "http://1с.компания.локал/mcp", true),
+            ("*.локал", "http://1с.компания.локал/mcp", true),
+            ("локал", "http://1с.компания.рф/mcp", false),
             ("<local>", "http://crm.corp.test/mcp", false),
             ("", "http://crm/mcp", false),
         ];

@@ -32,6 +32,8 @@ const BUSY: &str =
 const SLOW: &str = "The server did not answer the proxy before it in time: look at the server, or \
                     have the proxy's time limit raised.";
 
+const GAVE_UP: &str = "A proxy in between gave the request up: look at its log.";
+
 const ROWS: &[Row] = &[
     row(403, "", "The server knows who asks and refuses: check the rights of this user or key."),
     row(404, "", "Nothing is served at this path: check the path in the URL."),
@@ -44,15 +46,33 @@ const ROWS: &[Row] = &[
         "The server expects a browser's form: its administrator must except \
                               this path from the protection against CSRF.",
     ),
+    row(
+        420,
+        "Enhance Your Calm",
+        "The server limits how often it may be asked: wait, or ask for less at once.",
+    ),
     row(421, "", "The server does not serve this host name: check the host in the URL."),
     row(425, "", BUSY),
     row(429, "", "The server limits how often it may be asked: wait, or ask for less at once."),
     row(440, "Login Time-out", "The login at the server has expired: log in again."),
-    row(499, "Client Closed Request", "A proxy in between gave the request up: look at its log."),
+    row(444, "No Response", GAVE_UP),
+    row(460, "Client Closed Connection", GAVE_UP),
+    row(
+        498,
+        "Invalid Token",
+        "The token has expired or is wrong: give a new one (`--bearer-file`).",
+    ),
+    row(499, "Client Closed Request", GAVE_UP),
     row(500, "", "The server failed inside: look at its log."),
     row(502, "", BUSY),
     row(503, "", BUSY),
     row(504, "", BUSY),
+    row(507, "", "The server has no space left: its administrator must make room."),
+    row(
+        509,
+        "Bandwidth Limit Exceeded",
+        "The server has used up what its provider allows: try later, or ask its administrator.",
+    ),
     row(511, "", "The network wants a login: open any page in a browser and log in."),
     row(
         520,
@@ -69,6 +89,11 @@ const ROWS: &[Row] = &[
     row(527, "Railgun Error", "The server behind Cloudflare broke off: look at the server's log."),
     row(529, "Site Is Overloaded", BUSY),
     row(530, "Origin Error", ORIGIN),
+    row(
+        561,
+        "Unauthorized",
+        "The load balancer could not check the login with the identity provider: look at its log.",
+    ),
     row(598, "Network Read Timeout", SLOW),
     row(599, "Network Connect Timeout", SLOW),
 ];
@@ -161,20 +186,22 @@ impl Meaning {
 /// The class of a status by itself (design section 4).
 fn class(status: u16) -> (Class, Cause) {
     match status {
-        401 | 403 => (Class::Final, Cause::Unauthorised),
-        429 => (Class::Rejected, Cause::RateLimited),
+        401 | 403 | 498 | 561 => (Class::Final, Cause::Unauthorised),
+        // 420 is what 429 was before it had a number.
+        420 | 429 | 509 => (Class::Rejected, Cause::RateLimited),
         // The origin never saw it, or says that it did nothing.
         425 | 503 | 521..=523 | 525 | 526 | 529 | 530 => (Class::Rejected, Cause::Refused),
         // A login page of the network: nothing has reached the server, and waiting does not help.
         500 | 501 | 505 | 511 => (Class::Final, Cause::Refused),
         // Whatever says that it failed without saying when may have failed after the call ran.
-        408 | 500.. => (Class::Ambiguous, Cause::Refused),
+        408 | 444 | 460 | 499 | 500.. => (Class::Ambiguous, Cause::Refused),
         _ => (Class::Final, Cause::Refused),
     }
 }
 
 /// A status with its name, where it has one.
-pub(super) struct Named(pub(super) StatusCode);
+#[derive(Clone, Copy)]
+pub(crate) struct Named(pub(crate) StatusCode);
 
 impl fmt::Display for Named {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,10 +221,7 @@ fn find(status: u16) -> Option<&'static Row> {
 /// What to do about a status.
 fn hint(status: u16, headers: &HeaderMap) -> Option<String> {
     let text = match status {
-        300..=399 => {
-            "Redirects are followed only to the same host and with the same method: put the \
-             address that the service is really at into the configuration."
-        }
+        300..=399 => "Put the address that the service is really at into the configuration.",
         401 => {
             let offered = offered_schemes(headers);
             let offered = if offered.is_empty() {
@@ -261,15 +285,15 @@ mod tests {
     #[test]
     fn every_status_has_its_class() {
         let rows: [(&[u16], Class, Cause); 6] = [
-            (&[401, 403], Class::Final, Cause::Unauthorised),
-            (&[429], Class::Rejected, Cause::RateLimited),
+            (&[401, 403, 498, 561], Class::Final, Cause::Unauthorised),
+            (&[420, 429, 509], Class::Rejected, Cause::RateLimited),
             (&[425, 503, 521, 522, 523, 525, 526, 529, 530], Class::Rejected, Cause::Refused),
             (
-                &[408, 502, 504, 506, 520, 524, 527, 528, 531, 561, 598, 599, 999],
+                &[408, 444, 460, 499, 502, 504, 506, 507, 520, 524, 527, 528, 531, 598, 599, 999],
                 Class::Ambiguous,
                 Cause::Refused,
             ),
-            (&[302, 400, 404, 405, 413, 421, 422, 499], Class::Final, Cause::Refused),
+            (&[302, 400, 404, 405, 413, 421, 422], Class::Final, Cause::Refused),
             (&[500, 501, 505, 511], Class::Final, Cause::Refused),
         ];
         for (codes, class, cause) in rows {

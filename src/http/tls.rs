@@ -4,9 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::verify_tls13_signature_with_raw_key;
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
 };
@@ -86,7 +89,13 @@ impl Tls {
     /// A file cannot be read or used.
     pub(crate) fn identify_by(&mut self, certificate: &Path, key: &Path) -> Result<(), SetupError> {
         let of_certificate = |why: String| unusable("--client-cert", certificate, &why);
-        let of_key = |why: String| unusable("--client-key", key, &why);
+        let of_key = |why: String| {
+            if key == certificate {
+                let why = format!("{why}: give the key with `--client-key FILE`");
+                return unusable("--client-cert", certificate, &why);
+            }
+            unusable("--client-key", key, &why)
+        };
         let chain = certificates::read(certificate).map_err(of_certificate)?;
         if chain.certificates.is_empty() {
             return Err(of_certificate(chain.lacks(Wants::Certificate, certificate)));
@@ -115,14 +124,13 @@ impl Tls {
     /// # Errors
     /// The system's certificates cannot be loaded.
     pub(super) fn client_config(&self, needs_trust: bool) -> Result<ClientConfig, Error> {
-        let usual: Option<Arc<dyn ServerCertVerifier>> = if needs_trust && !self.insecure {
-            Some(Arc::new(Verifier::new_with_extra_roots(self.given.clone(), provider())?))
-        } else {
-            // Loading the system's certificates takes longer than the whole first exchange.
-            None
-        };
-        let given = self.given.clone();
-        self.config(Trust { usual, given, insecure: self.insecure })
+        let mut trust =
+            Trust { given: self.given.clone(), insecure: self.insecure, ..Trust::nobody() };
+        // Loading the system's certificates takes longer than the whole first exchange.
+        if needs_trust && !self.insecure {
+            trust.load()?;
+        }
+        self.config(trust)
     }
 
     fn config(&self, trust: Trust) -> Result<ClientConfig, Error> {
@@ -147,24 +155,69 @@ fn unusable(option: &str, file: &Path, why: &str) -> SetupError {
     SetupError::usage(format!("{option} {} {why}", file.display()))
 }
 
-/// Whom we trust: the system's authorities, those of the person, and the servers whose own
-/// certificates the person gave. Of these the name and the dates must be right, as with `curl` and
-/// Node, but not the form: `openssl req -x509` makes an authority's certificate, old appliances have
-/// version 1.
+/// Whom we trust: the authorities that the person gave, those of the system, and the servers whose
+/// own certificates the person gave. Of these the name and the dates must be right, as with `curl`
+/// and Node, but not the form: `openssl req -x509` makes an authority's certificate, old appliances
+/// have version 1.
+///
+/// What the person gave is checked in the same way on every system. Windows and macOS judge by
+/// themselves what rests on their own authorities.
 #[derive(Debug)]
 struct Trust {
-    usual: Option<Arc<dyn ServerCertVerifier>>,
+    system: Option<Arc<dyn ServerCertVerifier>>,
+    authorities: Option<Arc<WebPkiServerVerifier>>,
     given: Vec<CertificateDer<'static>>,
     insecure: bool,
 }
 
 impl Trust {
     fn nobody() -> Self {
-        Self { usual: None, given: Vec::new(), insecure: false }
+        Self { system: None, authorities: None, given: Vec::new(), insecure: false }
+    }
+
+    /// Loads the authorities.
+    fn load(&mut self) -> Result<(), Error> {
+        if !self.given.is_empty() {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(self.given.iter().cloned());
+            let authorities =
+                WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build();
+            self.authorities =
+                Some(authorities.map_err(|error| Error::General(error.to_string()))?);
+        }
+        match Verifier::new(provider()) {
+            Ok(system) => self.system = Some(Arc::new(system)),
+            // A container may have no certificates but those given.
+            Err(error) if self.authorities.is_some() => {
+                tracing::warn!("only the certificates of --ca-file are trusted: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn is_given(&self, certificate: &CertificateDer<'_>) -> bool {
         self.given.iter().any(|given| given == certificate)
+    }
+
+    /// Checks a signature by the certificate. The library does not know the form of every certificate
+    /// that the person gave: then the key alone decides.
+    fn verify_signature(
+        &self,
+        certificate: &CertificateDer<'_>,
+        by_certificate: impl FnOnce() -> Result<HandshakeSignatureValid, Error>,
+        by_key: impl FnOnce(Der<'_>) -> Option<HandshakeSignatureValid>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if self.insecure {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        match by_certificate() {
+            Err(error) if self.is_given(certificate) => {
+                let key = Certificate::read(certificate).map(|certificate| certificate.key);
+                key.and_then(by_key).ok_or(error)
+            }
+            verified => verified,
+        }
     }
 }
 
@@ -184,11 +237,17 @@ impl ServerCertVerifier for Trust {
             return check_given(end_entity, server_name, now)
                 .map(|()| ServerCertVerified::assertion());
         }
-        match &self.usual {
-            Some(usual) => {
-                usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let ask = |verifier: &dyn ServerCertVerifier| {
+            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
+        let unknown = Error::from(CertificateError::UnknownIssuer);
+        let by_given = self.authorities.as_deref().map_or(Err(unknown.clone()), |it| ask(it));
+        match (by_given, &self.system) {
+            (Err(why), Some(system)) => {
+                // Who knows the issuer also knows best what is wrong.
+                ask(&**system).map_err(|error| if why == unknown { error } else { why })
             }
-            None => Err(CertificateError::UnknownIssuer.into()),
+            (verified, _) => verified,
         }
     }
 
@@ -198,16 +257,12 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.insecure {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
         let known = ring::default_provider().signature_verification_algorithms;
-        match verify_tls12_signature(message, certificate, signed, &known) {
-            Err(error) if self.is_given(certificate) => {
-                verify_by_key(message, certificate, signed).ok_or(error)
-            }
-            verified => verified,
-        }
+        self.verify_signature(
+            certificate,
+            || verify_tls12_signature(message, certificate, signed, &known),
+            |key| verify_by_key(message, &key, signed, &known),
+        )
     }
 
     fn verify_tls13_signature(
@@ -216,17 +271,15 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.insecure {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
         let known = ring::default_provider().signature_verification_algorithms;
-        match (verify_tls13_signature(message, certificate, signed, &known), key_of(certificate)) {
-            (Err(_), Some(key)) if self.is_given(certificate) => {
+        self.verify_signature(
+            certificate,
+            || verify_tls13_signature(message, certificate, signed, &known),
+            |key| {
                 let key = SubjectPublicKeyInfoDer::from(key.whole);
-                verify_tls13_signature_with_raw_key(message, &key, signed, &known)
-            }
-            (verified, _) => verified,
-        }
+                verify_tls13_signature_with_raw_key(message, &key, signed, &known).ok()
+            },
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -280,23 +333,17 @@ fn is_named(host: &str, common: &str) -> bool {
         })
 }
 
-fn key_of<'a>(certificate: &'a CertificateDer<'_>) -> Option<Der<'a>> {
-    Certificate::read(certificate).map(|certificate| certificate.key)
-}
-
-/// Checks a signature of TLS 1.2 by the key alone, for certificates whose form is not known to the
-/// library.
+/// Checks a signature of TLS 1.2 by the key alone.
 fn verify_by_key(
     message: &[u8],
-    certificate: &CertificateDer<'_>,
+    key: &Der<'_>,
     signed: &DigitallySignedStruct,
+    known: &WebPkiSupportedAlgorithms,
 ) -> Option<HandshakeSignatureValid> {
-    let key = key_of(certificate)?;
     let mut parts = key.children();
     let (kind, bits) = (parts.next()?, parts.next()?);
     // The first byte of a BIT STRING counts the bits that do not count.
     let (_, bits) = bits.content.split_first()?;
-    let known = ring::default_provider().signature_verification_algorithms;
     let (_, algorithms) = known.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme)?;
     algorithms
         .iter()

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use reqwest::header::HeaderValue;
 
-use crate::redact::Secrets;
+use super::charset::decode_file;
+use crate::redact::{Origin, Secrets};
 
 /// The token in a file, read again whenever the file has changed.
 pub struct TokenFile {
@@ -50,8 +51,8 @@ impl TokenFile {
 
     async fn read(&self, state: Option<State>) {
         let path = self.path.clone();
-        let text = tokio::task::spawn_blocking(move || fs::read_to_string(path)).await;
-        let text = text.ok().and_then(Result::ok);
+        let bytes = tokio::task::spawn_blocking(move || fs::read(path)).await;
+        let text = bytes.ok().and_then(Result::ok).as_deref().and_then(decode_file);
         let token = text.as_deref().and_then(bearer);
         let mut latest = self.latest();
         latest.state = state;
@@ -59,7 +60,7 @@ impl TokenFile {
             Some((_, value)) if value == latest.value => {}
             Some((token, value)) => {
                 tracing::info!("the file with the bearer token has changed");
-                self.secrets.add(token);
+                self.secrets.add_of(Origin::Token, token);
                 latest.value = value;
             }
             None => tracing::warn!("the file with the bearer token holds none"),

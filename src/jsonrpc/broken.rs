@@ -24,6 +24,47 @@ pub(super) fn rejection(line: &[u8], why: &str) -> Rejection {
     }
 }
 
+/// The answers to the members of `line`, a batch that is not JSON because of `why`: to each request
+/// whose id can be read, because the client waits for it, and one without an id to all the others.
+/// `None` if the members cannot be told apart or have no id, when the batch is answered as a whole
+/// (JSON-RPC 2.0 section 6).
+pub(super) fn batch(line: &[u8], why: &str) -> Option<Vec<Rejection>> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_start_matches('\u{feff}').trim_start().strip_prefix('[')?;
+    let members = elements(text)?;
+    let mut members: Vec<_> =
+        members.iter().map(|member| rejection(member.as_bytes(), why)).collect();
+    let has_id = members.iter().any(|member| member.id.is_some() && member.is_answered);
+    let mut is_first = true;
+    members.retain(|member| {
+        member.is_answered && (member.id.is_some() || std::mem::take(&mut is_first))
+    });
+    has_id.then_some(members)
+}
+
+/// The elements of the array whose text behind its bracket is `text`, if all brackets have their
+/// counterparts.
+fn elements(text: &str) -> Option<Vec<&str>> {
+    let (bytes, mut elements, mut open) = (text.as_bytes(), Vec::new(), vec![b']']);
+    let (mut start, mut at) = (0, 0);
+    while !open.is_empty() {
+        match *bytes.get(at)? {
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            close @ (b'}' | b']') if open.pop() != Some(close) => return None,
+            quote @ (b'"' | b'\'') => at = string_end(bytes, at + 1, quote)?,
+            _ => {}
+        }
+        if open.is_empty() || open.len() == 1 && bytes[at] == b',' {
+            elements.push(&text[start..at]);
+            start = at + 1;
+        }
+        at += 1;
+    }
+    elements.retain(|element| !element.trim().is_empty());
+    text[at..].trim().is_empty().then_some(elements)
+}
+
 /// The members of an object as far as they can be made out.
 #[derive(Default)]
 struct Outline {
@@ -146,6 +187,43 @@ pub(crate) fn open_brackets(line: &[u8]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ids_in_a_broken_batch_are_found() {
+        let cases: [(&[u8], Option<&[&str]>); 12] = [
+            (br#"[{"id":1,"method":"a","params":NaN},{"id":2,"method":"b"}]"#, Some(&["1", "2"])),
+            (br#"[{"id":1,"method":"a, ]}"},{"id":2,"method":"b"},]"#, Some(&["1", "2"])),
+            (b"[{\"id\":1,\"method\":\"\xff\"},{\"id\":2,\"method\":\"b\"}]", Some(&["1", "2"])),
+            (br#"[{"id":1,"method":"a"},{"id":2,"meth"#, None),
+            (br#"[{"id":1,"method":"a"},{"id":2,"method"]"#, None),
+            (br#"[{"id":1,"method":"a"}"#, None),
+            (br#"[{"id":1,"method":"a"},] x"#, None),
+            (
+                br#"[{"id":1,"method":"a"},{"id":NaN,"method":"b"},nonsense,{"id":3,"result":1}]"#,
+                Some(&["1", ""]),
+            ),
+            (br#"[{"method":"notifications/x","params":NaN},{"id":2,"method":"b"}]"#, Some(&["2"])),
+            (br#"[{"id":NaN,"method":"b"}]"#, None),
+            (b"[,]", None),
+            (br#"["cut"#, None),
+        ];
+        for (line, expected) in cases {
+            let text = String::from_utf8_lossy(line);
+            let found = batch(line, "x").map(|members| {
+                let id = |member: &Rejection| {
+                    member.id.as_ref().map(ToString::to_string).unwrap_or_default()
+                };
+                members.iter().map(id).collect::<Vec<_>>()
+            });
+            assert_eq!(
+                found.as_deref(),
+                expected
+                    .map(|ids| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>())
+                    .as_deref(),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn the_id_of_a_broken_line_is_found() {

@@ -54,7 +54,7 @@ pub(super) fn not_json(error: &serde_json::Error) -> NoEnvelope {
 /// Characters of a parser's complaint that are passed on: it may quote all that it has read.
 const MAX_COMPLAINT: usize = 200;
 
-fn brief(text: &str) -> String {
+pub(super) fn brief(text: &str) -> String {
     let mut brief: String = text.chars().take(MAX_COMPLAINT).collect();
     if brief.len() < text.len() {
         brief.push('…');

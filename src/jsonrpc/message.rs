@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::envelope::{Members, NoEnvelope, members, not_json, one_line};
+use super::envelope::{Members, NoEnvelope, brief, members, one_line};
 use super::{ErrorObject, INVALID_REQUEST, RequestId, broken};
 
 /// What a message is (JSON-RPC 2.0 sections 4 and 5).
@@ -164,15 +164,21 @@ impl Rejection {
 /// The line is not UTF-8 or not JSON ([`PARSE_ERROR`](super::PARSE_ERROR)), or not a JSON-RPC message
 /// ([`INVALID_REQUEST`]).
 pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
-    let text = std::str::from_utf8(line).map_err(|error| {
-        broken::rejection(line, &format!("invalid UTF-8 after {} bytes", error.valid_up_to()))
-    })?;
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => {
+            let why = format!("invalid UTF-8 after {} bytes", error.valid_up_to());
+            return not_json_at_all(line, &why);
+        }
+    };
     if !text.trim_start().starts_with('[') {
         let members = members(text).map_err(|reason| refuse(line, reason))?;
         return message(line, &members).map(Parsed::One);
     }
-    let batch: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| refuse(line, not_json(&error)))?;
+    let batch: Vec<&RawValue> = match serde_json::from_str(text) {
+        Ok(batch) => batch,
+        Err(error) => return not_json_at_all(line, &brief(&error.to_string())),
+    };
     if batch.is_empty() {
         return Err(Rejection::invalid(None, "the batch is empty"));
     }
@@ -181,6 +187,15 @@ pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
         message(&text, &members(raw.get()).map_err(|reason| refuse(&text, reason))?)
     };
     Ok(Parsed::Batch(batch.iter().map(member).collect()))
+}
+
+/// What becomes of a line that is not JSON: a message, or a batch in which more than one may wait for
+/// an answer.
+fn not_json_at_all(line: &[u8], why: &str) -> Result<Parsed, Rejection> {
+    match broken::batch(line, why) {
+        Some(members) => Ok(Parsed::Batch(members.into_iter().map(Err).collect())),
+        None => Err(broken::rejection(line, why)),
+    }
 }
 
 fn refuse(line: &[u8], reason: NoEnvelope) -> Rejection {

@@ -45,7 +45,7 @@ enum State {
     Idle,
     Opening(Opening),
     Ready(Arc<Live>),
-    /// The last opening ended with a failure that waiting cannot mend.
+    /// The last opening failed, and waiting does not help.
     Failed(Failure),
     Closed,
 }
@@ -83,6 +83,8 @@ pub struct Link {
     has_answered: AtomicBool,
     /// Whether a session has been open.
     has_worked: AtomicBool,
+    /// Whether an outage that still lasts has been warned of.
+    is_out: AtomicBool,
     /// When the client began, and with it the first opening.
     begun: OnceLock<Instant>,
     /// Sessions that were lost without a request since the one before.
@@ -105,6 +107,7 @@ impl Link {
             openings: AtomicU64::new(0),
             has_answered: AtomicBool::new(false),
             has_worked: AtomicBool::new(false),
+            is_out: AtomicBool::new(false),
             begun: OnceLock::new(),
             idle_losses: AtomicU32::new(0),
             tasks: TaskTracker::new(),
@@ -116,7 +119,7 @@ impl Link {
     /// `patience`: after that the client gets an answer of ours, and the opening goes on.
     ///
     /// # Errors
-    /// The upstream refuses in a way that waiting cannot mend.
+    /// The upstream refuses, and waiting does not help.
     pub async fn initialize(
         self: &Arc<Self>,
         initialize: Request,
@@ -133,7 +136,12 @@ impl Link {
             (Ok(live), _) => live?.response.clone(),
             (Err(_), Some(live)) => live.response.clone(),
             (Err(_), None) => {
-                tracing::warn!("the upstream is not there yet; initialize is answered without it");
+                let why = self.tried().map(|tried| format!(" ({})", tried.failure.summary()));
+                let why = why.unwrap_or_default();
+                self.begin_outage();
+                tracing::warn!(
+                    "the upstream is not there yet{why}; initialize is answered without it"
+                );
                 let ours = handshake::answer_without_upstream(&message);
                 self.memory.note_promised(&ours);
                 return Ok(ours);
@@ -164,7 +172,7 @@ impl Link {
     /// The open session; opens one when there is none. Waits without a bound of its own.
     ///
     /// # Errors
-    /// The upstream refuses in a way that waiting cannot mend, or the link is closed.
+    /// The upstream refuses, and waiting does not help; or the link is closed.
     pub async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
         let mut state = self.state.subscribe();
         self.idle_losses.store(0, Ordering::Relaxed);
@@ -249,6 +257,17 @@ impl Link {
                 self.spawn(async move { live.session.close().await });
             }
         }
+    }
+
+    /// Takes note that the upstream cannot be used; returns whether that is news. One outage is worth
+    /// one warning, however many requests and attempts it fails.
+    pub fn begin_outage(&self) -> bool {
+        !self.is_out.swap(true, Ordering::Relaxed)
+    }
+
+    /// Takes note that the upstream can be used; returns whether that is news.
+    pub fn end_outage(&self) -> bool {
+        self.is_out.load(Ordering::Relaxed) && self.is_out.swap(false, Ordering::Relaxed)
     }
 
     /// Tells the client what may have changed while nothing was listening, within what it was told
@@ -336,7 +355,9 @@ impl Link {
             let is_first = greeting.is_of_client() && !self.memory.was_told();
             let wait = attempts.after(&failure, is_first);
             let attempt = attempts.attempts();
-            log_attempt(&failure, attempt, wait.delay);
+            // A failure that costs no request its answer is no news for a person.
+            let (why, seconds) = (failure.summary(), wait.delay.as_secs_f64());
+            tracing::info!("no session after {attempt} attempts: {why}; next in {seconds:.1} s");
             let tried = Some(Tried { failure, attempts: attempt });
             if !self.advance(id, |opening| State::Opening(Opening { tried, ..opening })) {
                 return;
@@ -389,6 +410,7 @@ impl Link {
             live.session.close().await;
             return None;
         }
+        self.end_outage();
         tracing::info!("session open");
         // The client's `initialized` may have come while this session was being opened.
         self.complete_handshake(&live).await;
@@ -448,13 +470,4 @@ impl Link {
 /// Whether a status comes from what stands in front of a server, which it says nothing about.
 fn is_of_gateway(status: u16) -> bool {
     matches!(status, 407 | 502 | 504 | 520..=530 | 598 | 599)
-}
-
-fn log_attempt(failure: &Failure, attempts: u32, delay: Duration) {
-    let (why, seconds) = (failure.summary(), delay.as_secs_f64());
-    if attempts == 1 {
-        tracing::warn!("no session yet: {why}; trying again");
-    } else {
-        tracing::info!("no session after {attempts} attempts: {why}; next in {seconds:.1} s");
-    }
 }

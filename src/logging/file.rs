@@ -36,10 +36,13 @@ impl LogFile {
         let cannot = |why: &dyn std::fmt::Display| {
             SetupError::usage(format!("--log-file {} cannot be written: {why}", path.display()))
         };
+        // With a separator at its end it still has a name for the standard library.
+        let last = path.as_os_str().as_encoded_bytes().last();
+        let names_folder = last.is_some_and(|last| std::path::is_separator(char::from(*last)));
         // A client starts us in a folder that the person may not know.
         let path = std::path::absolute(path).map_err(|error| cannot(&error))?;
         let name = path.file_name().ok_or_else(|| cannot(&"it names no file"))?;
-        if path.is_dir() {
+        if path.is_dir() || names_folder {
             return Err(cannot(&"it is a folder"));
         }
         let mut folder = OsString::from(name);
@@ -174,13 +177,15 @@ mod tests {
     #[test]
     fn the_named_path_leads_to_the_file_of_each_new_day() {
         let (_folder, path) = folder();
-        let (mut file, place) = LogFile::open(&path).unwrap();
-        assert!(matches!(place, Place::Linked { .. }));
-        // As if the process had been started yesterday.
+        // As if the process had been started yesterday. The path must not have led to today's file,
+        // which is open: not every Windows takes a name from an open file.
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        let (mut file, _) = LogFile::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         let yesterday = today() - Duration::DAY;
         let other = dated(&file.days, yesterday);
         fs::write(&other, "yesterday\n").unwrap();
-        fs::remove_file(&path).unwrap();
         link(&path, &file.days, yesterday).unwrap();
         file.day = yesterday;
         assert_eq!(fs::read_to_string(&path).unwrap(), "yesterday\n");
@@ -224,6 +229,8 @@ mod tests {
     fn what_cannot_be_a_log_file_is_refused() {
         let (folder, _) = folder();
         let why = LogFile::open(folder.path()).err().unwrap();
+        assert!(why.message.ends_with("cannot be written: it is a folder"), "{why}");
+        let why = LogFile::open(&folder.path().join("not there yet").join("")).err().unwrap();
         assert!(why.message.ends_with("cannot be written: it is a folder"), "{why}");
         let why = LogFile::open(Path::new("..")).err().unwrap();
         assert!(why.message.starts_with("--log-file .. cannot be written"), "{why}");

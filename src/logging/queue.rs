@@ -2,14 +2,17 @@
 //! and never reads it must not stop us.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder};
 
 /// Log lines that may wait to be written; more are dropped.
 const LINES_WAITING: usize = 1024;
+
+/// Time for the thread to begin with the last lines.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A bounded queue of lines in front of a sink.
 pub(super) struct Queue {
@@ -22,6 +25,8 @@ struct State {
     /// Lines that were to be written, dropped ones included.
     sent: AtomicUsize,
     written: Mutex<usize>,
+    /// Whether the thread is in the middle of a write.
+    is_writing: AtomicBool,
     /// Told of each line that is written.
     progress: Condvar,
     dropped: OnceLock<ErrorCounter>,
@@ -54,13 +59,24 @@ impl Queue {
         let _ = self.writer.clone().write_all(line);
     }
 
-    /// Waits until all lines so far are written, for at most `patience`.
+    /// Waits until all lines so far are written. Gives up when a write takes longer than `patience`,
+    /// because nobody reads. A thread that does not come to write at all, on a busy machine, gets
+    /// [`BUSY_PATIENCE`].
     pub(super) fn flush(&self, patience: Duration) {
         let state = &self.state;
-        let written = state.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = Instant::now();
         let is_behind =
             |written: &mut usize| *written + state.dropped() < state.sent.load(Ordering::Relaxed);
-        drop(state.progress.wait_timeout_while(written, patience, is_behind));
+        let mut written = state.written.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let waited = state.progress.wait_timeout_while(written, patience, is_behind);
+            let (guard, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+            let is_stuck = state.is_writing.load(Ordering::Relaxed);
+            if !outcome.timed_out() || is_stuck || started.elapsed() >= BUSY_PATIENCE {
+                return;
+            }
+            written = guard;
+        }
     }
 }
 
@@ -74,6 +90,7 @@ struct Sink<W> {
 
 impl<W: Write> Write for Sink<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.state.is_writing.store(true, Ordering::Relaxed);
         let _ = self.inner.write_all(line);
         let dropped = self.state.dropped();
         if dropped > self.dropped {
@@ -81,6 +98,7 @@ impl<W: Write> Write for Sink<W> {
             let _ = self.inner.write_all(warning.as_bytes());
             self.dropped = dropped;
         }
+        self.state.is_writing.store(false, Ordering::Relaxed);
         *self.state.written.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.state.progress.notify_all();
         Ok(line.len())
@@ -94,10 +112,8 @@ impl<W: Write> Write for Sink<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Instant;
-
     use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     /// Writes when it is told to, or when nobody is there any more to tell it.
     struct Gated {

@@ -22,6 +22,8 @@ pub(crate) const RESOURCES_READ: &str = "resources/read";
 pub(crate) const RESOURCES_SUBSCRIBE: &str = "resources/subscribe";
 /// Takes [`RESOURCES_SUBSCRIBE`] back.
 pub(crate) const RESOURCES_UNSUBSCRIBE: &str = "resources/unsubscribe";
+/// Searches resources, at the Bitrix24 server.
+pub(crate) const RESOURCES_QUERY: &str = "resources/query";
 /// Lists prompts.
 pub(crate) const PROMPTS_LIST: &str = "prompts/list";
 /// Fills a prompt in.
@@ -71,6 +73,8 @@ struct ClientRequest {
     /// The server may ask the client something before it answers (2026-07-28, Multi Round-Trip
     /// Requests, "Supported Requests").
     has_rounds: bool,
+    /// Clients answer it as well: a server may ask the same of them.
+    is_mutual: bool,
 }
 
 const fn request(name: &'static str) -> ClientRequest {
@@ -81,6 +85,7 @@ const fn request(name: &'static str) -> ClientRequest {
         stands: false,
         is_cacheable: false,
         has_rounds: false,
+        is_mutual: false,
     }
 }
 
@@ -100,8 +105,13 @@ const fn with_rounds(request: ClientRequest) -> ClientRequest {
     ClientRequest { has_rounds: true, ..request }
 }
 
-/// What clients ask of servers, in all revisions, and `resources/query` of the Bitrix24 server.
-const CLIENT_REQUESTS: [ClientRequest; 18] = [
+const fn mutual(request: ClientRequest) -> ClientRequest {
+    ClientRequest { is_mutual: true, ..request }
+}
+
+/// What clients ask of servers, in all revisions, and `resources/query` of the Bitrix24 server. A
+/// method that only servers ask for needs no row: it goes to the client as it came.
+const CLIENT_REQUESTS: [ClientRequest; 21] = [
     with_rounds(request(TOOLS_CALL)),
     list(TOOLS_LIST, "tools"),
     list(RESOURCES_LIST, "resources"),
@@ -109,15 +119,18 @@ const CLIENT_REQUESTS: [ClientRequest; 18] = [
     list(PROMPTS_LIST, "prompts"),
     safe(INITIALIZE),
     cacheable(DISCOVER),
-    safe(PING),
+    mutual(safe(PING)),
     with_rounds(cacheable(RESOURCES_READ)),
     safe(RESOURCES_SUBSCRIBE),
     safe(RESOURCES_UNSUBSCRIBE),
     with_rounds(safe(PROMPTS_GET)),
     safe(COMPLETE),
     safe(SET_LEVEL),
-    request("resources/query"),
-    request("tasks/cancel"),
+    request(RESOURCES_QUERY),
+    mutual(safe("tasks/get")),
+    mutual(safe("tasks/list")),
+    mutual(safe("tasks/result")),
+    mutual(request("tasks/cancel")),
     request("tasks/update"),
     ClientRequest { stands: true, ..safe(LISTEN) },
 ];
@@ -153,9 +166,9 @@ pub(crate) fn has_rounds(method: &str) -> bool {
 }
 
 /// Whether only clients send this. Some servers tell everybody on their streams what others have
-/// asked. A `ping` comes from either side.
+/// asked.
 pub(crate) fn is_clients_own(method: &str) -> bool {
-    method != PING && client_request(method).is_some()
+    client_request(method).is_some_and(|known| !known.is_mutual)
 }
 
 #[cfg(test)]
@@ -172,8 +185,13 @@ mod tests {
         }
         assert_eq!(list_member(RESOURCE_TEMPLATES_LIST), Some("resourceTemplates"));
         assert_eq!(list_member(TOOLS_CALL), None);
-        assert!(is_clients_own(TOOLS_CALL) && is_clients_own("resources/query"));
-        assert!(!is_clients_own(PING) && !is_clients_own("sampling/createMessage"));
+        for method in [TOOLS_CALL, RESOURCES_QUERY, TOOLS_LIST, "tasks/update"] {
+            assert!(is_clients_own(method), "{method}");
+        }
+        for method in [PING, "sampling/createMessage", "roots/list", "tasks/get", "tasks/cancel"] {
+            assert!(!is_clients_own(method), "{method}");
+        }
+        assert!(is_safe("tasks/list") && !is_safe("tasks/cancel"));
         assert!(stands("subscriptions/listen") && !stands(TOOLS_CALL));
         assert!(is_cacheable(TOOLS_LIST) && is_cacheable(RESOURCES_READ) && !is_cacheable(PING));
         assert!(has_rounds(TOOLS_CALL) && has_rounds(PROMPTS_GET) && !has_rounds(TOOLS_LIST));

@@ -9,6 +9,6 @@ mod reader;
 mod writer;
 
 pub use framing::Input;
-pub use hangup::stdout_closed;
+pub use hangup::client_gone;
 pub use reader::Stdin;
 pub use writer::{Outlet, Writer};

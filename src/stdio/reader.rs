@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::framing::{Input, LineSplitter};
 
@@ -19,6 +20,7 @@ const CHUNKS_AHEAD: usize = 4;
 pub struct Stdin {
     source: Source,
     failure: Failure,
+    ended: CancellationToken,
 }
 
 /// Why reading has failed, if it has.
@@ -40,16 +42,25 @@ impl Stdin {
         let failure = Failure::default();
         #[cfg(unix)]
         if let Some(direct) = unix::Direct::open(max_line, failure.clone()) {
-            return Ok(Self { source: Source::Direct(direct), failure });
+            return Ok(Self::from_source(Source::Direct(direct), failure));
         }
         let lines = read_on_thread(max_line, failure.clone())?;
-        Ok(Self { source: Source::Channel(lines), failure })
+        Ok(Self::from_source(Source::Channel(lines), failure))
     }
 
     /// An input in memory: it reads what is sent, and ends when the sender is dropped.
     pub fn memory() -> (mpsc::Sender<Vec<Input>>, Self) {
         let (lines, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        (lines, Self { source: Source::Channel(receiver), failure: Failure::default() })
+        (lines, Self::from_source(Source::Channel(receiver), Failure::default()))
+    }
+
+    fn from_source(source: Source, failure: Failure) -> Self {
+        Self { source, failure, ended: CancellationToken::new() }
+    }
+
+    /// Cancelled once [`Stdin::next`] has returned `None`.
+    pub fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// Why the input could not be read, if it could not.
@@ -61,11 +72,15 @@ impl Stdin {
     ///
     /// Cancel safe: lines that were read and not returned stay for the next call.
     pub async fn next(&mut self) -> Option<Vec<Input>> {
-        match &mut self.source {
+        let lines = match &mut self.source {
             #[cfg(unix)]
             Source::Direct(direct) => direct.next().await,
             Source::Channel(lines) => lines.recv().await,
+        };
+        if lines.is_none() {
+            self.ended.cancel();
         }
+        lines
     }
 }
 

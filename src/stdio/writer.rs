@@ -5,6 +5,7 @@
 //! but its own lines.
 
 use std::io::{self, IsTerminal, Write};
+use std::mem::take;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -227,8 +228,8 @@ async fn write(
     unbounded: &Unbounded,
     mut target: Target,
 ) -> io::Result<()> {
+    let mut gathered = Gathered::default();
     while let Some(first) = commands.recv().await {
-        let mut gathered = Gathered::default();
         gathered.add(first);
         // Takes what is there, so that a burst of replies costs one system call.
         while gathered.bytes < GATHERED
@@ -236,14 +237,14 @@ async fn write(
         {
             gathered.add(command);
         }
-        let Gathered { lines, bytes, room: freed, unbounded: relieved, flushed } = gathered;
-        target.write(lines, bytes).await?;
-        room.add_permits(freed);
+        target.write(&mut gathered.lines, take(&mut gathered.bytes)).await?;
+        room.add_permits(take(&mut gathered.room));
+        let relieved = take(&mut gathered.unbounded);
         if relieved > 0 {
             unbounded.bytes.fetch_sub(relieved, Ordering::Relaxed);
             unbounded.relieved.notify_waiters();
         }
-        for done in flushed {
+        for done in gathered.flushed.drain(..) {
             // The caller may have stopped waiting.
             let _ = done.send(());
         }
@@ -262,20 +263,24 @@ enum Target {
 }
 
 impl Target {
-    /// Writes `lines`, which have so many `bytes` together.
-    async fn write(&mut self, lines: Vec<OutLine>, bytes: usize) -> io::Result<()> {
+    /// Takes `lines`, which have so many `bytes` together, and writes them.
+    async fn write(&mut self, lines: &mut Vec<OutLine>, bytes: usize) -> io::Result<()> {
         let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
         match self {
-            Self::Stdout { direct, .. } if takes_at_once(bytes) => write_lines(direct, &lines),
+            Self::Stdout { direct, .. } if takes_at_once(bytes) => {
+                let written = write_lines(direct, lines);
+                lines.clear();
+                written
+            }
             Self::Stdout { thread, .. } => {
                 let (done, written) = oneshot::channel();
                 // The thread lives as long as this task, unless it panics.
-                let _ = thread.send(Job { lines, done });
+                let _ = thread.send(Job { lines: take(lines), done });
                 written.await.unwrap_or_else(|_| Err(gone()))
             }
-            Self::Memory(receiver) => {
-                lines.iter().try_for_each(|line| receiver.send(line.to_bytes()).map_err(|_| gone()))
-            }
+            Self::Memory(receiver) => lines
+                .drain(..)
+                .try_for_each(|line| receiver.send(line.to_bytes()).map_err(|_| gone())),
         }
     }
 }
@@ -347,6 +352,7 @@ mod unix {
 
 /// Stdout as the standard library has it: on a console it translates UTF-8.
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn stdout() -> io::Result<Stdout> {
     Ok(io::stdout())
 }

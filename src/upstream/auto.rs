@@ -10,9 +10,9 @@ use url::Url;
 
 use super::amocrm::{self, Amocrm};
 use super::bitrix::{self, Bitrix};
-use super::http_sse::{ENDPOINT_PATIENCE, HttpSse};
+use super::http_sse::{Beginning, ENDPOINT_PATIENCE, HttpSse};
 use super::json::Object;
-use super::refusal::may_be_http_sse;
+use super::refusal::{may_be_http_sse, may_refuse_posts};
 use super::settings::KindSettings;
 use super::streamable::Streamable;
 use super::{Client, Greeting, Opened, Pending, Request, Upstream, local};
@@ -149,6 +149,14 @@ impl Auto {
                 return self.open_service(initialize, client, failure).await;
             }
             Err(failure) if may_be_http_sse(&failure) => failure,
+            Err(failure) if may_refuse_posts(&failure) => {
+                return match self.http_sse.begin(PROBE_PATIENCE).await {
+                    Ok(beginning) if beginning.first.name == "endpoint" => {
+                        self.open_http_sse_on(beginning, initialize, client).await
+                    }
+                    _ => Err(failure),
+                };
+            }
             Ok(opened) => return Ok(self.recognise(opened, &initialize.message, client)),
             Err(failure) => return Err(failure),
         };
@@ -156,20 +164,29 @@ impl Auto {
         let no_stream = match self.http_sse.begin(ENDPOINT_PATIENCE).await {
             Ok(beginning) if beginning.first.name == "endpoint" => {
                 // From here on the stream's failure tells more than the probe's.
-                let opened = self.http_sse.open_on(beginning, initialize, client).await;
-                let opened = match opened {
-                    Ok(opened) => opened,
-                    Err(failure) => return self.open_service(initialize, client, failure).await,
+                return match self.open_http_sse_on(beginning, initialize, client).await {
+                    Ok(opened) => Ok(opened),
+                    Err(failure) => self.open_service(initialize, client, failure).await,
                 };
-                tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
-                self.reached_as.set(Detected::HttpSse);
-                return Ok(self.recognise(opened, &initialize.message, client));
             }
             Ok(_) => "its event stream does not begin with an endpoint".to_owned(),
             Err(failure) => failure.what,
         };
         tracing::debug!("no HTTP+SSE either: {no_stream}");
         self.open_service(initialize, client, refusal).await
+    }
+
+    /// Opens a session on the stream of HTTP+SSE that has begun.
+    async fn open_http_sse_on(
+        &self,
+        beginning: Beginning,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        let opened = self.http_sse.open_on(beginning, initialize, client).await?;
+        tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
+        self.reached_as.set(Detected::HttpSse);
+        Ok(self.recognise(opened, &initialize.message, client))
     }
 
     /// Opens a session with the service that answers here, if it is one that we know. Otherwise

@@ -1,6 +1,6 @@
 //! The header fields that MCP's HTTP transports share.
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 /// The header fields of a session (Streamable HTTP, "Session Management" and "Protocol Version
 /// Header").
@@ -11,6 +11,8 @@ pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-pro
 pub(super) fn post_headers() -> HeaderMap {
     // Room for what the session, the credentials and HTTP itself add.
     let mut headers = HeaderMap::with_capacity(12);
+    // Keeps its place: each request has its own length, and a copy of a map has no room to grow.
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers

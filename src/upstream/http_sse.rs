@@ -2,6 +2,7 @@
 //! the server sends, and POSTs to the endpoint that the stream names first.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Endpoint, Events, Http, StreamBroke};
 use crate::jsonrpc::{Message, RequestId, Response, Unusable};
 use crate::mcp::method;
+use crate::patience::within;
 use crate::redact;
 
 /// Bound on the wait for the `endpoint` event, which servers send at once.
@@ -98,9 +100,9 @@ impl HttpSse {
     pub(super) async fn begin(&self, patience: Duration) -> Result<Beginning, Failure> {
         let started = Instant::now();
         let answer = self.http.get(&self.stream, stream_headers());
-        let answer = tokio::time::timeout(patience, answer)
+        let answer = within(patience, pin!(answer))
             .await
-            .map_err(|_| http::timed_out(&self.stream.shown, patience))??;
+            .ok_or_else(|| http::timed_out(&self.stream.shown, patience))??;
         let url = answer.url().clone();
         if !answer.status().is_success() {
             return Err(answer.refusal().await.failure());
@@ -108,16 +110,16 @@ impl HttpSse {
         if !answer.is_event_stream() {
             return Err(unusable(format!("{url} answered GET without an event stream")));
         }
-        let idle_timeout = answer.idle_timeout();
+        let (idle_timeout, base) = (answer.idle_timeout(), answer.final_url().clone());
         let mut events = answer.listening();
         let left = patience.saturating_sub(started.elapsed()).min(idle_timeout);
-        let first = tokio::time::timeout(left, events.next()).await;
-        let first = first.map_err(|_| no_endpoint(&url, "none came in time"))?;
+        let first = within(left, pin!(events.next())).await;
+        let first = first.ok_or_else(|| no_endpoint(&url, "none came in time"))?;
         let first = first.map_err(|broke| match broke {
             StreamBroke::Ended => no_endpoint(&url, "the stream ended"),
             StreamBroke::Failed(failure) => failure,
         })?;
-        Ok(Beginning { url, events, first, idle_timeout })
+        Ok(Beginning { url, base, events, first, idle_timeout })
     }
 
     /// Opens a session on a stream that has begun, posting to `endpoint`.
@@ -129,11 +131,13 @@ impl HttpSse {
         client: &Client,
     ) -> Result<Opened, Failure> {
         let Beginning { url, events, idle_timeout, .. } = beginning;
+        let mut headers = post_headers();
+        endpoint.complete(&mut headers);
         let session = HttpSseSession {
             http: self.http.clone(),
             endpoint,
             stream_url: url,
-            headers: post_headers(),
+            headers,
             patience: idle_timeout,
             client: client.clone(),
             waiters: Arc::new(Mutex::new(Some(HashMap::new()))),
@@ -162,7 +166,7 @@ impl HttpSse {
     /// # Errors
     /// It names none, or one of another host.
     fn endpoint(&self, beginning: &Beginning) -> Result<Endpoint, Failure> {
-        let Beginning { url, first, .. } = beginning;
+        let Beginning { url, base, first, .. } = beginning;
         if first.name != "endpoint" {
             let mut failure = no_endpoint(url, "the stream began with something else");
             if first.data.starts_with(b"{") {
@@ -174,7 +178,7 @@ impl HttpSse {
             return Err(failure);
         }
         let named = String::from_utf8_lossy(&first.data);
-        let endpoint = self.stream.url.join(named.trim()).map_err(|error| {
+        let endpoint = base.join(named.trim()).map_err(|error| {
             no_endpoint(url, &format!("what the stream names is not a URL ({error})"))
         })?;
         // An attacker in control of the stream must not get our headers sent elsewhere.
@@ -193,6 +197,8 @@ impl HttpSse {
 /// A stream with its first event read.
 pub(super) struct Beginning {
     url: Arc<str>,
+    /// What a relative endpoint is relative to.
+    base: Url,
     events: Events,
     pub(super) first: http::sse::Event,
     idle_timeout: Duration,
@@ -283,7 +289,11 @@ impl HttpSseSession {
 
     /// Posts `body`, which is that of `request` if it is one, and takes the body of the answer.
     async fn post(&self, body: Bytes, request: Option<&Request>) -> Result<Bytes, Failure> {
-        let answer = self.http.post(&self.endpoint, &self.headers, body).await?;
+        let is_repeatable = request.is_some_and(Request::is_repeatable);
+        let answer = self
+            .http
+            .post_if_repeatable(is_repeatable, &self.endpoint, &self.headers, body)
+            .await?;
         if answer.status().is_success() {
             return answer.bytes().await;
         }
@@ -328,15 +338,18 @@ impl HttpSseSession {
             Err(failure) => return Err(failure),
         }
         loop {
-            let sign_of_life = self.life.notified();
-            tokio::select! {
-                response = &mut response => {
+            let sign_of_life = async {
+                tokio::select! {
+                    response = &mut response => Some(response),
+                    () = self.life.notified() => None,
+                }
+            };
+            match within(self.patience, pin!(sign_of_life)).await {
+                Some(Some(response)) => {
                     return response.map_err(|_| self.stream_gone(Class::Ambiguous));
                 }
-                () = sign_of_life => {}
-                () = tokio::time::sleep(self.patience) => {
-                    return Err(http::timed_out(&self.stream_url, self.patience));
-                }
+                Some(None) => {}
+                None => return Err(http::timed_out(&self.stream_url, self.patience)),
             }
         }
     }

@@ -49,20 +49,23 @@ pub(crate) fn text(bytes: &Bytes) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// `response` with its result replaced by what `mend` makes of it, or as it came.
-pub(crate) fn repaired(response: Response, mend: impl FnOnce(&str) -> Option<String>) -> Response {
-    match response.result().and_then(|bytes| mend(text(bytes))) {
+/// `response` with its result as `repair` returns it, or unchanged when it returns `None`.
+pub(crate) fn repaired(
+    response: Response,
+    repair: impl FnOnce(&str) -> Option<String>,
+) -> Response {
+    match response.result().and_then(|bytes| repair(text(bytes))) {
         Some(repaired) => result(repaired),
         None => response,
     }
 }
 
-/// `response` with its error replaced by what `mend` makes of it, or as it came.
+/// `response` with its error as `repair` returns it, or unchanged when it returns `None`.
 pub(crate) fn repaired_error(
     response: Response,
-    mend: impl FnOnce(&str) -> Option<String>,
+    repair: impl FnOnce(&str) -> Option<String>,
 ) -> Response {
-    match response.error().and_then(|bytes| mend(text(bytes))) {
+    match response.error().and_then(|bytes| repair(text(bytes))) {
         Some(repaired) => Response::with_error(repaired.into()),
         None => response,
     }

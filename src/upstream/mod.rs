@@ -101,7 +101,7 @@ pub(crate) fn upstream(
         Kind::Bitrix => Box::new(bitrix::Bitrix::new(http, &endpoint.url, settings)),
         Kind::Amocrm => {
             let amocrm = amocrm::Amocrm::new(http, &endpoint.url, settings);
-            Box::new(amocrm.map_err(SetupError::failed)?)
+            Box::new(amocrm.map_err(|error| SetupError::failed(error.to_string()))?)
         }
     })
 }

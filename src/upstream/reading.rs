@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_TYPE;
 
 use super::refusal::unusable;
 use super::{Client, Request, Session};
@@ -51,7 +50,7 @@ impl<'a> Inbox<'a> {
     /// # Errors
     /// The text is not JSON-RPC.
     pub(super) async fn sort(&self, text: &Bytes) -> Result<Vec<Response>, Unusable> {
-        let mut responses = Vec::new();
+        let mut responses = Vec::with_capacity(1);
         for message in from_upstream(text)? {
             match message {
                 FromUpstream::Response(response) => responses.push(response),
@@ -138,17 +137,16 @@ impl<'a> Reading<'a> {
     /// The body breaks off, is not JSON-RPC, or holds no response to this exchange.
     pub(super) async fn body(
         mut self,
-        answer: Answer,
+        mut answer: Answer,
         excerpt: Excerpt,
     ) -> Result<Option<Response>, Failure> {
-        let (url, status) = (answer.url().clone(), answer.status());
-        let content_type = answer.headers().get(CONTENT_TYPE).cloned();
-        let body = answer.bytes().await?;
+        let body = answer.read().await?;
         if is_blank(&body) {
             return Ok(None);
         }
         let responses = self.inbox.sort(&body).await.map_err(|Unusable(why)| {
-            let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+            let (url, status, content_type) =
+                (answer.url(), http::Named(answer.status()), answer.content_type());
             let said = excerpt(&body, content_type);
             let content_type = content_type.unwrap_or("no content type");
             unusable(format!(
@@ -156,6 +154,7 @@ impl<'a> Reading<'a> {
                  says: {said}"
             ))
         })?;
+        let url = answer.url();
         self.pick(responses, true).map(Some).ok_or_else(|| {
             unusable(match (&self.other, self.awaited) {
                 (Some(id), Awaited::Of(Request { wire_id, .. })) => {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Request;
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{Refusal, shorten};
+use crate::http::{Refusal, excerpt, shorten};
 use crate::jsonrpc::{FromUpstream, Response, from_upstream};
 use crate::mcp::code;
 
@@ -27,16 +27,23 @@ const OF_SESSIONS: [&str; 9] = [
 ];
 
 /// What servers write that were restarted and wait for a handshake.
-const WAITS_FOR_HANDSHAKE: [&str; 4] = [
+const WAITS_FOR_HANDSHAKE: [&str; 9] = [
     "expect initialize request",
     "expected initialize request",
     "server not initialized",
+    "client not initialized",
     "received request before initialization",
+    // Of HTTP+SSE, where the stream is the session.
+    "sse connection not established",
+    "no active sse connection",
+    "no transport found",
+    "no active transport",
 ];
 
 /// What may stand in front of the sentence that tells what is wrong.
-const LABELS: [&str; 8] = [
+const LABELS: [&str; 9] = [
     "error",
+    "ошибка",
     "unauthorized",
     "bad request",
     "not found",
@@ -50,12 +57,12 @@ const LABELS: [&str; 8] = [
 /// such as "order created, cash register session not found", speaks of something else.
 const OF_AN_ENDED_SESSION: &str = "a an active again any anymore api been client closed connection \
      could destroyed does dropped ended evicted exist exists expired find for found given has have \
-     header http id initialize instance in invalid is it known lost mcp missing more no not of on or \
+     header http id initialize initialized instance in invalid is it known lost mcp missing more no not of on or \
      out please provided re reinitialize removed server session sessionid sessions such terminated \
-     that the this timed token transport unknown valid was with your longer";
+     that the this timed token transport unknown valid was with your longer error required ошибка";
 
 /// Words that tell of an end, one of which must be there.
-const ENDED: [&str; 14] = [
+const ENDED: [&str; 16] = [
     "not",
     "unknown",
     "expired",
@@ -70,7 +77,17 @@ const ENDED: [&str; 14] = [
     "destroyed",
     "evicted",
     "dropped",
+    "timed",
+    "required",
 ];
+
+/// The beginnings of the words of such a sentence in Russian, and of those that tell of an end.
+const OF_AN_ENDED_SESSION_IN_RUSSIAN: &str = "сесси сеанс клиент сервер активн действи срок идентификатор \
+     id mcp такой таким такого такая указанн данн больше уже или с со для на не нет был ошибка заново \
+     начните найден существу неизвестн истек истёк устарел завершен завершён завершил закрыт удален \
+     удалён прерван недейств просроч";
+const ENDED_IN_RUSSIAN: &str = "найден существу неизвестн истек истёк устарел завершен завершён \
+     завершил закрыт удален удалён прерван недейств просроч";
 
 /// What reverse proxies say while the server behind them is away, in small letters.
 const INGRESS: [&str; 5] = [
@@ -105,13 +122,19 @@ fn tells_lost_session(text: &[u8]) -> bool {
             || word.len() >= 4 && word.bytes().all(|letter| letter.is_ascii_hexdigit())
     };
     let is_known = |word: &str| OF_AN_ENDED_SESSION.split_whitespace().any(|known| known == word);
-    words().any(|word| matches!(word, "session" | "sessionid"))
+    let is_told = words().any(|word| matches!(word, "session" | "sessionid"))
         && words().any(|word| ENDED.contains(&word))
-        && words().all(|word| is_known(word) || is_id(word))
+        && words().all(|word| is_known(word) || is_id(word));
+    // Russian words change at their ends.
+    let begins = |word: &str, all: &str| all.split_whitespace().any(|stem| word.starts_with(stem));
+    is_told
+        || words().any(|word| begins(word, "сесси сеанс"))
+            && words().any(|word| begins(word, ENDED_IN_RUSSIAN))
+            && words().all(|word| begins(word, OF_AN_ENDED_SESSION_IN_RUSSIAN) || is_id(word))
 }
 
 fn lower(text: &[u8], length: usize) -> String {
-    String::from_utf8_lossy(&text[..text.len().min(length)]).to_ascii_lowercase()
+    String::from_utf8_lossy(&text[..text.len().min(length)]).to_lowercase()
 }
 
 /// The failure for `response` if it is a JSON-RPC error within a session that says the session is
@@ -190,7 +213,12 @@ pub(super) fn refused(refusal: &Refusal, request: Option<&Request>, standing: St
         failure = failure.reclassed(Class::SessionLost, "the server knows no sessions any more");
         failure.starts_over = true;
     }
-    if standing == Standing::Session && is_session_gone(refusal.status, &refusal.body, knew) {
+    // It may be told in JSON or HTML.
+    let is_gone = || {
+        is_session_gone(refusal.status, &refusal.body, knew)
+            || tells_lost_session(excerpt(&refusal.body, refusal.content_type()).as_bytes())
+    };
+    if standing == Standing::Session && is_gone() {
         failure =
             failure.reclassed(Class::SessionLost, "the refusal tells that the session is gone");
     }
@@ -248,15 +276,17 @@ pub(super) fn may_be_http_sse(failure: &Failure) -> bool {
     }
 }
 
-/// Adds where a server of HTTP+SSE may be to a refusal in a status for which the specification
-/// knows no fallback.
-pub(super) fn hint_http_sse(failure: Failure) -> Failure {
-    if !matches!(failure.status, Some(403 | 406 | 409 | 410 | 415 | 419 | 422 | 501)) {
-        return failure;
-    }
-    let hint = failure.hint.clone().unwrap_or_default();
-    let more = "If the server speaks the older HTTP+SSE, use `--kind sse`.";
-    failure.hint(format!("{hint} {more}").trim_start())
+/// Whether a refused `initialize` may all the same come from a server of HTTP+SSE: one that refuses
+/// each POST at its stream's address in a status of its own, for a missing CSRF token or an unknown
+/// content type. Revisions before 2025-11-25 name every 4xx. A JSON-RPC error, a login that is wanted
+/// and a server that is busy are what they say.
+pub(super) fn may_refuse_posts(failure: &Failure) -> bool {
+    let is_refusal = |status| {
+        matches!(status, 402 | 403 | 406 | 409..=501) && !matches!(status, 420 | 425 | 429)
+    };
+    failure.answer.is_none()
+        && failure.cause != Cause::Unusable
+        && failure.status.is_some_and(is_refusal)
 }
 
 #[cfg(test)]
@@ -278,6 +308,30 @@ mod tests {
             "This session no longer exists",
             "Session 8f14e45f-ceea-467f-a0d2 not found",
             "Session has been terminated",
+            "Session ID not found",
+            "Session terminated",
+            "Unknown or expired session",
+            "session has been closed",
+            "Session not found or expired",
+            "Invalid session ID",
+            "No valid session ID provided",
+            "Could not find session",
+            "No transport found for sessionId",
+            "SSE connection not established",
+            "No active SSE connection",
+            "Client not initialized",
+            "MCP session not initialized",
+            "Session with id 'a1b2c3' does not exist",
+            "Your session has timed out",
+            "Session was not found on this server",
+            "session 550e8400-e29b-41d4-a716-446655440000 not found",
+            "Сессия не найдена",
+            "Сеанс не найден или истёк",
+            "Ошибка: сеанс завершён",
+            "СЕССИЯ С ТАКИМ ИДЕНТИФИКАТОРОМ НЕ СУЩЕСТВУЕТ",
+            "Неизвестная сессия",
+            "Error Session not found",
+            "Session required",
         ] {
             assert!(tells_lost_session(text.as_bytes()), "{text}");
         }
@@ -295,6 +349,11 @@ mod tests {
             "order created, cash register session not found",
             "Cash register session not found",
             "Invalid sessionDate",
+            "The training session was not found",
+            "session limit exceeded",
+            "Кассовая смена не найдена, сеанс кассира закрыт",
+            "Сеанс связи с терминалом не установлен",
+            "Файл не найден",
         ] {
             assert!(!tells_lost_session(text.as_bytes()), "{text}");
         }

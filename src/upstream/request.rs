@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::jsonrpc::{Message, RequestId, Response};
+use crate::mcp::method;
 
 /// A request of the client as the upstream gets it.
 #[derive(Debug, Clone)]
@@ -26,6 +27,11 @@ impl Request {
     pub fn rewritten(message: &Message, wire_id: RequestId, method: &str, params: &str) -> Self {
         let body = Message::request(wire_id.clone(), method, params).text().clone();
         Self { message: message.clone(), wire_id, body }
+    }
+
+    /// Whether a second run does no harm, by the method alone.
+    pub fn is_repeatable(&self) -> bool {
+        method::is_safe(self.message.method())
     }
 
     /// Whether `response` answers this request. An upstream that could not read the id writes

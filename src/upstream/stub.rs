@@ -83,6 +83,8 @@ struct State {
     arrivals: Vec<Arrival>,
     sessions: Vec<Arc<StubSession>>,
     client: Option<Client>,
+    /// Time that closing a session takes.
+    closing: Duration,
 }
 
 /// A result of `initialize` whose lists may change.
@@ -101,6 +103,12 @@ impl Stub {
             "initialize" => Reply::Result(INITIALIZED),
             _ => script(arrival, before),
         })
+    }
+
+    /// The upstream, with sessions that take some time to close.
+    pub(crate) fn closing_in(self, time: Duration) -> Self {
+        self.state().closing = time;
+        self
     }
 
     /// What has arrived with this method.
@@ -209,5 +217,15 @@ impl Session for StubSession {
 
     fn ended(&self) -> &CancellationToken {
         &self.ended
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(async {
+            let time = self.stub.state().closing;
+            if !time.is_zero() {
+                tokio::time::sleep(time).await;
+            }
+            self.ended.cancel();
+        })
     }
 }

@@ -1,10 +1,10 @@
 //! How a line ends: no reply is lost, and no process stays behind.
 
+use std::process::{Command, Stdio};
+
 #[cfg(unix)]
-use crate::support::{Exchange, PATIENCE};
-use crate::support::{
-    INITIALIZE, INITIALIZED, Line, Message, Upstream, after_handshake, call, handshake, request,
-};
+use crate::support::{Exchange, INITIALIZE, INITIALIZED, PATIENCE};
+use crate::support::{Line, Message, Upstream, after_handshake, call, handshake, request};
 
 #[test]
 fn the_end_of_stdin_with_nothing_in_flight_is_the_end() {
@@ -310,7 +310,6 @@ fn stdin_and_stdout_may_be_one_socket() {
     use std::net::Shutdown;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
-    use std::process::{Command, Stdio};
 
     let upstream = three_megabytes();
     upstream.open("answer");
@@ -363,6 +362,34 @@ fn a_client_that_is_gone_is_noticed_while_nothing_happens() {
     upstream.nth("GET", 1);
     line.close_stdout();
     line.wait();
+}
+
+/// A client that was killed leaves its call behind, and nothing else. On Windows it is missed, as
+/// its pipes do not tell.
+#[test]
+fn a_client_that_was_killed_during_a_call_leaves_nothing_behind() {
+    let upstream = Upstream::streamable();
+    let mut client = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ending::be_the_client_that_is_killed", "--ignored", "--nocapture"])
+        .env("UPSTREAM_OF_CLIENT", upstream.url())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    upstream.wait_at("slow", 1);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    upstream.nth("DELETE", 1);
+}
+
+#[test]
+#[ignore = "the client that another test kills"]
+fn be_the_client_that_is_killed() {
+    let url = std::env::var("UPSTREAM_OF_CLIENT").unwrap();
+    let mut line = Line::to(&url).args("--drain 600").ready();
+    line.send(call(1, "slow", r#"{"gate":"slow"}"#));
+    line.recv_id("1");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::support::{
 
 /// An upstream with sessions: each `initialize` opens the next one, `in_session` answers the other
 /// requests, told the number of their session, and `listen` answers GET.
-fn with_sessions(
+pub(crate) fn with_sessions(
     listen: impl Fn(&mut Exchange<'_>) -> Answered + Send + Sync + 'static,
     in_session: impl Fn(&mut Exchange<'_>, usize) -> Answered + Send + Sync + 'static,
 ) -> Upstream {
@@ -32,7 +32,7 @@ fn with_sessions(
     })
 }
 
-fn no_stream(exchange: &mut Exchange<'_>) -> Answered {
+pub(crate) fn no_stream(exchange: &mut Exchange<'_>) -> Answered {
     exchange.status(405)
 }
 
@@ -75,6 +75,13 @@ fn a_lost_session_is_recognised_however_it_is_told() {
         Reply::status(503).body("text/plain", "session is unknown on this API instance"),
         Reply::status(500).body("text/plain", "Error: Session not found"),
         Reply::status(403).body("text/plain", "Session has expired"),
+        Reply::status(401).body("application/json", r#"{"error":"Session not found"}"#),
+        Reply::status(403)
+            .body("application/json", r#"{"error":{"message":"Session has been terminated"}}"#),
+        Reply::status(500).body("text/html", "<h1>Error</h1><p>Session not found</p>"),
+        Reply::status(428).body("text/plain", "Session required"),
+        Reply::status(502).body("text/plain; charset=utf-8", "Сессия не найдена"),
+        json(error(-32000, "Сеанс не найден или истёк")),
         json(error(-32602, "Invalid or expired session")),
         json(error(-32603, "Invalid or expired session")),
         json(error(-32005, "Session not found: Invalid or expired session")),
@@ -93,6 +100,8 @@ fn a_lost_session_is_recognised_however_it_is_told() {
         let mut line = Line::ready(&upstream.url());
         line.send(call(1, "any", "{}"));
         assert_eq!(line.recv_id("1").raw_result(), r#"{"done":true}"#, "{told:?}");
+        // In the background, which the end of the line would cut off.
+        upstream.nth("DELETE", 1);
         line.finish();
         assert_eq!(upstream.count("initialize"), 2, "{told:?}");
         assert_eq!(upstream.count("tools/call"), 2, "{told:?}");

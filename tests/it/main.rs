@@ -2,6 +2,7 @@
 //! the promises about one family of behaviour; each test is named after the promise that it keeps.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod addresses;
 mod amocrm_composite;
 mod amocrm_rest;
 mod amocrm_results;
@@ -21,6 +22,8 @@ mod ending;
 mod era;
 mod errors;
 mod field;
+#[cfg(unix)]
+mod frozen;
 mod handshake;
 mod hostile;
 mod http_sse;
@@ -34,6 +37,7 @@ mod onec_sessions;
 mod onec_settings;
 mod onec_upkeep;
 mod options;
+mod outages;
 mod proxy;
 mod replies;
 mod session;

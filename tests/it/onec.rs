@@ -32,7 +32,7 @@ fn every_form_of_the_url_leads_to_the_service() {
 #[test]
 fn a_url_with_hs_in_its_path_is_known_for_a_1c_service() {
     for form in ["/hs/mcp", "/hs/mcp/", "/hs/mcp/rpc"] {
-        let onec = Onec::publish(Generation::G1).serve();
+        let onec = Onec::publish(Generation::NoHandshake).serve();
         let url = onec.url() + form;
         let mut line = Line::ready(&url);
         line.send(request(1, "tools/list", "{}"));
@@ -45,7 +45,7 @@ fn a_url_with_hs_in_its_path_is_known_for_a_1c_service() {
 
 #[test]
 fn the_root_of_the_service_is_a_setting_and_may_stand_in_the_url() {
-    let api = || Onec::publish(Generation::G3).root("api").serve();
+    let api = || Onec::publish(Generation::LenientKeys).root("api").serve();
     let path = "/base/hs/api/rpc";
     let onec = api();
     leads_to(&onec, &onec.url(), "--kind 1c --service-root api", path);
@@ -65,7 +65,8 @@ fn names_of_bases_and_roots_may_be_russian_and_hold_spaces() {
     // «/торговля 2/hs/сервис/rpc»
     const PATH: &str = "/%D1%82%D0%BE%D1%80%D0%B3%D0%BE%D0%B2%D0%BB%D1%8F%202/hs/\
                         %D1%81%D0%B5%D1%80%D0%B2%D0%B8%D1%81/rpc";
-    let publish = || Onec::publish(Generation::G3).base("/торговля 2").root("сервис").serve();
+    let publish =
+        || Onec::publish(Generation::LenientKeys).base("/торговля 2").root("сервис").serve();
     let onec = publish();
     let line = Line::to(&onec.url()).args("--kind 1c --service-root").arg("сервис").ready();
     line.finish_with_nothing_left();
@@ -77,13 +78,13 @@ fn names_of_bases_and_roots_may_be_russian_and_hold_spaces() {
 
 #[test]
 fn a_base_may_lie_deep_as_those_of_a_cloud_do() {
-    let onec = Onec::publish(Generation::G3).base("/a/sm/1234567").serve();
+    let onec = Onec::publish(Generation::LenientKeys).base("/a/sm/1234567").serve();
     leads_to(&onec, &onec.url(), "--kind 1c", "/a/sm/1234567/hs/mcp/rpc");
 }
 
 #[test]
 fn the_handshake_of_a_service_that_knows_it_is_its_own() {
-    for generation in [Generation::G2, Generation::G3, Generation::Foreign] {
+    for generation in [Generation::StrictKeys, Generation::LenientKeys, Generation::Foreign] {
         // Spelled as no program would, to see that it passes untouched.
         let result = concat!(
             r#"{ "serverInfo" :{"version":"1.0.0","name":"1C MCP Server"},"extra":1.0,"#,
@@ -113,7 +114,7 @@ fn what_the_client_says_of_itself_reaches_the_service() {
 fn what_the_service_could_not_read_of_the_client_stays_here() {
     let extensions = r#""capabilities":{"extensions":{"io.modelcontextprotocol/ui":{}},"#;
     let initialize = INITIALIZE.replace(r#""capabilities":{"#, extensions);
-    for generation in [Generation::G2, Generation::G3] {
+    for generation in [Generation::StrictKeys, Generation::LenientKeys] {
         let onec = Onec::publish(generation).serve();
         let mut line = onec.line().spawn();
         line.send(&initialize);
@@ -145,7 +146,7 @@ fn promises_no_news(result: &Value) {
 
 #[test]
 fn a_handshake_is_made_up_from_the_manifest() {
-    let onec = Onec::publish(Generation::G1).manifest(whole_manifest()).serve();
+    let onec = Onec::publish(Generation::NoHandshake).manifest(whole_manifest()).serve();
     let result = handshake(&onec);
     assert_eq!(result["serverInfo"]["name"], "Склад");
     assert_eq!(result["serverInfo"]["version"], "2.3.1");
@@ -161,7 +162,7 @@ fn a_handshake_is_made_up_from_the_manifest() {
 #[test]
 fn the_manifest_may_name_the_service_as_servers_do() {
     let text = r#"{"serverInfo":{"name":"Зарплата","version":"3"},"capabilities":{"tools":{}}}"#;
-    for generation in [Generation::G0, Generation::G1] {
+    for generation in [Generation::Stub, Generation::NoHandshake] {
         let onec = Onec::publish(generation).manifest(manifest(text)).serve();
         let result = handshake(&onec);
         assert_eq!(result["serverInfo"]["name"], "Зарплата", "{generation:?}");
@@ -180,7 +181,7 @@ fn without_a_manifest_the_handshake_is_made_up_from_the_lists() {
         Some(Reply::json("true")),
         Some(pages::platform_html(500, "Ошибка", "Метод не найден")),
     ] {
-        let publication = Onec::publish(Generation::G1).base("/торговля");
+        let publication = Onec::publish(Generation::NoHandshake).base("/торговля");
         let onec = match no_manifest {
             Some(reply) => publication.manifest(reply),
             None => publication,
@@ -199,7 +200,7 @@ fn without_a_manifest_the_handshake_is_made_up_from_the_lists() {
 
 #[test]
 fn only_what_answered_is_announced() {
-    let onec = Onec::publish(Generation::G1)
+    let onec = Onec::publish(Generation::NoHandshake)
         .without("resources/list")
         .error("prompts/list", r#"{"code":-32603,"message":"Параметры промпта"}"#)
         .serve();
@@ -214,7 +215,7 @@ fn only_what_answered_is_announced() {
 
 #[test]
 fn lists_that_the_service_does_not_know_are_empty() {
-    let onec = Onec::publish(Generation::G1).without("resources/list").serve();
+    let onec = Onec::publish(Generation::NoHandshake).without("resources/list").serve();
     let mut line = onec.line().ready();
     line.send(request(1, "resources/list", "{}"));
     assert_eq!(line.recv_id("1").result()["resources"], serde_json::json!([]));
@@ -234,7 +235,7 @@ fn the_version_is_the_clients_own_where_we_know_it() {
         ("2031-01-01", "2025-03-26"),
         ("1.0", "2025-03-26"),
     ] {
-        let onec = Onec::publish(Generation::G1).serve();
+        let onec = Onec::publish(Generation::NoHandshake).serve();
         let mut line = onec.line().spawn();
         line.send(INITIALIZE.replace("2025-11-25", asked));
         let result = line.recv_id(r#""init""#).result().clone();
@@ -245,7 +246,7 @@ fn the_version_is_the_clients_own_where_we_know_it() {
 
 #[test]
 fn the_lists_of_a_made_up_handshake_answer_the_clients_first() {
-    let onec = Onec::publish(Generation::G1).serve();
+    let onec = Onec::publish(Generation::NoHandshake).serve();
     let mut line = onec.line().ready();
     let lists = ["tools/list", "resources/list", "prompts/list"];
     for (id, method) in lists.iter().enumerate() {
@@ -265,8 +266,10 @@ fn the_lists_of_a_made_up_handshake_answer_the_clients_first() {
 
 #[test]
 fn lists_of_the_manifest_stand_in_for_those_that_the_service_does_not_know() {
-    let onec =
-        Onec::publish(Generation::G1).manifest(whole_manifest()).without("tools/list").serve();
+    let onec = Onec::publish(Generation::NoHandshake)
+        .manifest(whole_manifest())
+        .without("tools/list")
+        .serve();
     let mut line = onec.line().ready();
     line.send(request(1, "tools/list", "{}"));
     let tools = line.recv_id("1").result()["tools"].clone();
@@ -281,7 +284,7 @@ fn lists_of_the_manifest_stand_in_for_those_that_the_service_does_not_know() {
 /// Nothing of it works, but the client learns that from the errors and not from a failed start.
 #[test]
 fn a_stub_of_a_service_is_no_failed_start_and_every_request_says_why() {
-    let onec = Onec::publish(Generation::G0).serve();
+    let onec = Onec::publish(Generation::Stub).serve();
     let mut line = onec.line().ready();
     line.send(request(1, "tools/list", "{}"));
     line.send(call(2, "any", "{}"));
@@ -293,7 +296,12 @@ fn a_stub_of_a_service_is_no_failed_start_and_every_request_says_why() {
 
 #[test]
 fn a_service_that_is_asked_without_a_handshake_answers() {
-    for generation in [Generation::G1, Generation::G2, Generation::G3, Generation::Foreign] {
+    for generation in [
+        Generation::NoHandshake,
+        Generation::StrictKeys,
+        Generation::LenientKeys,
+        Generation::Foreign,
+    ] {
         let onec = Onec::publish(generation).serve();
         let mut line = onec.line().spawn();
         line.send(call(1, "get_stock", r#"{"query":"SH"}"#));
@@ -305,7 +313,7 @@ fn a_service_that_is_asked_without_a_handshake_answers() {
 
 #[test]
 fn nothing_but_what_the_service_knows_is_asked_of_it() {
-    for generation in [Generation::G1, Generation::G3] {
+    for generation in [Generation::NoHandshake, Generation::LenientKeys] {
         let onec = Onec::publish(generation).serve();
         let mut line = onec.line().spawn();
         line.send(INITIALIZE);
@@ -333,7 +341,8 @@ fn nothing_but_what_the_service_knows_is_asked_of_it() {
 fn one_list_that_fails_does_not_spoil_a_made_up_handshake() {
     for failing in ["tools", "resources", "prompts"] {
         let page = pages::plain(500, "Деление на 0");
-        let onec = Onec::publish(Generation::G1).reply(&format!("{failing}/list"), page).serve();
+        let onec =
+            Onec::publish(Generation::NoHandshake).reply(&format!("{failing}/list"), page).serve();
         let mut line = onec.line().spawn();
         let capabilities = line.handshake().result()["capabilities"].clone();
         for member in ["tools", "resources", "prompts"] {
@@ -353,7 +362,7 @@ fn one_list_that_fails_does_not_spoil_a_made_up_handshake() {
 #[test]
 fn one_list_that_is_busy_for_long_keeps_nothing_else_from_working() {
     let busy = pages::plain(503, "Сервер занят");
-    let onec = Onec::publish(Generation::G1).reply("prompts/list", busy).serve();
+    let onec = Onec::publish(Generation::NoHandshake).reply("prompts/list", busy).serve();
     let mut line = onec.line().args("--retry-for 0.3").spawn();
     let reply = line.handshake();
     assert_ne!(reply.result()["serverInfo"]["name"], "mcpline", "{reply}");
@@ -368,7 +377,7 @@ fn one_list_that_is_busy_for_long_keeps_nothing_else_from_working() {
 #[test]
 fn a_list_that_the_service_never_spoke_of_is_empty_and_a_promised_one_is_not() {
     let result = r#"{"protocolVersion":"2025-03-26","capabilities":{"tools":{}},"serverInfo":{"name":"1C","version":"1"}}"#;
-    let mut publication = Onec::publish(Generation::G3).result("initialize", result);
+    let mut publication = Onec::publish(Generation::LenientKeys).result("initialize", result);
     for method in ["tools/list", "resources/list", "prompts/list"] {
         publication = publication.without(method);
     }

@@ -179,7 +179,7 @@ fn failed_start(mut line: Line) -> Message {
 
 #[test]
 fn a_wrong_password_is_told_with_what_the_server_offers() {
-    let onec = Onec::publish(Generation::G3).user("Администратор", "верный").serve();
+    let onec = Onec::publish(Generation::LenientKeys).user("Администратор", "верный").serve();
     let setup = onec.line().args("--user Администратор").env("MCPLINE_PASSWORD", "неверный");
     let reply = failed_start(setup.spawn());
     reply.failure(-33005);
@@ -227,7 +227,7 @@ fn a_name_in_the_wrong_case_is_told_and_no_redirect_is_followed() {
     for (base, asked, target) in
         [("/Base", "/base", "/Base/hs/mcp/rpc"), ("/База", "/база", "/hs/mcp/rpc")]
     {
-        let onec = Onec::publish(Generation::G3).base(base).serve();
+        let onec = Onec::publish(Generation::LenientKeys).base(base).serve();
         let line = Line::to(&onec.url_of(asked)).args("--kind 1c").spawn();
         let reply = failed_start(line);
         reply.failure(-33003);
@@ -282,8 +282,9 @@ fn an_answer_in_a_refusal_is_the_answer() {
 
 /// The error that reaches the client when the service answers a call with this one.
 fn passed(error: &Value) -> Message {
-    let onec =
-        Onec::publish(Generation::G3).error("tools/call get_stock", &error.to_string()).serve();
+    let onec = Onec::publish(Generation::LenientKeys)
+        .error("tools/call get_stock", &error.to_string())
+        .serve();
     let mut line = onec.line().ready();
     line.send(call(1, "get_stock", "{}"));
     let reply = line.recv_id("1");
@@ -347,7 +348,8 @@ fn an_error_that_is_short_passes_byte_for_byte() {
         r#"{"code":-32603,"message":"Склад закрыт","data":{"n":1.0}}"#,
         r#"{"code":-32600,"message":"Неподдерживаемая версия JSON-RPC"}"#,
     ] {
-        let onec = Onec::publish(Generation::G3).error("tools/call get_stock", error).serve();
+        let onec =
+            Onec::publish(Generation::LenientKeys).error("tools/call get_stock", error).serve();
         let mut line = onec.line().ready();
         line.send(call(1, "get_stock", "{}"));
         assert_eq!(line.recv_id("1").raw("error"), Some(error));
@@ -361,7 +363,8 @@ fn a_failed_tool_keeps_its_text() {
     let text = stack();
     let content = json!([{ "type": "text", "text": text }]);
     let result = json!({ "content": content, "isError": true }).to_string();
-    let onec = Onec::publish(Generation::G3).spelled("tools/call get_stock", &result).serve();
+    let onec =
+        Onec::publish(Generation::LenientKeys).spelled("tools/call get_stock", &result).serve();
     let mut line = onec.line().ready();
     line.send(call(1, "get_stock", "{}"));
     assert_eq!(line.recv_id("1").raw_result(), result);

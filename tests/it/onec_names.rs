@@ -54,7 +54,7 @@ fn service(names: &[String]) -> Onec {
     });
     let prompts = names.iter().map(|name| json!({ "name": name, "arguments": [] }));
     let (tools, prompts): (Vec<Value>, Vec<Value>) = (tools.collect(), prompts.collect());
-    let mut publication = Onec::publish(Generation::G3)
+    let mut publication = Onec::publish(Generation::LenientKeys)
         .result("tools/list", &json!({ "tools": tools }).to_string())
         .result("prompts/list", &json!({ "prompts": prompts }).to_string());
     for name in names {
@@ -146,7 +146,7 @@ fn the_true_name_stands_in_the_title_and_in_the_first_line_of_the_description() 
 #[test]
 fn a_title_that_is_there_stays() {
     let tools = r#"{"tools":[{"name":"Остатки","title":"Остатки на складах","inputSchema":{"type":"object"}}]}"#;
-    let onec = Onec::publish(Generation::G3).result("tools/list", tools).serve();
+    let onec = Onec::publish(Generation::LenientKeys).result("tools/list", tools).serve();
     let mut line = onec.line().ready();
     let tool = list(&mut line, "tools")[0].clone();
     assert_eq!(tool["title"], "Остатки на складах");
@@ -226,7 +226,7 @@ fn an_alias_works_without_a_listing_even_if_the_service_is_busy_at_first() {
 #[test]
 fn a_tool_that_may_be_called_twice_may_be_so_by_its_alias() {
     let tool = r#"{"tools":[{"name":"Остатки","inputSchema":{},"annotations":{"readOnlyHint":true}},{"name":"Списать","inputSchema":{}}]}"#;
-    let onec = Onec::publish(Generation::G3).result("tools/list", tool).serve();
+    let onec = Onec::publish(Generation::LenientKeys).result("tools/list", tool).serve();
     let mut line = onec.line().ready();
     list(&mut line, "tools");
     onec.refuse(1, pages::bad_gateway());
@@ -254,7 +254,7 @@ fn names_that_nobody_has_listed_pass() {
 #[test]
 fn aliases_hold_in_a_made_up_handshake_too() {
     let tools = r#"{"tools":[{"name":"Остатки","inputSchema":{}}]}"#;
-    let onec = Onec::publish(Generation::G1).result("tools/list", tools).serve();
+    let onec = Onec::publish(Generation::NoHandshake).result("tools/list", tools).serve();
     let mut line = onec.line().ready();
     let tool = list(&mut line, "tools")[0].clone();
     assert_eq!(tool["name"], "Ostatki");
@@ -359,7 +359,7 @@ fn an_alias_means_the_same_when_the_listing_has_changed() {
 /// The listing would only tell whether the name is an alias.
 #[test]
 fn a_call_is_made_though_the_names_cannot_be_listed() {
-    let onec = Onec::publish(Generation::G3)
+    let onec = Onec::publish(Generation::LenientKeys)
         .reply("tools/list", pages::plain(500, "Ошибка"))
         .result("tools/call get_stock", r#"{"content":[],"isError":false}"#)
         .serve();

@@ -6,7 +6,7 @@ use crate::support::{Generation, Line, Message, Onec, call, request};
 
 /// What a service that answers `key` with `result` makes the client see, and what is logged.
 fn seen(key: &str, result: &str, request: &str) -> (Message, String) {
-    let onec = Onec::publish(Generation::G3).result(key, result).serve();
+    let onec = Onec::publish(Generation::LenientKeys).result(key, result).serve();
     let mut line = onec.line().ready();
     line.send(request);
     let reply = line.recv_id("1");
@@ -220,7 +220,8 @@ fn an_error_that_is_no_error_becomes_one() {
         (r#"{"code":-32603,"message":null}"#, -32603),
         (r#"{"message":"Нет прав"}"#, -32603),
     ] {
-        let onec = Onec::publish(Generation::G3).error("tools/call get_stock", error).serve();
+        let onec =
+            Onec::publish(Generation::LenientKeys).error("tools/call get_stock", error).serve();
         let mut line = onec.line().ready();
         line.send(call(1, "get_stock", "{}"));
         let reply = line.recv_id("1");
@@ -266,7 +267,7 @@ fn what_needs_no_repair_passes_byte_for_byte() {
             r#"{"messages":[{"content":{"text":"system","type":"text"}, "role":"user"}],"n":1.0}"#,
         ),
     ] {
-        for generation in [Generation::G1, Generation::G3, Generation::Foreign] {
+        for generation in [Generation::NoHandshake, Generation::LenientKeys, Generation::Foreign] {
             // What our own handshake keeps passes untouched too.
             let onec = Onec::publish(generation).spelled(key, result).serve();
             let mut line = onec.line().ready();
@@ -280,7 +281,8 @@ fn what_needs_no_repair_passes_byte_for_byte() {
 #[test]
 fn of_what_is_between_the_tokens_only_line_breaks_go() {
     let spelled = "{\r\n\"content\": [\r\n{\r\n\"type\": \"text\",\r\n\"text\": \"а\\r\\nб\"\r\n}\r\n],\n \"n\": 1.0\r\n}";
-    let onec = Onec::publish(Generation::G3).spelled("tools/call get_stock", spelled).serve();
+    let onec =
+        Onec::publish(Generation::LenientKeys).spelled("tools/call get_stock", spelled).serve();
     let mut line = onec.line().ready();
     line.send(call(1, "get_stock", "{}"));
     let expected = r#"{"content": [{"type": "text","text": "а\r\nб"}], "n": 1.0}"#;
@@ -309,7 +311,8 @@ fn an_error_whose_text_is_elsewhere_or_no_text_has_one() {
         (r#"{"code":-32603,"message":{"text":"Нет прав"}}"#, r#"{"text":"Нет прав"}"#),
         (r#"{"code":-32603,"message":500}"#, "500"),
     ] {
-        let onec = Onec::publish(Generation::G3).error("tools/call get_stock", error).serve();
+        let onec =
+            Onec::publish(Generation::LenientKeys).error("tools/call get_stock", error).serve();
         let mut line = onec.line().ready();
         line.send(call(1, "get_stock", "{}"));
         let reply = line.recv_id("1");

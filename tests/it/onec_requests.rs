@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 const GENERATIONS: [Generation; 4] =
-    [Generation::G1, Generation::G2, Generation::G3, Generation::Foreign];
+    [Generation::NoHandshake, Generation::StrictKeys, Generation::LenientKeys, Generation::Foreign];
 
 #[test]
 fn a_ping_never_reaches_the_service() {
@@ -26,7 +26,7 @@ fn a_ping_never_reaches_the_service() {
 #[test]
 fn a_ping_is_answered_while_every_place_is_taken() {
     for (args, places) in [("", 4), ("--managed-sessions", 1)] {
-        let onec = Onec::publish(Generation::G3).sessions(Reuse::Managed).serve();
+        let onec = Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).serve();
         let mut line = onec.line().args(args).ready();
         for id in 0..6 {
             line.send(call(id, "wait", r#"{"gate":"gate"}"#));
@@ -50,6 +50,8 @@ fn notifications_do_not_reach_the_service() {
         onec.wait_at("gate", 1);
         line.send(notification("notifications/roots/list_changed", "{}"));
         line.send(notification("notifications/cancelled", r#"{"requestId":1}"#));
+        // It has been read when this is answered.
+        line.expect_nothing();
         onec.open("gate");
         line.expect_nothing();
         line.finish_with_nothing_left();
@@ -65,7 +67,7 @@ fn notifications_reach_the_service_where_it_is_asked_for() {
         let onec = Onec::publish(generation).serve();
         let mut line = onec.line().args("--with notifications").ready();
         onec.nth("notifications/initialized", 1);
-        // 1 is the id that G1 puts into its answer to a notification.
+        // 1 is the id that a service without a handshake puts into its answer to a notification.
         line.send(call(1, "wait", r#"{"gate":"gate"}"#));
         onec.wait_at("gate", 1);
         line.send(notification("notifications/roots/list_changed", "{}"));
@@ -87,7 +89,7 @@ fn the_clients_meta_stays_here_and_nothing_else_changes() {
         format!(r#"{{"name":"get_stock",{meta},{own}}}"#),
         format!(r#"{{ "name":"get_stock",{own} , {meta} }}"#),
     ] {
-        for generation in [Generation::G2, Generation::G3] {
+        for generation in [Generation::StrictKeys, Generation::LenientKeys] {
             let onec = Onec::publish(generation).serve();
             let mut line = onec.line().ready();
             line.send(request(1, "tools/call", &params));
@@ -101,7 +103,7 @@ fn the_clients_meta_stays_here_and_nothing_else_changes() {
             assert_eq!(format!(r#""arguments":{}"#, sent.raw("arguments").unwrap()), own);
         }
     }
-    let onec = Onec::publish(Generation::G2).serve();
+    let onec = Onec::publish(Generation::StrictKeys).serve();
     let mut line = onec.line().ready();
     line.send(request(1, "tools/list", &format!("{{{meta}}}")));
     assert!(line.recv_id("1").result()["tools"].is_array());
@@ -154,7 +156,7 @@ fn ids_that_the_platform_would_change_travel_as_whole_numbers() {
 
 #[test]
 fn an_answer_belongs_to_its_exchange_whatever_id_it_holds() {
-    let onec = Onec::publish(Generation::G1).serve();
+    let onec = Onec::publish(Generation::NoHandshake).serve();
     let mut line = onec.line().ready();
     line.send(call(1, "wait", r#"{"gate":"gate"}"#));
     onec.wait_at("gate", 1);
@@ -208,7 +210,8 @@ fn an_answer_without_content_is_a_clear_error() {
         Reply::json("\u{feff}{\"jsonrpc\":\"2.0\"}"),
         Reply::json("\u{feff}{\r\n\"jsonrpc\": \"2.0\",\r\n\"id\": 1\r\n}"),
     ] {
-        let onec = Onec::publish(Generation::G3).reply("tools/call get_stock", reply).serve();
+        let onec =
+            Onec::publish(Generation::LenientKeys).reply("tools/call get_stock", reply).serve();
         let mut line = onec.line().ready();
         line.send(call(1, "get_stock", "{}"));
         line.recv_id("1").failure(-33004);
@@ -281,7 +284,8 @@ fn the_body_is_believed_and_not_its_content_type() {
         let body = "\u{feff}{\r\n\"jsonrpc\": \"2.0\",\r\n\"id\": 1,\r\n\"result\": \
                     {\"content\": [],\r\n\"сумма\": 1.0}\r\n}\r\n";
         let reply = Reply::status(200).body(content_type, body);
-        let onec = Onec::publish(Generation::G3).reply("tools/call get_stock", reply).serve();
+        let onec =
+            Onec::publish(Generation::LenientKeys).reply("tools/call get_stock", reply).serve();
         let mut line = onec.line().ready();
         line.send(call(1, "get_stock", "{}"));
         let expected = r#"{"content": [],"сумма": 1.0}"#;

@@ -9,7 +9,7 @@ use crate::support::{
 const USER: &str = "Администратор";
 
 fn managed() -> Onec {
-    Onec::publish(Generation::G3).sessions(Reuse::Managed).user(USER, "").serve()
+    Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).user(USER, "").serve()
 }
 
 /// A line whose client has listed the tools, as clients do before the first call.
@@ -81,7 +81,7 @@ fn one_session_is_begun_used_and_finished() {
 
 #[test]
 fn a_session_is_started_by_a_handshake_of_ours_too() {
-    for generation in [Generation::G1, Generation::Foreign] {
+    for generation in [Generation::NoHandshake, Generation::Foreign] {
         let onec = Onec::publish(generation).sessions(Reuse::Managed).serve();
         let mut line = onec.line().args("--managed-sessions").ready();
         stock(&mut line);
@@ -345,7 +345,8 @@ fn a_signal_finishes_the_session_too() {
 
 #[test]
 fn a_service_that_is_slow_to_finish_does_not_keep_the_process() {
-    let onec = Onec::publish(Generation::G3).sessions(Reuse::Managed).slow_to_finish().serve();
+    let onec =
+        Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).slow_to_finish().serve();
     let mut line = onec.line().args("--managed-sessions").ready();
     stock(&mut line);
     let closed = Instant::now();
@@ -358,7 +359,7 @@ fn a_service_that_is_slow_to_finish_does_not_keep_the_process() {
 
 #[test]
 fn the_cookie_of_a_load_balancer_is_sent_back() {
-    for generation in [Generation::G1, Generation::G3] {
+    for generation in [Generation::NoHandshake, Generation::LenientKeys] {
         let onec = Onec::publish(generation).balanced_by("ROUTE=node-2").serve();
         let mut line = onec.line().ready();
         stock(&mut line);
@@ -367,7 +368,7 @@ fn the_cookie_of_a_load_balancer_is_sent_back() {
             assert_eq!(request.header("cookie"), Some("ROUTE=node-2"), "{}", request.name());
         }
     }
-    let publication = Onec::publish(Generation::G3).sessions(Reuse::Managed);
+    let publication = Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed);
     let onec = publication.balanced_by("ROUTE=node-2").serve();
     let mut line = onec.line().args("--managed-sessions").ready();
     stock(&mut line);
@@ -383,7 +384,7 @@ fn the_cookie_of_a_load_balancer_is_sent_back() {
 
 #[test]
 fn the_cookie_of_a_load_balancer_is_no_session_that_could_be_gone() {
-    let onec = Onec::publish(Generation::G3).balanced_by("ROUTE=node-2").serve();
+    let onec = Onec::publish(Generation::LenientKeys).balanced_by("ROUTE=node-2").serve();
     let mut line = listed(onec.line().ready());
     for status in [400, 404] {
         onec.refuse(1, Reply::status(status));

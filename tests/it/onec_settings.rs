@@ -15,7 +15,7 @@ fn lists_tools(mut line: Line) {
 
 #[test]
 fn a_russian_name_with_spaces_and_a_russian_password_come_in() {
-    let publish = || Onec::publish(Generation::G1).user(USER, "пароль: 1").serve();
+    let publish = || Onec::publish(Generation::NoHandshake).user(USER, "пароль: 1").serve();
     let onec = publish();
     lists_tools(onec.line().arg("--user").arg(USER).env("MCPLINE_PASSWORD", "пароль: 1").ready());
     // The manifest is asked for with the same credentials.
@@ -32,7 +32,7 @@ fn a_russian_name_with_spaces_and_a_russian_password_come_in() {
 #[test]
 fn a_password_may_be_empty() {
     for password in [None, Some("")] {
-        let onec = Onec::publish(Generation::G3).user(USER, "").serve();
+        let onec = Onec::publish(Generation::LenientKeys).user(USER, "").serve();
         let mut setup = onec.line().arg("--user").arg(USER);
         if let Some(password) = password {
             setup = setup.env("MCPLINE_PASSWORD", password);
@@ -43,18 +43,18 @@ fn a_password_may_be_empty() {
 
 #[test]
 fn old_platforms_read_names_in_windows_1251() {
-    let onec = Onec::publish(Generation::G3).user_in_1251("Администратор", "ключ").serve();
+    let onec = Onec::publish(Generation::LenientKeys).user_in_1251("Администратор", "ключ").serve();
     let setup = onec.line().args("--user Администратор --basic-charset windows-1251");
     lists_tools(setup.env("MCPLINE_PASSWORD", "ключ").ready());
 
-    let onec = Onec::publish(Generation::G3).user_in_1251("Администратор", "ключ").serve();
+    let onec = Onec::publish(Generation::LenientKeys).user_in_1251("Администратор", "ключ").serve();
     let setup = onec.line().args("--user Администратор").env("MCPLINE_PASSWORD", "ключ");
     lists_tools(setup.env("MCPLINE_BASIC_CHARSET", "windows-1251").ready());
 }
 
 #[test]
 fn a_token_comes_in() {
-    let publish = || Onec::publish(Generation::G3).token("eyJ.abc.def").serve();
+    let publish = || Onec::publish(Generation::LenientKeys).token("eyJ.abc.def").serve();
     let onec = publish();
     lists_tools(onec.line().env("MCPLINE_BEARER", "eyJ.abc.def").ready());
     let folder = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ fn a_token_comes_in() {
 
 #[test]
 fn without_credentials_none_are_sent() {
-    let onec = Onec::publish(Generation::G1).serve();
+    let onec = Onec::publish(Generation::NoHandshake).serve();
     lists_tools(onec.line().ready());
     assert!(onec.requests().iter().all(|request| request.header("authorization").is_none()));
 }
@@ -74,7 +74,7 @@ fn without_credentials_none_are_sent() {
 #[test]
 fn the_environment_of_the_old_proxy_is_enough() {
     for (user, password) in [(USER, "тайна"), (USER, "")] {
-        let onec = Onec::publish(Generation::G3).root("api").user(user, password).serve();
+        let onec = Onec::publish(Generation::LenientKeys).root("api").user(user, password).serve();
         let line = Line::run("")
             .env("MCP_ONEC_URL", &(onec.url() + "/"))
             .env("MCP_ONEC_USERNAME", user)
@@ -91,7 +91,7 @@ fn the_environment_of_the_old_proxy_is_enough() {
 
 #[test]
 fn a_field_that_the_client_left_unfilled_counts_as_unset() {
-    let onec = Onec::publish(Generation::G3).user(USER, "").serve();
+    let onec = Onec::publish(Generation::LenientKeys).user(USER, "").serve();
     let line = Line::run("--kind 1c")
         .env("MCP_ONEC_URL", &onec.url())
         .env("MCP_ONEC_USERNAME", USER)
@@ -111,7 +111,7 @@ fn a_field_that_the_client_left_unfilled_counts_as_unset() {
 
 #[test]
 fn our_own_settings_go_before_the_old_proxys() {
-    let onec = Onec::publish(Generation::G3).user(USER, "верный").root("api").serve();
+    let onec = Onec::publish(Generation::LenientKeys).user(USER, "верный").root("api").serve();
     let old = |setup: Setup| {
         setup
             .env("MCP_ONEC_URL", "http://127.0.0.1:9/elsewhere")
@@ -132,7 +132,7 @@ fn our_own_settings_go_before_the_old_proxys() {
 
 #[test]
 fn the_old_proxys_credentials_count_with_a_url_of_ours_too() {
-    let onec = Onec::publish(Generation::G3).user(USER, "тайна").serve();
+    let onec = Onec::publish(Generation::LenientKeys).user(USER, "тайна").serve();
     let line = onec.line().env("MCP_ONEC_USERNAME", USER).env("MCP_ONEC_PASSWORD", "тайна");
     lists_tools(line.ready());
     let line = Line::to(&(onec.url() + "/hs/mcp"))
@@ -170,7 +170,7 @@ fn the_old_proxys_log_level_counts_until_another_is_set() {
 
 #[test]
 fn a_password_is_never_shown() {
-    let onec = Onec::publish(Generation::G3).user(USER, "тайна-77").serve();
+    let onec = Onec::publish(Generation::LenientKeys).user(USER, "тайна-77").serve();
     let mut line = onec
         .line()
         .args("--log-level trace")

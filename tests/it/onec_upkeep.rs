@@ -15,7 +15,7 @@ fn listed(setup: Setup) -> Line {
 
 #[test]
 fn an_answer_that_is_none_ends_the_call_and_not_the_session() {
-    let onec = Onec::publish(Generation::G3)
+    let onec = Onec::publish(Generation::LenientKeys)
         .sessions(Reuse::Managed)
         .reply("tools/call get_stock", pages::plain(200, "Готово"))
         .serve();
@@ -31,7 +31,7 @@ fn an_answer_that_is_none_ends_the_call_and_not_the_session() {
 
 #[test]
 fn sessions_whose_calls_were_given_up_are_finished_in_the_end() {
-    let onec = Onec::publish(Generation::G3).sessions(Reuse::Managed).serve();
+    let onec = Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).serve();
     let mut line = listed(onec.line().args("--managed-sessions=1"));
     for id in 1..=3 {
         line.send(call(id, "wait", r#"{"gate":"gate"}"#));

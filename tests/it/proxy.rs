@@ -27,7 +27,7 @@ fn a_dead_proxy_is_named_with_its_source() {
     ] {
         let text = failing(url, &[(name, &proxy)]);
         assert!(text.contains(&proxy) && text.contains(name), "{text}");
-        assert!(text.contains("mcp.corp.test"), "{text}");
+        assert!(text.contains("mcp.corp.test") && text.contains("connection refused"), "{text}");
     }
 }
 

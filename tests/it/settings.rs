@@ -65,6 +65,30 @@ fn a_bearer_token_is_read_again_when_its_file_changes() {
     line.finish_with_nothing_left();
 }
 
+/// PowerShell 5.1 writes UTF-16 with a BOM when its output goes to a file.
+#[test]
+fn files_may_be_as_powershell_writes_them() {
+    let written = |text: &str| -> Vec<u8> {
+        format!("\u{feff}{text}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (token, headers) = (folder.path().join("token"), folder.path().join("headers"));
+    fs::write(&token, written("first-token")).unwrap();
+    fs::write(&headers, written("X-Place: Офис")).unwrap();
+    let upstream = indiscreet();
+    let setup = Line::to(&upstream.url()).arg("--bearer-file").arg(&token);
+    let mut line = setup.arg("--header-file").arg(&headers).ready();
+    let sent = upstream.nth("initialize", 1);
+    assert_eq!(sent.header("authorization"), Some("Bearer first-token"));
+    assert_eq!(sent.header("x-place"), Some("Офис"));
+    fs::write(&token, written("second and longer")).unwrap();
+    line.send(call(1, "x", "{}"));
+    line.recv_id("1");
+    let sent = upstream.nth("tools/call", 1);
+    assert_eq!(sent.header("authorization"), Some("Bearer second and longer"));
+    line.finish_with_nothing_left();
+}
+
 /// Refuses the token "old" and brings the new one into the file at the same time.
 #[test]
 fn a_call_refused_with_an_outdated_token_is_sent_once_more() {

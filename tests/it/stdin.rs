@@ -143,6 +143,29 @@ fn a_batch_names_each_member_that_is_no_message() {
 }
 
 #[test]
+fn a_batch_that_is_not_json_is_answered_to_each_id_in_it() {
+    for (batch, expected) in [
+        (
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping","params":NaN},{"jsonrpc":"2.0","id":"b","method":"ping"}]"#,
+            &["\"b\"", "1"][..],
+        ),
+        (
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},oh,no,{"jsonrpc":"2.0","method":"notifications/x"}]"#,
+            &["1", "null"],
+        ),
+    ] {
+        let reply = refusal_of(batch);
+        let errors = reply.value.as_array().expect("an array");
+        assert!(errors.iter().all(|error| error["error"]["code"] == -32700), "{reply}");
+        let mut ids: Vec<_> = errors.iter().map(|error| error["id"].to_string()).collect();
+        ids.sort();
+        assert_eq!(ids, expected, "{reply}");
+    }
+    let reply = refusal_of(r#"[{"jsonrpc":"2.0","id":NaN,"method":"ping"}]"#);
+    assert_eq!((reply.error_code(), reply.id()), (-32700, "null"));
+}
+
+#[test]
 fn a_bad_member_does_not_spoil_its_batch() {
     let upstream = agreeable();
     let mut line = Line::ready(&upstream.url());

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::catalogue::Catalogue;
+use self::catalogue::{Catalogue, CatalogueError};
 use self::repaired::{RepairedSession, own_request};
 use self::rest::{Api, CatalogueSession};
 use self::sessionless::SessionlessSession;
@@ -55,7 +55,7 @@ const READING_TOOLS: [&str; 10] = [
 ];
 
 /// Checks that `text` can be added to the catalogue. The error names the tool and its mistake.
-pub(crate) fn check_catalogue(text: &str) -> Result<(), String> {
+pub(crate) fn check_catalogue(text: &str) -> Result<(), CatalogueError> {
     Catalogue::embedded()?.extend(text)
 }
 
@@ -70,7 +70,11 @@ pub(super) struct Amocrm {
 }
 
 impl Amocrm {
-    pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Result<Self, String> {
+    pub(super) fn new(
+        http: Arc<Http>,
+        url: &Url,
+        settings: &KindSettings,
+    ) -> Result<Self, CatalogueError> {
         let base = base_url(url, &["/mcp/sse", "/mcp/messages", "/mcp"]);
         let mut catalogue = Catalogue::embedded()?;
         if settings.does(With::RequestTool) {

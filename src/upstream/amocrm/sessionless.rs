@@ -61,7 +61,11 @@ impl SessionlessSession {
             method::TOOLS_LIST | method::TOOLS_CALL => {}
             method => return Ok(local::method_not_found(method)),
         }
-        let answer = self.http.post(&self.messages, post_headers(), request.body.clone()).await?;
+        let (is_repeatable, body) = (request.is_repeatable(), request.body.clone());
+        let answer = self
+            .http
+            .post_if_repeatable(is_repeatable, &self.messages, post_headers(), body)
+            .await?;
         if !answer.status().is_success() {
             let refusal = answer.refusal().await;
             if let Some(response) = own_error(&refusal.body, None) {

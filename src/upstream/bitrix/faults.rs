@@ -24,7 +24,7 @@ const MAX_HIDDEN_ERROR: usize = 64 * 1024;
 /// The pause that Bitrix24's leaky bucket (two calls a second) needs.
 const PACE: Duration = Duration::from_millis(1500);
 
-/// The pause before we retry what b24-mcp itself has retried in vain.
+/// The pause before we retry what b24-mcp itself has retried without success.
 const SLOW_PACE: Duration = Duration::from_secs(2);
 
 /// Bitrix24's error codes for credentials and rights.

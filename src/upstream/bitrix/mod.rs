@@ -151,7 +151,10 @@ impl Server {
     /// Posts a JSON-RPC request and reads its answer, which may have any id.
     async fn post_rpc(&self, request: &Request, client: &Client) -> Result<Response, Failure> {
         let method = request.message.method();
-        let answer = self.http.post(&self.rpc, post_headers(), request.body.clone()).await?;
+        let body = request.body.clone();
+        let is_repeatable = request.is_repeatable();
+        let answer =
+            self.http.post_if_repeatable(is_repeatable, &self.rpc, post_headers(), body).await?;
         if !answer.status().is_success() {
             return faults::answer(&answer.refusal().await, method);
         }
@@ -213,7 +216,7 @@ impl BitrixSession {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
         };
         let query = resources::query(&uri);
-        let query = with_params(request, "resources/query", &query);
+        let query = with_params(request, method::RESOURCES_QUERY, &query);
         let response = self.server.post_rpc(&query, &self.client).await?;
         Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
     }

@@ -155,7 +155,12 @@ impl IndexSession {
         let endpoint = endpoint_at(&self.server.base, path);
         let mut headers = json_headers();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer = self.server.http.post(&endpoint, headers, body.into()).await?;
+        let is_repeatable = method::is_safe(method);
+        let answer = self
+            .server
+            .http
+            .post_if_repeatable(is_repeatable, &endpoint, headers, body.into())
+            .await?;
         if !answer.status().is_success() {
             return faults::answer(&answer.refusal().await, method).map(Err);
         }

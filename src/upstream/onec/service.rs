@@ -46,6 +46,14 @@ pub(super) struct Answered {
     pub(super) session_id: Option<HeaderValue>,
 }
 
+/// What is posted to the service.
+struct Sent {
+    body: Bytes,
+    /// Whether it asks for a new session.
+    starts: bool,
+    is_repeatable: bool,
+}
+
 impl Service {
     pub(super) fn new(http: Arc<Http>, address: Address, managed: Option<usize>) -> Self {
         let sessions = Sessions::new(managed, http.cookie());
@@ -67,6 +75,7 @@ impl Service {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let body = local::request(number, message, params).body;
         let may_start = may_start_session(message.method());
+        let is_repeatable = method::is_safe(message.method());
         let mut place = self.sessions.enter().await;
         let mut is_retry = false;
         loop {
@@ -75,7 +84,8 @@ impl Service {
             }
             let starts = place.needs_start();
             let had_session = place.has_session();
-            let answer = self.post(&mut place, headers.clone(), body.clone(), starts).await?;
+            let sent = Sent { body: body.clone(), starts, is_repeatable };
+            let answer = self.post(&mut place, headers.clone(), sent).await?;
             if answer.status().is_success() {
                 return self.read(answer, place, client).await;
             }
@@ -94,17 +104,18 @@ impl Service {
         }
     }
 
-    /// Posts `body` in `place`, with `starts` asking for a new session.
+    /// Posts in `place`.
     async fn post(
         &self,
         place: &mut Place<'_>,
         mut headers: HeaderMap,
-        body: Bytes,
-        starts: bool,
+        sent: Sent,
     ) -> Result<Answer, Failure> {
+        let Sent { body, starts, is_repeatable } = sent;
         headers.extend(post_headers());
         place.write(&mut headers, starts);
-        let answer = self.http.post(&self.address.rpc, headers, body).await?;
+        let rpc = &self.address.rpc;
+        let answer = self.http.post_if_repeatable(is_repeatable, rpc, headers, body).await?;
         self.take_cookies(place, &answer, starts);
         Ok(answer)
     }
@@ -173,8 +184,8 @@ impl Service {
             return Ok(());
         }
         let mut place = self.sessions.enter().await;
-        let body = message.text().clone();
-        let answer = self.post(&mut place, HeaderMap::new(), body, false).await?;
+        let sent = Sent { body: message.text().clone(), starts: false, is_repeatable: false };
+        let answer = self.post(&mut place, HeaderMap::new(), sent).await?;
         let outcome = if answer.status().is_success() {
             // Read to keep the connection.
             let _ = answer.bytes().await;

@@ -7,6 +7,7 @@ mod late;
 mod listen;
 mod resumable;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,13 +22,14 @@ use self::resumable::Resumable;
 use super::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers, stream_headers};
 use super::reading::{Asker, Awaited, Inbox, Reading};
 use super::refusal::{
-    Standing, accepted, empty_success, hint_http_sse, lost_by_error, other_transport, refused,
-    unusable,
+    Standing, accepted, empty_success, lost_by_error, other_transport, refused, unusable,
 };
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
 use crate::failure::Failure;
 use crate::http::{self, Answer, Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
+use crate::mcp::method;
+use crate::patience::within;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -48,7 +50,7 @@ impl Streamable {
         client: &Client,
     ) -> Result<Opened, Failure> {
         let mut connection = Connection::new(self.http.clone(), self.endpoint.clone(), client);
-        let answer = connection.post(initialize).await.map_err(hint_http_sse)?;
+        let answer = connection.post(initialize).await?;
         if let Some(id) = answer.headers().get(&SESSION_ID) {
             let mut id = id.clone();
             id.set_sensitive(true);
@@ -170,10 +172,12 @@ struct Connection {
 
 impl Connection {
     fn new(http: Arc<Http>, endpoint: Endpoint, client: &Client) -> Self {
+        let mut post_headers = post_headers();
+        endpoint.complete(&mut post_headers);
         Self {
             http,
             endpoint,
-            post_headers: post_headers(),
+            post_headers,
             stream_headers: stream_headers(),
             has_session: false,
             is_open: false,
@@ -191,8 +195,10 @@ impl Connection {
 
     /// Posts `request` and takes the head of a successful answer.
     async fn post(&self, request: &Request) -> Result<Answer, Failure> {
+        let (headers, body) = (&self.post_headers, request.body.clone());
+        let is_repeatable = request.is_repeatable();
         let answer =
-            self.http.post(&self.endpoint, &self.post_headers, request.body.clone()).await?;
+            self.http.post_if_repeatable(is_repeatable, &self.endpoint, headers, body).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -200,8 +206,10 @@ impl Connection {
     }
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
+        let (headers, body) = (&self.post_headers, message.text().clone());
+        let is_repeatable = message.method() == method::INITIALIZED;
         let answer =
-            self.http.post(&self.endpoint, &self.post_headers, message.text().clone()).await?;
+            self.http.post_if_repeatable(is_repeatable, &self.endpoint, headers, body).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer, None).await);
         }
@@ -244,10 +252,10 @@ impl Connection {
     async fn late(&self, request: &Request, sent: Instant) -> Result<Response, Failure> {
         let (url, patience) = (&self.endpoint.shown, self.http.idle_timeout());
         let late = self.late.take(request, sent);
-        match self.ended.run_until_cancelled(tokio::time::timeout(patience, late)).await {
-            Some(Ok(response)) => Ok(response),
+        match self.ended.run_until_cancelled(within(patience, pin!(late))).await {
+            Some(Some(response)) => Ok(response),
             // The upstream may be at work.
-            Some(Err(_)) => Err(http::timed_out(url, patience)),
+            Some(None) => Err(http::timed_out(url, patience)),
             None => Err(http::stream_lost(url)),
         }
     }

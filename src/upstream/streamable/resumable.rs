@@ -1,5 +1,6 @@
 //! The event stream of an answer, resumed where it breaks off ("Resumability and Redelivery").
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::Connection;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::sse::Event;
 use crate::http::{self, Answer, Events, StreamBroke};
+use crate::patience::within;
 use crate::retry::Resumption;
 
 /// A stream that is being read.
@@ -92,16 +94,18 @@ impl<'a> Resumable<'a> {
         let for_retries = budget.saturating_sub(self.last_life.elapsed());
         let delay = self.resumption.after_break(self.events.retry());
         let resumed = resume(self.connection, &mut self.resumption, id, delay);
-        match tokio::time::timeout(left.min(for_retries), resumed).await {
-            Ok(Ok(answer)) => {
+        match within(left.min(for_retries), pin!(resumed)).await {
+            Some(Ok(answer)) => {
                 self.events = answer.events();
                 Ok(())
             }
-            Ok(Err(failure)) => Err(lost(&format!("{why}; resuming it failed: {}", failure.what))),
-            Err(_) if for_retries < left => {
+            Some(Err(failure)) => {
+                Err(lost(&format!("{why}; resuming it failed: {}", failure.what)))
+            }
+            None if for_retries < left => {
                 Err(lost(&format!("{why}; it could not be read on in time")))
             }
-            Err(_) => Err(http::timed_out(&self.url, self.patience)),
+            None => Err(http::timed_out(&self.url, self.patience)),
         }
     }
 }

@@ -1,6 +1,6 @@
 """Runs every client against every server, with mcpline between them, and says what failed.
 
-    run.py --mcpline BINARY [--client NAME] [--server NAME]
+    run.py --mcpline BINARY --logs DIRECTORY [--client NAME] [--server NAME]
 
 Each pair runs the operations of operations.{py,mjs}, each with an mcpline of its own. What is known to
 fail, and why, is in expected.json."""
@@ -55,6 +55,7 @@ def wait_for(port, server):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--mcpline", required=True)
+    arguments.add_argument("--logs", required=True)
     arguments.add_argument("--client", action="append")
     arguments.add_argument("--server", action="append")
     chosen = arguments.parse_args()
@@ -62,16 +63,18 @@ def main():
     surprises = held = 0
     for server_name in chosen.server or SERVERS:
         port = free_port()
+        said = (Path(chosen.logs) / f"era-server-{server_name}").open("w")
         server = subprocess.Popen(
-            [*SERVERS[server_name], str(port)], cwd=HERE, stdout=subprocess.DEVNULL
+            [*SERVERS[server_name], str(port)], cwd=HERE, stdout=said, stderr=said
         )
         try:
             wait_for(port, server)
             for client_name in chosen.client or CLIENTS:
                 pair = f"{client_name} to {server_name}"
                 command = [*CLIENTS[client_name], chosen.mcpline, f"http://127.0.0.1:{port}/mcp"]
+                log = (Path(chosen.logs) / f"era-{pair.replace(' ', '-')}").open("w")
                 done = subprocess.run(
-                    command, cwd=HERE, stdout=subprocess.PIPE, timeout=900, check=False
+                    command, cwd=HERE, stdout=subprocess.PIPE, stderr=log, timeout=900, check=False
                 )
                 outcomes = [json.loads(line) for line in done.stdout.splitlines()]
                 for outcome in outcomes:

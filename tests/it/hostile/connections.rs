@@ -7,7 +7,7 @@ use super::wire::{Fate, Wire, quiet};
 use super::{ALL, REQUESTS, RESULT, Sent, TOOLS, is_told};
 use crate::support::board::Board;
 use crate::support::{
-    Line, Reply, Upstream, after_handshake, call, initialize_result, request, serve_tls,
+    Line, Reply, SOON, Upstream, after_handshake, call, initialize_result, request, serve_tls,
 };
 
 /// A message that never left is always sent again, and so runs once.
@@ -109,7 +109,7 @@ fn a_name_that_is_not_known_yet_costs_each_request_its_own_time() {
         assert_ne!(data["mayHaveRun"], true, "{reply}");
         assert!(reply.error_text().contains("(tried "), "{reply}");
     }
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     line.finish_with_nothing_left();
 }
 
@@ -163,5 +163,52 @@ fn a_listing_whose_connection_is_cut_anywhere_succeeds() {
         line.send(Sent::List.line(id));
         assert_eq!(line.recv().raw_result(), RESULT, "{fate:?}");
     }
+    line.finish_with_nothing_left();
+}
+
+/// A server that closes each connection behind its answer, without a word of it in the answer.
+#[test]
+fn a_call_is_not_lost_to_a_server_that_closes_after_each_answer() {
+    for linger in [0, 1, 3, 10].map(Duration::from_millis) {
+        let upstream = Upstream::serve(move |exchange| {
+            let name = exchange.name();
+            let reply = match name.as_str() {
+                "GET" => Reply::status(405),
+                "notifications/initialized" => Reply::status(202),
+                "initialize" => {
+                    let result = initialize_result("2025-11-25");
+                    Reply::json(exchange.result_text(&result))
+                }
+                _ => Reply::json(exchange.result_text(RESULT)),
+            };
+            exchange.raw_and_close(reply.to_bytes())?;
+            std::thread::sleep(linger);
+            Ok(())
+        });
+        let mut line = Line::ready(&upstream.url());
+        for id in 0..150 {
+            line.send(call(id, "write", "{}"));
+            assert_eq!(line.recv_id(&id.to_string()).raw_result(), RESULT, "{linger:?}");
+            if id % 10 == 0 {
+                line.send(request(1000 + id, "tools/list", "{}"));
+                line.recv_id(&(1000 + id).to_string()).result();
+            }
+        }
+        line.finish_with_nothing_left();
+        assert_eq!(upstream.count("tools/call"), 150, "{linger:?}");
+    }
+}
+
+#[test]
+fn calls_to_a_server_that_keeps_its_connections_share_one() {
+    let upstream = Upstream::serve(after_handshake(|exchange| exchange.result(RESULT)));
+    let wire = Wire::to(&upstream.authority());
+    let mut line = quiet(Line::to(&wire.url()));
+    let before = wire.accepted();
+    for id in 0..20 {
+        line.send(call(id, "write", "{}"));
+        assert_eq!(line.recv_id(&id.to_string()).raw_result(), RESULT);
+    }
+    assert!(wire.accepted() <= before + 1);
     line.finish_with_nothing_left();
 }

@@ -198,8 +198,11 @@ fn an_upstream_that_is_away_for_longer_fails_each_request_by_itself() {
             assert!(reply.failure(reply.error_code())["attempts"].as_u64() > Some(0), "{reply}");
         }
         wire.all(Fate::Pass);
-        line.send(Sent::Write.line(20));
+        // A connection may be left that is about to be closed, and a call could be lost with it.
+        line.send(Sent::List.line(20));
         assert_eq!(line.recv_id("20").raw_result(), RESULT, "{fate:?}");
+        line.send(Sent::Write.line(21));
+        assert_eq!(line.recv_id("21").raw_result(), RESULT, "{fate:?}");
         line.finish_with_nothing_left();
         assert_eq!(upstream.count("tools/call"), 1, "{fate:?}");
     }

@@ -55,7 +55,7 @@ fn odd_annotations_make_no_tool_safe_and_no_other_one_unsafe() {
             }
             exchange.raw_and_close("")
         }));
-        let mut line = Line::to(&upstream.url()).args("--retry-for 0.5").ready();
+        let mut line = Line::to(&upstream.url()).args("--retry-for 3").ready();
         line.send(request(0, "tools/list", "{}"));
         line.recv_id("0").result();
         line.send(call(1, "write", "{}"));

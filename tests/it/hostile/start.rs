@@ -6,8 +6,8 @@ use super::wire::{Fate, Wire};
 use super::{RESULT, TOOLS};
 use crate::support::board::Board;
 use crate::support::{
-    Answered, Exchange, INITIALIZE, INITIALIZED, Line, Message, Reply, Upstream, after_handshake,
-    at_once, call, handshake, request,
+    Answered, Exchange, INITIALIZE, INITIALIZED, Line, Message, Reply, SOON, Upstream,
+    after_handshake, at_once, call, handshake, request,
 };
 
 /// What a start without the upstream looks like to the client, from `initialize` to the first call
@@ -20,7 +20,6 @@ fn starts_without(name: &str, url: &str, options: &str, appear: impl FnOnce()) {
     let reply = line.recv_id(r#""init""#);
     assert_eq!(reply.result()["serverInfo"]["name"], "mcpline", "{name}: {reply}");
     assert!(started.elapsed() > Duration::from_millis(250), "{name}: {:?}", started.elapsed());
-    assert!(started.elapsed() < Duration::from_secs(5), "{name}: {:?}", started.elapsed());
     line.send(INITIALIZED);
     // One that waits for the upstream, and one that finds it.
     line.send(call(1, "write", "{}"));
@@ -110,10 +109,9 @@ fn requests_to_a_missing_upstream_fail_one_by_one_and_the_next_one_works() {
         assert_ne!(data["mayHaveRun"], true, "{reply}");
         assert!(reply.error_text().contains("connection refused"), "{reply}");
         assert!(reply.error_text().contains("(tried "), "{reply}");
-        assert!(data["elapsedMs"].as_u64() < Some(5000), "{reply}");
     }
     // In two turns, because 64 are in flight at once.
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     upstream.start();
     line.send(call(101, "write", "{}"));
     assert_eq!(line.recv_id("101").raw_result(), RESULT);

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Class::{Acted, Ambiguous, Final, Good, Rejected, SomeError, Theirs};
 use super::{ALL, Fault, RESULT, Sent, TOOLS, answer_of, is_good, is_told};
 use crate::support::board::Board;
-use crate::support::{Answered, Exchange, Line, Message, Upstream, after_handshake, call, request};
+use crate::support::{
+    Answered, Exchange, Line, Message, SOON, Upstream, after_handshake, call, request,
+};
 
 /// How often each row's fault happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,8 +24,6 @@ pub(super) struct Table {
     options: &'static str,
     happens: Happens,
     sent: &'static [Sent],
-    /// Within this time from sending the first message to its reply.
-    bound: Duration,
     /// The path of the URL; at `/sse` there is a stream that names it as its endpoint.
     path: &'static str,
     faults: Vec<Fault>,
@@ -55,17 +55,12 @@ struct Outcome<'a> {
 }
 
 pub(super) fn table(options: &'static str, happens: Happens, faults: Vec<Fault>) -> Table {
-    Table { options, happens, sent: &ALL, bound: Duration::from_secs(10), path: "/mcp", faults }
+    Table { options, happens, sent: &ALL, path: "/mcp", faults }
 }
 
 impl Table {
     pub(super) fn with(mut self, sent: &'static [Sent]) -> Self {
         self.sent = sent;
-        self
-    }
-
-    pub(super) fn within(mut self, bound: Duration) -> Self {
-        self.bound = bound;
         self
     }
 
@@ -91,7 +86,7 @@ impl Table {
         for (id, case) in cases.iter().enumerate() {
             line.send(case.sent.line(id));
         }
-        let mut replies = self.receive(&mut line, &cases, started);
+        let mut replies = Self::receive(&mut line, &cases, started);
         for (id, case) in cases.iter().enumerate() {
             // Nobody is told how a notification went, so the upstream is asked.
             ledger.wait(&case.name, |seen| {
@@ -121,12 +116,7 @@ impl Table {
     }
 
     /// Every reply by the number of its case; nothing else may come.
-    fn receive(
-        &self,
-        line: &mut Line,
-        cases: &[Case<'_>],
-        started: Instant,
-    ) -> BTreeMap<usize, Message> {
+    fn receive(line: &mut Line, cases: &[Case<'_>], started: Instant) -> BTreeMap<usize, Message> {
         let mut replies = BTreeMap::new();
         let owed = cases.iter().filter(|case| case.sent != Sent::Notification).count();
         while replies.len() < owed {
@@ -144,7 +134,7 @@ impl Table {
             let id: usize = message.id().parse().unwrap_or_else(|_| panic!("nobody's: {message}"));
             let name = &cases[id].name;
             assert!(cases[id].sent != Sent::Notification, "{name} was answered: {message}");
-            assert!(started.elapsed() < self.bound, "{name}: after {:?}", started.elapsed());
+            assert!(started.elapsed() < SOON, "{name}: after {:?}", started.elapsed());
             let twice = replies.insert(id, message);
             assert!(twice.is_none(), "{name} was answered twice");
         }

@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -179,10 +180,16 @@ fn carry(client: &Arc<TcpStream>, shared: &Arc<Shared>, fate: Fate) -> io::Resul
     };
     let upstream = Arc::new(TcpStream::connect(&shared.target)?);
     upstream.set_nodelay(true)?;
+    if resets {
+        // On Windows nothing wakes a thread that reads from a socket, short of what sends an end.
+        client.set_read_timeout(Some(Duration::from_millis(5)))?;
+    }
+    let has_come_back = Arc::new(AtomicBool::new(false));
     let (from, to, of_all) = (Arc::clone(client), Arc::clone(&upstream), Arc::clone(shared));
+    let is_over = Arc::clone(&has_come_back);
     let going = thread::spawn(move || {
         let breaks = || of_all.board.update(|state| std::mem::take(&mut state.breaks));
-        let passed = pass(&from, &to, there, breaks);
+        let passed = pass(&from, &to, there, breaks, || is_over.load(Ordering::Relaxed));
         if passed.is_err() {
             SockRef::from(&*from).set_linger(Some(Duration::ZERO))?;
         } else if there < usize::MAX {
@@ -192,12 +199,12 @@ fn carry(client: &Arc<TcpStream>, shared: &Arc<Shared>, fate: Fate) -> io::Resul
         drop(to.shutdown(Shutdown::Both));
         passed
     });
-    drop(pass(&upstream, client, back, || false));
+    drop(pass(&upstream, client, back, || false, || false));
     if resets {
         SockRef::from(client).set_linger(Some(Duration::ZERO))?;
         // The other thread's handle goes first, else nothing is reset.
         drop(upstream.shutdown(Shutdown::Both));
-        drop(client.shutdown(Shutdown::Read));
+        has_come_back.store(true, Ordering::Relaxed);
     } else if back < usize::MAX {
         drop(client.shutdown(Shutdown::Both));
         drop(upstream.shutdown(Shutdown::Both));
@@ -208,12 +215,14 @@ fn carry(client: &Arc<TcpStream>, shared: &Arc<Shared>, fate: Fate) -> io::Resul
     going.join().expect("copying does not panic")
 }
 
-/// Copies at most `limit` bytes; fails when `breaks` says so of what has come.
+/// Copies at most `limit` bytes; fails when `breaks` says so of what has come, and ends with a read
+/// that times out once `is_over`.
 fn pass(
     from: &TcpStream,
     to: &TcpStream,
     limit: usize,
     breaks: impl Fn() -> bool,
+    is_over: impl Fn() -> bool,
 ) -> io::Result<()> {
     let (mut from, mut to) = (from, to);
     let (mut bytes, mut left) = ([0; 16 * 1024], limit);
@@ -227,6 +236,11 @@ fn pass(
                 left -= read;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if is_over() {
+                    return Ok(());
+                }
+            }
             Err(error) => return Err(error),
         }
     }

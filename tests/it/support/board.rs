@@ -35,7 +35,7 @@ impl<T> Board<T> {
                 return outcome;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited in vain for {what}");
+            assert!(!left.is_zero(), "waited too long for {what}");
             state =
                 self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

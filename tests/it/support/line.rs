@@ -92,6 +92,10 @@ impl Setup {
 pub(crate) struct Line {
     child: Child,
     stdin: Option<ChildStdin>,
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux's tests close it")
+    )]
     stdout: Option<ChildStdout>,
     received: Receiver<Result<Message, String>>,
     /// Lines that came before the one that a test waited for.

@@ -28,13 +28,13 @@ use super::upstream::Upstream;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Generation {
     /// `/manifest` and a `/rpc` that is a stub: 200 without a body, whatever it is asked.
-    G0,
+    Stub,
     /// No `initialize`; internal errors and answers to notifications carry the id 1.
-    G1,
+    NoHandshake,
     /// `initialize`, 204 for notifications, no foreign characters in any key.
-    G2,
-    /// As G2, but foreign characters in keys become `_`.
-    G3,
+    StrictKeys,
+    /// As [`Generation::StrictKeys`], but foreign characters in keys become `_`.
+    LenientKeys,
     /// Somebody else's service: compact JSON, `ping`, 202 for notifications.
     Foreign,
 }
@@ -95,7 +95,7 @@ impl Publication {
         self
     }
 
-    /// `/manifest` is answered like this; without it with 404, or with nothing by G0.
+    /// `/manifest` is answered like this; without it with 404, or with nothing by a stub.
     pub(crate) fn manifest(mut self, reply: Reply) -> Self {
         self.infobase.service.manifest = Some(reply);
         self
@@ -183,7 +183,7 @@ impl Onec {
 
     /// The newest generation with everything as it is by default.
     pub(crate) fn g3() -> Self {
-        Self::publish(Generation::G3).serve()
+        Self::publish(Generation::LenientKeys).serve()
     }
 
     /// The URL of the infobase, as a person would write it.

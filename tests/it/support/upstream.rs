@@ -10,10 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 
+use super::PATIENCE;
 use super::board::Board;
 use super::exchange::{Answered, Exchange};
 use super::http::Request;
@@ -289,7 +290,7 @@ fn bind_anywhere() -> (Socket, SocketAddr) {
 /// Takes a port that was ours a moment ago. A process that another test is just starting may hold
 /// the old socket until it has become another program.
 fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         allow_reuse(&socket)?;

@@ -3,18 +3,33 @@
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
+use thiserror::Error;
 use tokio::sync::Mutex;
 
 use super::schema::variables;
 use super::{Catalogue, Resource, Tool};
 use crate::upstream::json::{Object, compact};
 
+/// Why a catalogue cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum CatalogueError {
+    /// Its text has another shape.
+    #[error("not an array of objects: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// A tool has a mistake, and no name.
+    #[error("tool number {number}: {mistake}")]
+    Nameless { number: usize, mistake: String },
+    /// A tool has a mistake.
+    #[error("tool `{name}`: {mistake}")]
+    Tool { name: String, mistake: String },
+}
+
 impl Catalogue {
     /// The catalogue that comes with the program.
     ///
     /// # Errors
     /// Never with data files that pass the tests.
-    pub(in crate::upstream::amocrm) fn embedded() -> Result<Self, String> {
+    pub(in crate::upstream::amocrm) fn embedded() -> Result<Self, CatalogueError> {
         let mut catalogue = Self {
             tools: Vec::new(),
             resources: Vec::new(),
@@ -34,7 +49,7 @@ impl Catalogue {
     }
 
     /// Adds `amocrm_request`, with which an agent can do anything that amoCRM allows.
-    pub(in crate::upstream::amocrm) fn with_request_tool(&mut self) -> Result<(), String> {
+    pub(in crate::upstream::amocrm) fn with_request_tool(&mut self) -> Result<(), CatalogueError> {
         self.extend(include_str!("request-tool.json"))
     }
 
@@ -43,14 +58,16 @@ impl Catalogue {
     ///
     /// # Errors
     /// The mistake, with the name of the tool. Nothing has been added then.
-    pub(in crate::upstream::amocrm) fn extend(&mut self, json: &str) -> Result<(), String> {
+    pub(in crate::upstream::amocrm) fn extend(&mut self, json: &str) -> Result<(), CatalogueError> {
         let tools = entries(json)?
             .iter()
             .enumerate()
             .map(|(index, entry)| {
-                Tool::read(entry).map_err(|why| match &text(entry, "name")[..] {
-                    "" => format!("tool number {}: {why}", index + 1),
-                    name => format!("tool `{name}`: {why}"),
+                Tool::read(entry).map_err(|mistake| match text(entry, "name") {
+                    name if name.is_empty() => {
+                        CatalogueError::Nameless { number: index + 1, mistake }
+                    }
+                    name => CatalogueError::Tool { name, mistake },
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -65,6 +82,7 @@ impl Catalogue {
 }
 
 impl Tool {
+    /// Reads a tool; the error is its mistake in words.
     fn read(entry: &Object<'_>) -> Result<Self, String> {
         let name = text(entry, "name");
         let schema = value(entry, "inputSchema");
@@ -183,9 +201,8 @@ impl Checker<'_> {
 }
 
 /// The objects of a catalogue as text, because listings keep the order of members.
-fn entries(json: &str) -> Result<Vec<Object<'_>>, String> {
-    let json = json.trim_start_matches('\u{feff}');
-    serde_json::from_str(json).map_err(|error| format!("not an array of objects: {error}"))
+fn entries(json: &str) -> Result<Vec<Object<'_>>, CatalogueError> {
+    Ok(serde_json::from_str(json.trim_start_matches('\u{feff}'))?)
 }
 
 fn value(entry: &Object<'_>, member: &str) -> Value {

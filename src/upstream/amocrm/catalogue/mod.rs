@@ -29,6 +29,7 @@ pub(super) use crate::upstream::settings::LeadDefaults as Defaults;
 pub(super) use answer::ToolAnswer;
 pub(super) use call::CallError;
 pub(super) use hidden_failure::HiddenFailure;
+pub(crate) use load::CatalogueError;
 
 /// How a REST request reaches the server.
 pub(super) trait Rest: Sync {

@@ -1,6 +1,7 @@
 //! Reads points in time as people and models write them, into the Unix seconds that amoCRM wants.
 
 use serde_json::Value;
+use time::{Date, Month};
 
 /// Unix seconds of `value`: a number or digits unchanged, else an ISO 8601 date or date-time. UTC
 /// and midnight are the defaults; fractions of a second are dropped.
@@ -21,17 +22,11 @@ pub(super) fn unix_seconds(value: &Value) -> Option<i64> {
 fn midnight(date: &str) -> Option<i64> {
     let (year, rest) = date.split_once('-')?;
     let (month, day) = rest.split_once('-')?;
-    let (year, month, day) = (digits(year, 4)?, digits(month, 2)?, digits(day, 2)?);
-    let next = if month == 12 { days(year + 1, 1) } else { days(year, month + 1) };
-    let date = days(year, month) + day - 1;
-    (year > 0 && (1..=12).contains(&month) && day > 0 && date < next).then_some(date * 86_400)
-}
-
-/// Days from 1970-01-01 to the first of `month`.
-fn days(year: i64, month: i64) -> i64 {
-    // A year that begins in March has its leap day at the end, where it does not shift any month.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 - 719_468
+    let year = i32::try_from(digits(year, 4)?).ok().filter(|year| *year > 0)?;
+    let month = Month::try_from(u8::try_from(digits(month, 2)?).ok()?).ok()?;
+    let day = u8::try_from(digits(day, 2)?).ok()?;
+    let date = Date::from_calendar_date(year, month, day).ok()?;
+    Some(date.midnight().assume_utc().unix_timestamp())
 }
 
 /// Seconds since midnight UTC of `time`: HH:MM, then optional seconds, fraction and offset.

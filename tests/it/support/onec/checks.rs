@@ -71,10 +71,10 @@ fn each_generation_knows_what_it_knew() {
     let ping = request(57, "ping", "{}");
     let unknown = call(57, "нет", "{}");
     for (generation, initialize, to_notification, error_id) in [
-        (Generation::G0, false, (200, ""), None),
-        (Generation::G1, false, (200, "-32601"), Some(1)),
-        (Generation::G2, true, (204, ""), Some(57)),
-        (Generation::G3, true, (204, ""), Some(57)),
+        (Generation::Stub, false, (200, ""), None),
+        (Generation::NoHandshake, false, (200, "-32601"), Some(1)),
+        (Generation::StrictKeys, true, (204, ""), Some(57)),
+        (Generation::LenientKeys, true, (204, ""), Some(57)),
         (Generation::Foreign, true, (202, ""), Some(57)),
     ] {
         let onec = Onec::publish(generation).serve();
@@ -101,11 +101,11 @@ fn each_generation_knows_what_it_knew() {
             }
         }
         let health = ask(&onec, "GET", "/base/hs/mcp/health", "", "");
-        assert_eq!(health.status == 200, generation != Generation::G0);
+        assert_eq!(health.status == 200, generation != Generation::Stub);
         let manifest = ask(&onec, "GET", "/base/hs/mcp/manifest", "", "");
-        assert_eq!(manifest.status == 200, generation == Generation::G0);
+        assert_eq!(manifest.status == 200, generation == Generation::Stub);
         let root = ask(&onec, "GET", "/base/hs/mcp/", "", "");
-        let has_root = matches!(generation, Generation::G2 | Generation::G3);
+        let has_root = matches!(generation, Generation::StrictKeys | Generation::LenientKeys);
         assert_eq!(root.header("Allow"), has_root.then_some("POST"));
         assert_eq!(root.status, if has_root { 405 } else { 404 });
     }
@@ -115,14 +115,22 @@ fn each_generation_knows_what_it_knew() {
 fn what_the_reader_of_the_service_cannot_bear_is_an_internal_error() {
     let foreign = call(1, "get_stock", r#"{"first-name":1,"2024":2,"имя":3}"#);
     for (generation, body, passes) in [
-        (Generation::G1, foreign.as_str(), false),
-        (Generation::G2, &foreign, false),
-        (Generation::G3, &foreign, true),
+        (Generation::NoHandshake, foreign.as_str(), false),
+        (Generation::StrictKeys, &foreign, false),
+        (Generation::LenientKeys, &foreign, true),
         (Generation::Foreign, &foreign, true),
-        (Generation::G3, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}"#, false),
-        (Generation::G3, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, true),
-        (Generation::G3, "\u{feff}{\"id\":1,\"method\":\"tools/list\"}", true),
-        (Generation::G3, r#"[{"id":1,"method":"tools/list"},{"id":2,"method":"x"}]"#, false),
+        (
+            Generation::LenientKeys,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}"#,
+            false,
+        ),
+        (Generation::LenientKeys, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, true),
+        (Generation::LenientKeys, "\u{feff}{\"id\":1,\"method\":\"tools/list\"}", true),
+        (
+            Generation::LenientKeys,
+            r#"[{"id":1,"method":"tools/list"},{"id":2,"method":"x"}]"#,
+            false,
+        ),
     ] {
         let onec = Onec::publish(generation).serve();
         let performed = post(&onec, body).json().get("result").is_some();
@@ -140,7 +148,7 @@ fn the_platform_writes_whole_numbers_whole() {
 
 #[test]
 fn a_name_in_the_wrong_case_is_a_redirect_and_another_one_is_not_found() {
-    let onec = Onec::publish(Generation::G3).base("/Торговля").serve();
+    let onec = Onec::publish(Generation::LenientKeys).base("/Торговля").serve();
     let path = |name: &str| {
         let name = percent_encoding::utf8_percent_encode(name, percent_encoding::CONTROLS);
         format!("/{name}/hs/mcp/rpc")
@@ -154,8 +162,8 @@ fn a_name_in_the_wrong_case_is_a_redirect_and_another_one_is_not_found() {
 
 #[test]
 fn a_user_is_known_by_the_bytes_of_the_name() {
-    let utf8 = Onec::publish(Generation::G3).user("Администратор", "").serve();
-    let ansi = Onec::publish(Generation::G3).user_in_1251("Администратор", "").serve();
+    let utf8 = Onec::publish(Generation::LenientKeys).user("Администратор", "").serve();
+    let ansi = Onec::publish(Generation::LenientKeys).user_in_1251("Администратор", "").serve();
     let basic = |encoded: &str| format!("Authorization: Basic {encoded}\r\n");
     let list = request(1, "tools/list", "{}");
     let cases = [
@@ -173,7 +181,7 @@ fn a_user_is_known_by_the_bytes_of_the_name() {
 
 #[test]
 fn a_managed_session_lives_from_start_to_finish() {
-    let onec = Onec::publish(Generation::G3).sessions(Reuse::Managed).serve();
+    let onec = Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).serve();
     let list = request(1, "tools/list", "{}");
     let got = ask(&onec, "POST", RPC, "IBSession: start\r\n", &list);
     let cookie = got.header("Set-Cookie").unwrap();
@@ -193,7 +201,7 @@ fn a_managed_session_lives_from_start_to_finish() {
 
 #[test]
 fn two_requests_at_once_in_one_session_are_noticed_and_so_is_a_call_that_begins_one() {
-    let onec = Onec::publish(Generation::G3).sessions(Reuse::Managed).serve();
+    let onec = Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).serve();
     let wait = call(1, "wait", r#"{"gate":"gate"}"#);
     let got = ask(&onec, "GET", "/base/hs/mcp/health", "IBSession: start\r\n", "");
     let cookie = got.header("Set-Cookie").unwrap().split(';').next().unwrap();
@@ -213,7 +221,7 @@ fn two_requests_at_once_in_one_session_are_noticed_and_so_is_a_call_that_begins_
 
 #[test]
 fn refusals_are_as_many_as_were_scripted() {
-    let onec = Onec::publish(Generation::G3).balanced_by("ROUTE=node-2").serve();
+    let onec = Onec::publish(Generation::LenientKeys).balanced_by("ROUTE=node-2").serve();
     onec.refuse(2, pages::pool_exhausted());
     let list = request(1, "tools/list", "{}");
     let statuses = [0; 3].map(|_| post(&onec, &list).status);

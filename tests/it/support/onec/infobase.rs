@@ -122,7 +122,7 @@ impl Infobase {
             reuse: Reuse::Automatic,
             sticky: None,
             slow_to_finish: false,
-            has_health: generation != Generation::G0,
+            has_health: generation != Generation::Stub,
             service: OnecService::new(generation),
             state: Board::new(State {
                 sessions: BTreeMap::new(),
@@ -185,7 +185,9 @@ impl Infobase {
         };
         let place = below(&rest, "hs").and_then(|rest| below(&rest, &self.root));
         match (place.as_deref(), self.service.generation) {
-            (Some("rpc"), _) | (Some(""), Generation::G2 | Generation::G3) => Ok(Place::Rpc),
+            (Some("rpc"), _) | (Some(""), Generation::StrictKeys | Generation::LenientKeys) => {
+                Ok(Place::Rpc)
+            }
             (Some("health"), _) if self.has_health => Ok(Place::Health),
             (Some("manifest"), _) => Ok(Place::Manifest),
             _ => Err(pages::not_found()),

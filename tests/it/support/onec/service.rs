@@ -50,7 +50,7 @@ impl OnecService {
             }
             (Place::Manifest, "GET") => match (&self.manifest, self.generation) {
                 (Some(manifest), _) => manifest.clone(),
-                (None, Generation::G0) => Reply::status(200),
+                (None, Generation::Stub) => Reply::status(200),
                 (None, _) => pages::not_found(),
             },
             (Place::Health | Place::Manifest, _) => Reply::status(405).header("Allow", "GET"),
@@ -58,14 +58,14 @@ impl OnecService {
     }
 
     fn rpc(&self, body: &[u8], state: &Board<State>, life: &Life) -> io::Result<Reply> {
-        if self.generation == Generation::G0 {
+        if self.generation == Generation::Stub {
             return Ok(Reply::status(200));
         }
         let message = match self.read(body) {
             Ok(message) => message,
             Err(why) => return Ok(self.write(self.id_of(None), &exception(&why))),
         };
-        if message.value.get("id").is_none() && self.generation != Generation::G1 {
+        if message.value.get("id").is_none() && self.generation != Generation::NoHandshake {
             let foreign = self.generation == Generation::Foreign;
             return Ok(Reply::status(if foreign { 202 } else { 204 }));
         }
@@ -83,7 +83,7 @@ impl OnecService {
         let text = text.get(first..=last).unwrap_or_default();
         let mut message = Message::parse(text)?;
         match self.generation {
-            Generation::G3 => message.value = with_identifiers(message.value),
+            Generation::LenientKeys => message.value = with_identifiers(message.value),
             Generation::Foreign => {}
             _ => {
                 if let Some(key) = foreign_key(&message.value) {
@@ -107,7 +107,7 @@ impl OnecService {
         }
         let (method, params) = (message.method(), &value["params"]);
         let known = match method {
-            "initialize" => self.generation != Generation::G1,
+            "initialize" => self.generation != Generation::NoHandshake,
             "ping" => self.generation == Generation::Foreign,
             "tools/list" | "tools/call" | "resources/list" | "resources/read" | "prompts/list"
             | "prompts/get" => true,
@@ -174,11 +174,11 @@ impl OnecService {
         tools.is_some_and(|tools| tools.iter().any(|tool| tool["name"] == *name))
     }
 
-    /// The id of the answer: numbers go through the platform, which writes `1.0` as `1`; G1 takes
+    /// The id of the answer: numbers go through the platform, which writes `1.0` as `1`; without a handshake it takes
     /// 1 where there is none.
     fn id_of(&self, message: Option<&Message>) -> String {
         let id = message.and_then(|message| message.raw("id"));
-        let default = if self.generation == Generation::G1 { "1" } else { "null" };
+        let default = if self.generation == Generation::NoHandshake { "1" } else { "null" };
         let id = id.unwrap_or(default);
         id.strip_suffix(".0").unwrap_or(id).to_owned()
     }
@@ -193,7 +193,11 @@ impl OnecService {
             return Reply::json(format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{text}}}"#));
         }
         let internal = member == "error" && text.contains("-32603");
-        let id = if internal && self.generation == Generation::G1 { "1".to_owned() } else { id };
+        let id = if internal && self.generation == Generation::NoHandshake {
+            "1".to_owned()
+        } else {
+            id
+        };
         let body = format!("{{\r\n\"jsonrpc\": \"2.0\",\r\n\"id\": {id},\r\n\"{member}\": {text}");
         pages::platform_body(200, &format!("{body}\r\n}}"))
     }

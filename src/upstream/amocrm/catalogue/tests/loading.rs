@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Catalogue, Script, block_on, catalogue, table};
-use crate::upstream::amocrm::catalogue::Defaults;
+use crate::upstream::amocrm::catalogue::{CatalogueError, Defaults};
 
 #[test]
 fn the_tools_are_listed_as_they_are_written() {
@@ -111,9 +111,12 @@ fn a_mistake_is_named_with_its_tool_and_nothing_is_added() {
             tool[member] = value.clone();
         }
         let why = catalogue.extend(&json!([good, tool]).to_string()).unwrap_err();
-        assert_eq!(why, case["why"].as_str().unwrap());
+        assert_eq!(why.to_string(), case["why"].as_str().unwrap());
     }
-    assert!(catalogue.extend("{}").unwrap_err().starts_with("not an array of objects: "));
-    assert!(catalogue.extend("[{\"name\"").unwrap_err().starts_with("not an array of objects: "));
+    for text in ["{}", "[{\"name\""] {
+        let why = catalogue.extend(text).unwrap_err();
+        assert!(matches!(why, CatalogueError::Shape(_)), "{why}");
+        assert!(why.to_string().starts_with("not an array of objects: "), "{why}");
+    }
     assert_eq!(catalogue.tools_list(), before);
 }

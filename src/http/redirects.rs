@@ -1,0 +1,199 @@
+//! Redirects: which are followed, which are remembered, and what is said of the others.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use reqwest::header::LOCATION;
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use super::auth::is_same_origin;
+use super::excerpt::excerpt;
+use crate::redact;
+
+/// URLs whose target is remembered. An upstream has one or two.
+const REMEMBERED: usize = 8;
+
+/// The target of a redirect that keeps method, body and origin: a POST must not become a GET, and no
+/// header of ours may reach another origin. Every other redirect is returned as the answer, for the
+/// error.
+pub(super) fn target_within_origin(
+    response: &Response,
+    from: &Url,
+    method: &Method,
+) -> Option<Url> {
+    let location = response.headers().get(LOCATION)?;
+    let target = from.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
+    if !is_same_origin(&target, from) {
+        return None;
+    }
+    let keeps_method = match response.status() {
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+        // Some clients make a GET of a POST after these, so they say nothing of a POST. Any other
+        // page than the one with the slash may be a login.
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => {
+            method == Method::GET && differ_by_slash(&target, from)
+        }
+        _ => false,
+    };
+    keeps_method.then_some(target)
+}
+
+/// Whether a path is the same but for a slash at its end.
+fn differ_by_slash(one: &Url, other: &Url) -> bool {
+    one.path() != other.path()
+        && one.path().trim_end_matches('/') == other.path().trim_end_matches('/')
+}
+
+/// Where requests have been redirected to with success, so that the next one takes no detour.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    is_any: AtomicBool,
+    known: Mutex<Vec<(Url, Url)>>,
+}
+
+impl Moved {
+    /// The target for `url`, if it is remembered.
+    pub(super) fn target(&self, url: &Url) -> Option<Url> {
+        if !self.is_any.load(Ordering::Relaxed) {
+            return None;
+        }
+        let known = self.known();
+        let (_, target) = known.iter().find(|(from, _)| from == url)?;
+        Some(target.clone())
+    }
+
+    /// Remembers that a request to `from` succeeded at `target`.
+    pub(super) fn remember(&self, from: &Url, target: &Url) {
+        let mut known = self.known();
+        known.retain(|(known, _)| known != from);
+        if known.len() == REMEMBERED {
+            known.remove(0);
+        }
+        known.push((from.clone(), target.clone()));
+        self.is_any.store(true, Ordering::Relaxed);
+    }
+
+    /// Forgets the target for `url`, which is not there any more.
+    pub(super) fn forget(&self, url: &Url) {
+        self.known().retain(|(from, _)| from != url);
+    }
+
+    /// Every update is complete, so what a poisoned lock holds is sound.
+    fn known(&self) -> MutexGuard<'_, Vec<(Url, Url)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A redirect that is not followed: where it leads, and what to do about it.
+pub(super) struct NotFollowed {
+    /// The target as it may be shown.
+    pub(super) target: String,
+    pub(super) hint: String,
+}
+
+impl NotFollowed {
+    /// The redirect of `url`, as it may be shown, to `location`.
+    pub(super) fn new(url: &str, location: &str) -> Self {
+        let from = Url::parse(url);
+        let target = from.as_ref().map_err(|error| *error).and_then(|from| from.join(location));
+        match (from, target) {
+            (Ok(from), Ok(target)) => {
+                // Masked as `from` is, so that the two can be compared.
+                let shown = redact::shown(&target);
+                let hint = hint(&from, &Url::parse(&shown).unwrap_or(target));
+                Self { target: shown, hint }
+            }
+            _ => Self { target: excerpt(location.as_bytes(), None), hint: GENERAL.to_owned() },
+        }
+    }
+}
+
+const GENERAL: &str = "Redirects are followed only to the same host and with the same method: put the \
+                       address that the service is really at into the configuration.";
+
+/// What to do about a redirect from `from` to `target`.
+fn hint(from: &Url, target: &Url) -> String {
+    let is_same_page = from.host_str() == target.host_str()
+        && from.path().trim_end_matches('/') == target.path().trim_end_matches('/');
+    let gets_slash = from.path() != target.path();
+    match (from.scheme(), target.scheme()) {
+        ("http", "https") if is_same_page => {
+            format!("Use `https://`: put {} into the configuration.", shown(target))
+        }
+        ("https", "http") if is_same_page && gets_slash => {
+            let mut right = from.clone();
+            right.set_path(target.path());
+            format!(
+                "{}: put {} into the configuration. (That the target begins with `http://` is a \
+                 fault of the server, which does not know that a proxy before it speaks HTTPS.)",
+                spelling(target),
+                shown(&right)
+            )
+        }
+        ("https", "http") if is_same_page => "The server does not know that a proxy before it \
+             speaks HTTPS: its administrator must let the proxy tell it (X-Forwarded-Proto), or turn \
+             this redirect off."
+            .to_owned(),
+        _ if is_same_page && gets_slash => {
+            format!("{}: put {} into the configuration.", spelling(target), shown(target))
+        }
+        _ if is_login(target) => "The server leads to a login page for browsers: give it a token or a \
+             password for this address (`--bearer-file`, `--user`), or ask its administrator for the \
+             address that programs use."
+            .to_owned(),
+        _ => GENERAL.to_owned(),
+    }
+}
+
+fn spelling(target: &Url) -> &'static str {
+    if target.path().ends_with('/') {
+        "The address ends with a slash"
+    } else {
+        "The address has no slash at its end"
+    }
+}
+
+fn shown(url: &Url) -> String {
+    redact::shown(url)
+}
+
+/// Whether a URL is that of a login page.
+fn is_login(url: &Url) -> bool {
+    const WORDS: [&str; 8] =
+        ["login", "log-in", "signin", "sign-in", "sign_in", "sso", "saml", "oauth2"];
+    let host = url.host_str().unwrap_or_default().split('.');
+    url.path()
+        .split(['/', '.'])
+        .chain(host)
+        .any(|part| WORDS.iter().any(|word| part.eq_ignore_ascii_case(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_that_is_not_followed_names_the_address_to_configure() {
+        let cases = [
+            ("http://h/mcp", "/mcp/", "ends with a slash: put http://h/mcp/ into"),
+            ("http://h/mcp/", "/mcp", "no slash at its end: put http://h/mcp into"),
+            ("http://h/mcp", "https://h/mcp", "Use `https://`: put https://h/mcp into"),
+            ("http://h:80/mcp", "https://h/mcp/", "Use `https://`: put https://h/mcp/ into"),
+            ("https://h/mcp", "http://h/mcp/", "ends with a slash: put https://h/mcp/ into"),
+            ("https://h:8443/mcp", "http://h/mcp/", "put https://h:8443/mcp/ into"),
+            ("https://h/mcp", "http://h/mcp", "X-Forwarded-Proto"),
+            ("https://h/mcp", "/Account/Login?ReturnUrl=x", "login page"),
+            ("https://h/mcp", "https://login.microsoftonline.com/x", "login page"),
+            ("https://h/mcp", "https://other/mcp", "really at"),
+            ("https://h/mcp", "/blog", "really at"),
+            ("https://h/mcp", "http://[", "really at"),
+            ("https://h/mcp?…", "https://h/mcp/?key=s3cret", "put https://h/mcp/?… into"),
+        ];
+        for (from, location, told) in cases {
+            let NotFollowed { target, hint } = NotFollowed::new(from, location);
+            assert!(hint.contains(told), "{from} {location}: {hint}");
+            assert!(!format!("{target} {hint}").contains("s3cret"), "{target} {hint}");
+        }
+    }
+}
