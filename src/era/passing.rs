@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::signs::{self, Sign};
 use super::{Era, Known, to_legacy};
-use crate::failure::{Cause, Class, Failure};
+use crate::failure::Failure;
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::method;
 use crate::upstream::{Pending, Request, Session};
@@ -33,7 +33,7 @@ impl Passing {
     /// Sends `request` to an upstream whose era may still be unknown.
     async fn try_out(&self, known: &Known, request: &Request) -> Result<Response, Failure> {
         if known.only() == Some(Era::Legacy) {
-            return Err(self.wants_handshake());
+            return Err(signs::wants_handshake(&self.url));
         }
         let method = request.message.method();
         let is_proven = known.is_modern.load(Ordering::Relaxed);
@@ -42,7 +42,7 @@ impl Passing {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     known.set_only(Some(Era::Legacy));
-                    return Err(self.wants_handshake());
+                    return Err(signs::wants_handshake(&self.url));
                 }
             }
         } else {
@@ -59,42 +59,20 @@ impl Passing {
             (Sign::LegacyResult, false) => {
                 known.set_only(Some(Era::Legacy));
                 if method::is_safe(method) {
-                    return Err(self.wants_handshake());
+                    return Err(signs::wants_handshake(&self.url));
                 }
                 // It has been carried out.
                 return outcome.map(|response| to_legacy::completed(method, response));
             }
-            (Sign::Legacy, true) if !is_clear(&outcome) => {}
+            (Sign::Legacy, true) if !signs::is_certain(&outcome) => {}
             (Sign::Legacy, _) => {
                 known.is_modern.store(false, Ordering::Relaxed);
                 known.set_only(Some(Era::Legacy));
-                return Err(self.wants_handshake());
+                return Err(signs::wants_handshake(&self.url));
             }
         }
         outcome
     }
-
-    /// The failure of a message that must be said in another way.
-    fn wants_handshake(&self) -> Failure {
-        let what = format!("{} wants a handshake", self.url);
-        let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
-        failure.starts_over = true;
-        failure
-    }
-}
-
-/// Whether a server that has been modern is certain not to be any more: modern servers may refuse a
-/// request in the same status and code.
-fn is_clear(outcome: &Result<Response, Failure>) -> bool {
-    let Err(failure) = outcome else { return false };
-    let says = |words: &str| {
-        let answer = failure.answer.as_deref().and_then(Response::error);
-        answer.is_some_and(|error| {
-            String::from_utf8_lossy(error).to_ascii_lowercase().contains(words)
-        })
-    };
-    failure.status == Some(405)
-        || ["session", "initialize", "protocol version", "protocol-version"].into_iter().any(says)
 }
 
 impl Session for Passing {

@@ -82,6 +82,28 @@ fn is_about_the_form(failure: &Failure) -> bool {
     is_settled && is_of_form && failure.cause != Cause::TooLarge
 }
 
+/// The failure of a message that must be said in another way: the upstream at `url` wants a handshake.
+pub(super) fn wants_handshake(url: &str) -> Failure {
+    let what = format!("{url} wants a handshake");
+    let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
+    failure.starts_over = true;
+    failure
+}
+
+/// Whether a server that has been modern is certain not to be any more: modern servers may refuse a
+/// request in the same status and code.
+pub(super) fn is_certain(outcome: &Result<Response, Failure>) -> bool {
+    let Err(failure) = outcome else { return false };
+    let says = |words: &str| {
+        let answer = failure.answer.as_deref().and_then(Response::error);
+        answer.is_some_and(|error| {
+            String::from_utf8_lossy(error).to_ascii_lowercase().contains(words)
+        })
+    };
+    failure.status == Some(405)
+        || ["session", "initialize", "protocol version", "protocol-version"].into_iter().any(says)
+}
+
 /// Whether a refused `initialize` may come from a server that knows no handshake.
 pub(super) fn may_be_modern(failure: &Failure) -> bool {
     is_about_the_form(failure)

@@ -88,10 +88,17 @@ impl Filter {
 pub(super) struct Subscription {
     /// The client's id for it.
     id: RequestId,
+    /// The id of its request on the way.
+    wire_id: RequestId,
     granted: Filter,
 }
 
 impl Subscription {
+    /// Whether the client's request for it travels with `id`.
+    pub(super) fn is(&self, id: &RequestId) -> bool {
+        self.wire_id.matches(id)
+    }
+
     /// Whether it asks for the notification `name`, about the resource `uri` if it is about one.
     pub(super) fn is_for(&self, name: &str, uri: Option<&str>) -> bool {
         match uri {
@@ -191,8 +198,8 @@ impl Inner {
             }
         }
         let id = request.message.id().unwrap_or(&request.wire_id).clone();
-        let subscription = Arc::new(Subscription { id, granted });
         let wire_id = &request.wire_id;
+        let subscription = Arc::new(Subscription { id, wire_id: wire_id.clone(), granted });
         let is_first = self.bridge.acknowledged().insert(wire_id.clone());
         let mut served =
             Served { inner: self, subscription: subscription.clone(), wire_id, goes_on: false };
@@ -264,7 +271,8 @@ mod tests {
         .unwrap();
         let granted = wanted.within(&offered);
         assert_eq!(granted.text(), r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1"]}"#);
-        let subscription = Subscription { id: RequestId::number(7), granted };
+        let id = RequestId::number(7);
+        let subscription = Subscription { id: id.clone(), wire_id: id, granted };
         assert!(subscription.is_for(method::TOOLS_CHANGED, None));
         assert!(!subscription.is_for(method::PROMPTS_CHANGED, None));
         assert!(subscription.is_for(method::RESOURCE_UPDATED, Some("a:1")));

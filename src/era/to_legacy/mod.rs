@@ -183,9 +183,14 @@ impl Session for ToLegacy {
             let id = message.read_params().and_then(|CancelledParams { request_id, .. }| {
                 RequestId::from_json(bytes::Bytes::copy_from_slice(request_id.get().as_bytes()))
             });
-            let known = id.and_then(|id| self.0.ears.known_as(&id));
-            if let Some(known) = known {
+            if let Some(known) = id.as_ref().and_then(|id| self.0.ears.known_as(id)) {
                 return Box::pin(self.0.cancel_upstream(known));
+            }
+            // The upstream knows nothing of a subscription.
+            let is_of_subscription =
+                |id| self.0.ears.subscriptions().iter().any(|subscription| subscription.is(id));
+            if id.as_ref().is_some_and(is_of_subscription) {
+                return Box::pin(std::future::ready(Ok(())));
             }
         }
         self.0.legacy.send(message)

@@ -61,6 +61,7 @@ pub(super) async fn open(
     let offers_log = capabilities.has("logging");
     let response = results::initialize(&initialize.message, result);
     let session = Arc::new(Inner {
+        url: modern.shown().to_owned(),
         wire,
         client: client.clone(),
         listener: Listener::new(modern, client, &identity, &capabilities),
@@ -78,6 +79,7 @@ pub(super) async fn open(
 struct ToModern(Arc<Inner>);
 
 struct Inner {
+    url: String,
     wire: Arc<dyn Session>,
     client: Client,
     identity: Identity,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::{ToModern, results};
+use crate::era::signs::{self, Sign};
 use crate::failure::Failure;
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
 use crate::mcp::method;
@@ -59,7 +60,14 @@ impl ToModern {
     async fn deliver(&self, round: &Request, is_first: bool) -> Result<Response, Failure> {
         let mut delivery = Delivery::default();
         loop {
-            let failure = match self.0.wire.exchange(round).await {
+            let outcome = self.0.wire.exchange(round).await;
+            if outcome.is_err()
+                && signs::of_modern_request(round.message.method(), &outcome) == Sign::Legacy
+                && signs::is_certain(&outcome)
+            {
+                return Err(signs::wants_handshake(&self.0.url));
+            }
+            let failure = match outcome {
                 Ok(response) => return Ok(response),
                 Err(failure) if is_first => return Err(failure),
                 Err(failure) => failure,

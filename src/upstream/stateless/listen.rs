@@ -11,7 +11,7 @@ use super::{StatelessSession, headers, refusal};
 use crate::failure::{Class, Failure};
 use crate::http;
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::mcp::{ResourceParams, meta, method};
+use crate::mcp::{ResourceParams, meta, method, subscription_ended};
 use crate::retry::Listening;
 use crate::upstream::json::{Object, items, string};
 use crate::upstream::reading::{Awaited, Inbox, Reading};
@@ -35,6 +35,7 @@ impl StatelessSession {
             keeps_id: AtomicBool::new(request.message.id() == Some(&request.wire_id)),
             was_acknowledged: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
         });
         let through = self.client.through(OfSubscription(subscription.clone()));
         let mut listening = Listening::default();
@@ -42,6 +43,9 @@ impl StatelessSession {
         loop {
             let delay = match self.listen_once(&current, &through).await {
                 Ok(Ended::Answered(response)) => return Ok(subscription.own(response)),
+                Ok(Ended::Dropped { .. }) if subscription.is_over.load(Ordering::Relaxed) => {
+                    return Ok(Response::with_result(subscription_ended(&subscription.id)));
+                }
                 Ok(Ended::Dropped { lived, retry }) => {
                     tracing::debug!("a stream of notifications dropped; opening it again");
                     listening.after_end(lived, subscription.was_acknowledged(), retry)
@@ -95,6 +99,8 @@ struct Subscription {
     /// Whether anything has come but the acknowledgement. A gap in a stream that carried nothing is
     /// no news.
     has_spoken: AtomicBool,
+    /// Whether the server has said that it ends the subscription.
+    is_over: AtomicBool,
 }
 
 /// Takes what comes on the streams of a subscription.
@@ -112,6 +118,11 @@ impl Subscription {
     }
 
     async fn take(&self, message: Message) {
+        if message.method() == method::CANCELLED {
+            self.is_over.store(true, Ordering::Relaxed);
+            let params = format!(r#"{{"requestId":{}}}"#, self.id);
+            return self.client.notify(Message::notification(method::CANCELLED, &params)).await;
+        }
         if message.method() != method::ACKNOWLEDGED {
             self.has_spoken.store(true, Ordering::Relaxed);
         } else if self.was_acknowledged.swap(true, Ordering::Relaxed) {

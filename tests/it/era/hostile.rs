@@ -239,3 +239,68 @@ fn fifty_questions_at_once_find_their_calls() {
     line.finish_with_nothing_left();
     assert_eq!(upstream.executions("ask"), 50);
 }
+
+#[test]
+fn a_step_back_is_noticed_by_a_legacy_client_as_well() {
+    let is_old = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&is_old);
+    let upstream = Upstream::serve(move |exchange| {
+        let name = exchange.name();
+        if !is_old.load(Ordering::SeqCst) {
+            return match name.as_str() {
+                "initialize" => super::refuse_legacy(exchange),
+                "server/discover" => exchange.result(DISCOVERED),
+                "subscriptions/listen" => exchange.status(404),
+                _ => exchange.result(&said("modern")),
+            };
+        }
+        match name.as_str() {
+            "initialize" | "notifications/initialized" => handshake(exchange, Some("s")),
+            _ if exchange.request.header("mcp-session-id").is_none() => {
+                exchange.send(&Reply::status(400).body(
+                    "application/json",
+                    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#,
+                ))
+            }
+            "tools/call" => exchange.result(r#"{"content":[],"old":true}"#),
+            _ => exchange.status(405),
+        }
+    });
+    let mut line = Line::ready(&upstream.url());
+    line.send(call(1, "any", "{}"));
+    line.recv_id("1");
+    switch.store(true, Ordering::SeqCst);
+    for id in 2..4 {
+        line.send(call(id, "any", "{}"));
+        assert_eq!(line.recv_id(&id.to_string()).result()["old"], true);
+    }
+    assert_eq!(upstream.count("initialize"), 2);
+    line.finish();
+}
+
+#[test]
+fn a_subscription_that_is_cancelled_is_nothing_that_a_legacy_upstream_knows() {
+    let upstream = Upstream::streamable();
+    let mut line = Line::to(&upstream.url()).spawn();
+    line.send(modern(1, "subscriptions/listen", LISTEN));
+    line.recv_where("the acknowledgement", is_acknowledgement);
+    line.send(notification("notifications/cancelled", r#"{"requestId":1}"#));
+    line.send(modern_call(2, "echo", "{}"));
+    line.recv_id("2");
+    upstream.push(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+    line.finish_with_nothing_left();
+    assert_eq!(upstream.count("notifications/cancelled"), 0);
+}
+
+#[test]
+fn a_subscription_that_the_server_ends_is_over() {
+    let upstream = modern_alone(|exchange| {
+        acknowledge(exchange, |tell| tell("notifications/cancelled", r#""requestId":1,"#))
+    });
+    let mut line = Line::to(&upstream.url()).spawn();
+    line.send(modern(1, "subscriptions/listen", LISTEN));
+    let reply = line.recv_id("1");
+    assert_eq!(reply.result()["_meta"][SUBSCRIPTION_ID], 1);
+    line.finish();
+    assert_eq!(upstream.count("subscriptions/listen"), 1);
+}
