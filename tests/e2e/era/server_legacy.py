@@ -70,7 +70,9 @@ async def count(to: int, ctx: Context) -> str:
 
 @server.tool()
 async def log(ctx: Context) -> str:
-    await ctx.debug("low")
+    # What the level means is left to servers by this SDK.
+    if state.get("level", "debug") == "debug":
+        await ctx.debug("low")
     await ctx.warning("high")
     return "logged"
 
