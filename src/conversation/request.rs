@@ -228,8 +228,6 @@ struct Carrier<'a> {
     context: &'a Context,
     message: &'a Message,
     started: Instant,
-    /// When the latest attempt failed, if one has.
-    failed: Option<Instant>,
     retry: Retry,
     /// Whether the latest attempt came as far as sending the message.
     was_sent: bool,
@@ -240,7 +238,7 @@ struct Carrier<'a> {
 impl<'a> Carrier<'a> {
     fn new(context: &'a Context, message: &'a Message, started: Instant) -> Self {
         let retry = Retry::new(context.settings.policy);
-        Self { context, message, started, failed: None, retry, was_sent: false, failed_with: None }
+        Self { context, message, started, retry, was_sent: false, failed_with: None }
     }
 
     /// Does `attempt` in the current session until it succeeds, or must not be repeated, or the
@@ -318,16 +316,6 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Gives a request that has stood for a while, maybe for hours, all its attempts again.
-    fn note_standing(&mut self) {
-        let now = Instant::now();
-        let since = self.failed.replace(now).unwrap_or(self.started);
-        if now.duration_since(since) >= STANDING_AFTER {
-            self.retry = Retry::new(self.context.settings.policy);
-            self.started = now;
-        }
-    }
-
     /// Returns when the message may be sent again.
     async fn prepare_retry(&mut self, failure: Failure, live: &Arc<Live>) -> Result<(), Failure> {
         if failure.class() == Class::SessionLost {
@@ -335,8 +323,13 @@ impl<'a> Carrier<'a> {
             let may_live = !matches!(failure.status, Some(404 | 410));
             self.context.link.lost(live, may_live);
         }
-        if method::stands(self.message.method()) {
-            self.note_standing();
+        if failure.class() == Class::SessionLost
+            && method::stands(self.message.method())
+            && self.started.elapsed() >= STANDING_AFTER
+        {
+            // What has stood, maybe for hours, has all its attempts again.
+            self.retry = Retry::new(self.context.settings.policy);
+            self.started = Instant::now();
         }
         let is_repeatable = self.context.link.allows_repeat(self.message);
         let elapsed = self.started.elapsed();

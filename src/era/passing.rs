@@ -2,7 +2,7 @@
 //! upstream is not modern after all is acted on.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -23,11 +23,28 @@ pub(super) struct Passing {
     url: String,
     /// What is known of the upstream; `None` where its era is not to be found out.
     known: Option<Arc<Known>>,
+    /// Whether anything has come from the upstream.
+    has_answered: AtomicBool,
 }
 
 impl Passing {
     pub(super) fn new(wire: Arc<dyn Session>, url: &str, known: Option<Arc<Known>>) -> Self {
-        Self { wire, url: url.to_owned(), known }
+        Self { wire, url: url.to_owned(), known, has_answered: AtomicBool::new(false) }
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
+        let outcome = match &self.known {
+            Some(known) => self.try_out(known, request).await,
+            None => self.wire.exchange(request).await,
+        };
+        if !self.has_answered.load(Ordering::Relaxed) {
+            let has_answered = match &outcome {
+                Ok(_) => true,
+                Err(failure) => failure.status.is_some() || failure.starts_over,
+            };
+            self.has_answered.store(has_answered, Ordering::Relaxed);
+        }
+        outcome
     }
 
     /// Sends `request` to an upstream whose era may still be unknown.
@@ -77,10 +94,7 @@ impl Passing {
 
 impl Session for Passing {
     fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
-        match &self.known {
-            Some(known) => Box::pin(self.try_out(known, request)),
-            None => self.wire.exchange(request),
-        }
+        Box::pin(self.exchange(request))
     }
 
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
@@ -88,7 +102,7 @@ impl Session for Passing {
     }
 
     fn is_untried(&self) -> bool {
-        true
+        !self.has_answered.load(Ordering::Relaxed)
     }
 
     fn ended(&self) -> &CancellationToken {

@@ -208,7 +208,9 @@ impl Link {
     pub fn session_budget(&self, elapsed: Duration, start_timeout: Duration) -> Duration {
         let begun = self.begun.get().map_or(Duration::ZERO, Instant::elapsed);
         let left_to_start = (start_timeout + elapsed).saturating_sub(begun);
-        self.policy.session_budget(self.has_answered.load(Ordering::Relaxed), left_to_start)
+        let has_answered = self.has_answered.load(Ordering::Relaxed)
+            || self.current().is_some_and(|live| !live.session.is_untried());
+        self.policy.session_budget(has_answered, left_to_start)
     }
 
     /// Whether sending `message` twice does no more than sending it once, as far as its method, the
@@ -221,10 +223,6 @@ impl Link {
     /// which tools may run twice.
     pub fn learn(&self, request: &Request, response: &Response) {
         self.idle_losses.store(0, Ordering::Relaxed);
-        // To `initialize` we may have given the answer ourselves.
-        if request.message.method() != method::INITIALIZE {
-            self.has_answered.store(true, Ordering::Relaxed);
-        }
         self.memory.learn(request, response);
     }
 

@@ -205,8 +205,8 @@ pub trait Session: Send + Sync {
     /// knows such a thing. Called once, after `notifications/initialized`.
     fn listen(&self) {}
 
-    /// Whether the session was opened without asking the upstream, so that nobody knows yet whether
-    /// there is one.
+    /// Whether the session was opened without asking the upstream and nothing has come from it, so that
+    /// nobody knows whether there is one.
     fn is_untried(&self) -> bool {
         false
     }

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::super::Request;
 use super::super::headers::{PROTOCOL_VERSION, post_headers};
 use super::tools::Tools;
+use crate::http::Endpoint;
 use crate::mcp::{RequestMeta, STATELESS_REVISION, method};
 use crate::upstream::json;
 
@@ -50,21 +51,36 @@ impl<'a> Params<'a> {
     }
 }
 
-/// The header fields of the POST for `request`; `tools` knows which arguments are repeated.
-pub(super) fn of(request: &Request, tools: &Tools) -> HeaderMap {
+/// What the POSTs for all requests to `endpoint` have in common, with places for the rest: a copy has
+/// no room to grow.
+pub(super) fn common(endpoint: &Endpoint) -> HeaderMap {
+    let mut headers = post_headers();
+    endpoint.complete(&mut headers);
+    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(STATELESS_REVISION));
+    for name in [METHOD, NAME] {
+        headers.insert(name, HeaderValue::from_static(""));
+    }
+    headers
+}
+
+/// The header fields of the POST for `request`, from those that are `common` to all; `tools` knows
+/// which arguments are repeated.
+pub(super) fn of(request: &Request, common: &HeaderMap, tools: &Tools) -> HeaderMap {
     let message = &request.message;
     let params: Params<'_> = message.read_params().unwrap_or_default();
     let meta = params.meta.and_then(|meta| serde_json::from_str(meta.get()).ok());
     let RequestMeta { protocol_version, .. } = meta.unwrap_or_default();
-    let mut headers = post_headers();
+    let mut headers = common.clone();
     // A request without a version gets the server's own answer to that.
-    let version = protocol_version.unwrap_or(Cow::Borrowed(STATELESS_REVISION));
-    headers.insert(PROTOCOL_VERSION, value(&version));
+    if let Some(version) = protocol_version.filter(|version| version != STATELESS_REVISION) {
+        headers.insert(PROTOCOL_VERSION, value(&version));
+    }
     headers.insert(METHOD, value(message.method()));
     let name = params.name_for(message.method()).and_then(|name| json::string(name.get()));
-    if let Some(name) = &name {
-        headers.insert(NAME, value(name));
-    }
+    match &name {
+        Some(name) => headers.insert(NAME, value(name)),
+        None => headers.remove(NAME),
+    };
     if message.method() == method::TOOLS_CALL
         && let (Some(name), Some(arguments)) = (name, params.arguments)
     {

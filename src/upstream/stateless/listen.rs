@@ -65,7 +65,7 @@ impl StatelessSession {
     }
 
     async fn listen_once(&self, request: &Request, client: &Client) -> Result<Ended, Failure> {
-        let headers = headers::of(request, &self.server.tools);
+        let headers = headers::of(request, &self.server.common, &self.server.tools);
         let (http, endpoint) = (&self.server.http, &self.server.endpoint);
         let answer = http.post(endpoint, headers, request.body.clone()).await?;
         if !answer.status().is_success() {

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -38,6 +39,8 @@ pub(crate) struct Stateless(Arc<Server>);
 struct Server {
     http: Arc<Http>,
     endpoint: Endpoint,
+    /// The header fields that all requests have in common.
+    common: HeaderMap,
     tools: Tools,
     /// Ids of requests whose answer was lost: the next attempt needs another one.
     spent: Mutex<HashSet<RequestId>>,
@@ -47,9 +50,11 @@ struct Server {
 impl Stateless {
     /// The server at `url`.
     pub(crate) fn new(http: Arc<Http>, url: Url) -> Self {
+        let endpoint = Endpoint::new(url);
         Self(Arc::new(Server {
             http,
-            endpoint: Endpoint::new(url),
+            common: headers::common(&endpoint),
+            endpoint,
             tools: Tools::default(),
             spent: Mutex::default(),
             ids_given: AtomicU64::new(0),
@@ -115,7 +120,7 @@ impl StatelessSession {
 
     /// Sends `request` and reads its answer.
     async fn attempt(&self, request: &Request) -> Result<Response, Failure> {
-        let headers = headers::of(request, &self.server.tools);
+        let headers = headers::of(request, &self.server.common, &self.server.tools);
         let (http, endpoint) = (&self.server.http, &self.server.endpoint);
         let answer = http.post(endpoint, headers, request.body.clone()).await?;
         if !answer.status().is_success() {
@@ -195,7 +200,8 @@ impl StatelessSession {
 
     async fn notify(&self, message: &Message) -> Result<(), Failure> {
         let id = self.server.own_id();
-        let headers = headers::of(&Request::new(message.clone(), id), &self.server.tools);
+        let request = Request::new(message.clone(), id);
+        let headers = headers::of(&request, &self.server.common, &self.server.tools);
         let (http, endpoint) = (&self.server.http, &self.server.endpoint);
         // Nothing in the answer may reach the client.
         let _ = http.post(endpoint, headers, message.text().clone()).await?.bytes().await;
