@@ -58,7 +58,6 @@ pub(super) async fn open(
         return Err(Failure::new(Class::Final, Cause::Unusable, what).hint(hint));
     }
     let capabilities = offer.get("capabilities").and_then(Object::read).unwrap_or_default();
-    let offers_log = capabilities.has("logging");
     let response = results::initialize(&initialize.message, result);
     let session = Arc::new(Inner {
         url: modern.shown().to_owned(),
@@ -67,7 +66,7 @@ pub(super) async fn open(
         listener: Listener::new(modern, client, &identity, &capabilities),
         identity,
         // Servers of the legacy era send what they think fit until they are told.
-        level: Mutex::new(offers_log.then(|| "info".to_owned())),
+        level: Mutex::new("info".to_owned()),
         asked: Mutex::default(),
         ended: CancellationToken::new(),
     });
@@ -84,8 +83,8 @@ struct Inner {
     client: Client,
     identity: Identity,
     listener: Listener,
-    /// The least level of log messages that the client wants; none without the capability.
-    level: Mutex<Option<String>>,
+    /// The least level of log messages that the client wants.
+    level: Mutex<String>,
     /// Our questions to the client that it has not answered.
     asked: Mutex<HashMap<RequestId, oneshot::Sender<Message>>>,
     ended: CancellationToken,
@@ -115,11 +114,11 @@ impl ToModern {
         let Some(level) = level.filter(|level| meta::severity(level).is_some()) else {
             return local::error(code::INVALID_PARAMS, "`level` is not a log level");
         };
-        *self.level() = Some(level);
+        *self.level() = level;
         local::result("{}")
     }
 
-    fn level(&self) -> MutexGuard<'_, Option<String>> {
+    fn level(&self) -> MutexGuard<'_, String> {
         self.0.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -31,7 +31,7 @@ impl ToModern {
         let name = message.method();
         let mut params = {
             let level = self.level();
-            self.0.identity.added_to(local::params(message), level.as_deref())
+            self.0.identity.added_to(local::params(message), Some(level.as_str()))
         };
         let mut id = request.wire_id.clone();
         let mut rounds = Rounds::default();
