@@ -24,6 +24,7 @@ pub mod conversation;
 mod demo;
 mod era;
 pub mod failure;
+pub mod hint;
 pub mod http;
 pub mod jsonrpc;
 mod link;

@@ -45,6 +45,8 @@ struct Shared {
     progress: Mutex<Vec<RequestId>>,
     /// Whether a malformed message has been warned of: heartbeats come for ever.
     has_warned: AtomicBool,
+    /// Whether what the upstream sends may be something that is not quite JSON.
+    is_careless: AtomicBool,
 }
 
 /// A request in flight that asked for progress. Progress for its token reaches the client until
@@ -90,6 +92,16 @@ struct Question {
 }
 
 impl Client {
+    /// From now on what the upstream sends is read even if it is not quite JSON.
+    pub(super) fn note_careless_upstream(&self) {
+        self.shared.is_careless.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the upstream is known to write what is not quite JSON.
+    pub(super) fn has_careless_upstream(&self) -> bool {
+        self.shared.is_careless.load(Ordering::Relaxed)
+    }
+
     /// The client behind `sink`.
     pub fn new(sink: impl Sink + 'static) -> Self {
         Self { sink: Arc::new(sink), gap: Arc::default(), shared: Arc::default() }

@@ -21,7 +21,7 @@ use super::reading::{Awaited, Inbox, Reading};
 use super::refusal::{Standing, empty_success, refused};
 use super::{Client, Pending, Request, Session, local};
 use crate::failure::{Class, Failure};
-use crate::http::{self, Answer, Endpoint, Http};
+use crate::http::{self, Answer, Endpoint, Http, Refusal};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::code::{HEADER_MISMATCH, UNSUPPORTED_VERSION};
 use crate::mcp::{RequestMeta, STATELESS_REVISION, method};
@@ -242,7 +242,7 @@ impl Server {
 
 /// The failure for an answer that is not a success.
 async fn refusal(answer: Answer, request: &Request) -> Failure {
-    refused(&answer.refusal().await, Some(request), Standing::Stateless)
+    refused(&answer.refusal().await, Refusal::failure, Some(request), Standing::Stateless)
 }
 
 /// What the upstream itself has answered in `outcome`.
