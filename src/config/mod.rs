@@ -18,7 +18,7 @@ use url::Url;
 use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
 use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
-use crate::logging::LogSettings;
+use crate::logging::{LogLevel, LogSettings};
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
 use crate::setup::SetupError;
@@ -139,6 +139,14 @@ pub(crate) fn log(options: &LogOptions, kind: Kind, secrets: Arc<Secrets>) -> Lo
     let of_script = || drop_in::onec_log_level().filter(|_| kind == Kind::OneC);
     let level = options.log_level.or_else(of_script);
     LogSettings { level, file: options.log_file.clone(), format: options.log_format, secrets }
+}
+
+/// As [`log`], for a command whose own words say what is wrong: stderr stays silent unless somebody
+/// has asked for a log.
+pub(crate) fn quiet_log(options: &LogOptions, kind: Kind, secrets: Arc<Secrets>) -> LogSettings {
+    let settings = log(options, kind, secrets);
+    let is_wanted = settings.level.is_some() || settings.file.is_some();
+    LogSettings { level: if is_wanted { settings.level } else { Some(LogLevel::Off) }, ..settings }
 }
 
 /// What the kind is told beyond the URL.

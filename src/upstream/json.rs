@@ -14,44 +14,49 @@ use crate::jsonrpc::to_json;
 
 /// One JSON object: its members in their order, each value as text.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     is_changed: bool,
 }
 
 impl<'a> Object<'a> {
     /// Parses one level of `text`; `None` when it is not an object.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
     /// The text of the member `name`.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value.as_ref())
     }
 
+    /// The members in their order, each value as text.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
     /// Whether the object has no members.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
     /// Whether a member has a name that is not in `names`.
-    pub(super) fn holds_other_than(&self, names: &[&str]) -> bool {
+    pub(crate) fn holds_other_than(&self, names: &[&str]) -> bool {
         self.members.iter().any(|(name, _)| !names.contains(&name.as_ref()))
     }
 
     /// Whether the object has a member `name` that is not `null`.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value != "null")
     }
 
     /// The member `name` where it is a string.
-    pub(super) fn string(&self, name: &str) -> Option<String> {
+    pub(crate) fn string(&self, name: &str) -> Option<String> {
         self.get(name).and_then(string)
     }
 
     /// Gives the member `name` a new value, at its place or at the end.
-    pub(super) fn set(&mut self, name: &str, value: String) {
+    pub(crate) fn set(&mut self, name: &str, value: String) {
         self.is_changed = true;
         match self.members.iter_mut().find(|(member, _)| member == name) {
             Some((_, old)) => *old = value.into(),
@@ -60,19 +65,19 @@ impl<'a> Object<'a> {
     }
 
     /// Gives the member `name` the string `value`.
-    pub(super) fn set_string(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_string(&mut self, name: &str, value: &str) {
         self.set(name, to_json(&value));
     }
 
     /// Removes the member `name`.
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(crate) fn remove(&mut self, name: &str) {
         let before = self.members.len();
         self.members.retain(|(member, _)| member != name);
         self.is_changed |= self.members.len() != before;
     }
 
     /// Removes the member `name` if it is `null`.
-    pub(super) fn remove_null(&mut self, name: &str) {
+    pub(crate) fn remove_null(&mut self, name: &str) {
         if self.get(name) == Some("null") {
             self.remove(name);
         }
@@ -80,19 +85,19 @@ impl<'a> Object<'a> {
 
     /// Replaces the value of the member `name` by the result of `edit`, if there is such a member and
     /// a result.
-    pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> Option<String>) {
+    pub(crate) fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> Option<String>) {
         if let Some(value) = self.get(name).and_then(edit) {
             self.set(name, value);
         }
     }
 
     /// The object's new text; `None` when nothing was changed.
-    pub(super) fn changed(self) -> Option<String> {
+    pub(crate) fn changed(self) -> Option<String> {
         self.is_changed.then(|| self.text())
     }
 
     /// The object's text.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::from("{");
         for (name, value) in &self.members {
             if text.len() > 1 {

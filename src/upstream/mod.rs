@@ -37,6 +37,7 @@ use crate::setup::SetupError;
 pub(crate) use self::amocrm::check_catalogue;
 pub(crate) use self::client::refusal;
 pub(crate) use self::client::{Client, ProgressToken, Sink};
+pub(crate) use self::json::Object;
 pub(crate) use self::onec::MAX_IN_FLIGHT as ONEC_MAX_IN_FLIGHT;
 pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};

@@ -12,6 +12,7 @@ mod amocrm_sse;
 mod bitrix;
 mod bitrix_errors;
 mod bitrix_rest;
+mod call;
 mod cancel;
 mod certificates;
 mod demo;
