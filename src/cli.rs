@@ -23,6 +23,7 @@ A line from any MCP client on stdin/stdout to any MCP server on HTTP
 
 Usage: mcpline [OPTIONS] URL
        mcpline demo          try it without any server
+       mcpline check URL     say whether it works, and what to do if not
        mcpline tools URL     list the server's tools
        mcpline call URL TOOL [KEY=VALUE...]
                              call one of them
@@ -66,6 +67,7 @@ Exit status:
   0  the input has ended, or mcpline was told to stop
   1  it could not start, its input could not be read or its output not be written;
      with --fail also: a request was answered with an error;
+     of check: it does not work;
      of tools and call: the request failed, or the tool says that it has failed
   2  the options, variables or arguments cannot be used
 
@@ -179,10 +181,24 @@ impl Cli {
 pub(crate) enum Command {
     /// Forward to a sample service of 1C inside the process
     Demo,
+    /// Say step by step whether a server can be used, and what to do if not
+    Check(CheckArguments),
     /// List the tools of a server
     Tools(ToolsArguments),
     /// Call a tool of a server
     Call(CallArguments),
+}
+
+/// What `mcpline check` is told.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The server's URL, or `demo` for the sample service
+    #[arg(value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) server: Option<String>,
+
+    /// Print one JSON object, for support; secrets are masked
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What `mcpline tools` is told.

@@ -48,6 +48,14 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
 }
 
+/// A colour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Colour {
+    Green,
+    Yellow,
+    Red,
+}
+
 /// How text is set off.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
@@ -76,6 +84,21 @@ impl Style {
     /// Stands back.
     pub(crate) fn dim(self, text: &str) -> String {
         self.in_code("2", text)
+    }
+
+    /// Is well, may not be well, is not well.
+    pub(crate) fn in_colour(self, colour: Colour, text: &str) -> String {
+        let code = match colour {
+            Colour::Green => "32",
+            Colour::Yellow => "33",
+            Colour::Red => "31",
+        };
+        self.in_code(code, text)
+    }
+
+    /// Whether there is a terminal that knows codes.
+    pub(crate) fn has_colours(self) -> bool {
+        self.has_colours
     }
 
     fn in_code(self, code: &str, text: &str) -> String {

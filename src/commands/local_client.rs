@@ -16,9 +16,10 @@ use crate::conversation::Conversation;
 use crate::http::Http;
 use crate::jsonrpc::{
     ErrorObject, FromUpstream, Kind, METHOD_NOT_FOUND, Message, RequestId, Response, from_upstream,
+    to_json,
 };
 use crate::link::Link;
-use crate::mcp::method;
+use crate::mcp::{Empty, Implementation, InitializeParams, Revision, method};
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
 use crate::upstream::{self, Client};
@@ -29,10 +30,12 @@ const MAX_PAGES: usize = 1000;
 
 /// A client whose conversation is under way.
 pub(super) struct LocalClient {
-    input: mpsc::Sender<Vec<Input>>,
+    /// `None` once the conversation is to end.
+    input: Option<mpsc::Sender<Vec<Input>>>,
     output: mpsc::UnboundedReceiver<Bytes>,
     conversation: JoinHandle<conversation::Outcome>,
     requests: u64,
+    link: Arc<Link>,
 }
 
 /// The error with which a request was answered.
@@ -44,6 +47,12 @@ pub(super) struct RequestError {
     pub(super) message: String,
     /// Its code.
     pub(super) code: i64,
+    /// Whether it is an error of ours; else it is the server's.
+    pub(super) is_ours: bool,
+    /// What to do about it, where the error is ours; the message says it too.
+    pub(super) hint: Option<String>,
+    /// The HTTP status, where the error is ours and there was one.
+    pub(super) status: Option<u16>,
 }
 
 impl LocalClient {
@@ -52,8 +61,17 @@ impl LocalClient {
     /// # Errors
     /// A part cannot be set up.
     pub(super) fn start(server: &Server) -> Result<Self, SetupError> {
-        let Server { upstream, conversation: settings, .. } = server;
+        let upstream = &server.upstream;
         let http = Arc::new(Http::new(&upstream.http, &upstream.endpoint.url)?);
+        Self::start_over(http, server)
+    }
+
+    /// As [`LocalClient::start`], over `http`.
+    ///
+    /// # Errors
+    /// A part cannot be set up.
+    pub(super) fn start_over(http: Arc<Http>, server: &Server) -> Result<Self, SetupError> {
+        let Server { upstream, conversation: settings, .. } = server;
         let stop = signals::stop_requested()
             .map_err(|error| SetupError::failed(format!("no signal handler: {error}")))?;
         let kind = upstream::upstream(http, upstream.endpoint.url.clone(), &upstream.kind)?;
@@ -61,10 +79,31 @@ impl LocalClient {
         let (writer, output) = Writer::memory();
         let client = Client::new(writer.outlet());
         let link = Link::new(kind, client.clone(), settings.policy);
-        let conversation = Conversation::new(settings.clone(), link, client, &writer);
+        let conversation = Conversation::new(settings.clone(), link.clone(), client, &writer);
         let conversation =
             tokio::spawn(conversation.run(stdin, writer, stop, std::future::pending()));
-        Ok(Self { input, output, conversation, requests: 0 })
+        let input = Some(input);
+        Ok(Self { input, output, conversation, requests: 0, link })
+    }
+
+    /// Opens the session with a handshake, and returns the result of `initialize`.
+    ///
+    /// # Errors
+    /// As for [`LocalClient::request`].
+    pub(super) async fn initialize(&mut self) -> Result<String, RequestError> {
+        let params = to_json(&InitializeParams {
+            protocol_version: Revision::LATEST,
+            capabilities: Empty {},
+            client_info: Implementation::OURS,
+        });
+        let result = self.request(method::INITIALIZE, &params).await?;
+        self.send(Message::notification(method::INITIALIZED, "{}").text().clone()).await;
+        Ok(result)
+    }
+
+    /// What the server has turned out to be, in words.
+    pub(super) fn variant(&self) -> Option<String> {
+        self.link.variant()
     }
 
     /// Sends a request with `params`, which is JSON text, and waits for the result, which is JSON text
@@ -128,17 +167,18 @@ impl LocalClient {
     }
 
     /// Ends the conversation and with it the session.
-    pub(super) async fn end(self) {
-        let Self { input, output, conversation, .. } = self;
-        drop(input);
-        // It fails only when it panics, and then there is nothing to wait for.
-        let _ = conversation.await;
-        drop(output);
+    pub(super) async fn end(&mut self) {
+        if self.input.take().is_some() {
+            // It fails only when it panics, and then there is nothing to wait for.
+            let _ = (&mut self.conversation).await;
+        }
     }
 
     async fn send(&self, line: Bytes) {
         // Fails only when the conversation has ended, which the output tells.
-        let _ = self.input.send(vec![Input::Line(line)]).await;
+        if let Some(input) = &self.input {
+            let _ = input.send(vec![Input::Line(line)]).await;
+        }
     }
 
     /// Takes what the server sends of its own accord. We have promised no capability, so all that it
@@ -164,8 +204,14 @@ fn outcome(response: &Response) -> Result<String, RequestError> {
 }
 
 impl RequestError {
+    /// What went wrong, without the hint.
+    pub(super) fn what(&self) -> &str {
+        let hint = self.hint.as_deref().unwrap_or_default();
+        self.message.strip_suffix(hint).unwrap_or(&self.message).trim_end()
+    }
+
     fn read(error: &ErrorObject) -> Self {
-        Self::parse(crate::jsonrpc::to_json(error))
+        Self::parse(to_json(error))
     }
 
     fn parse(json: String) -> Self {
@@ -174,8 +220,12 @@ impl RequestError {
         struct Error {
             code: i64,
             message: String,
+            data: serde_json::Value,
         }
-        let Error { code, message } = serde_json::from_str(&json).unwrap_or_default();
-        Self { json, message, code }
+        let Error { code, message, data } = serde_json::from_str(&json).unwrap_or_default();
+        let ours = Some(&data).filter(|data| data["source"] == "mcpline");
+        let hint = ours.and_then(|data| Some(data["hint"].as_str()?.to_owned()));
+        let status = ours.and_then(|data| u16::try_from(data["httpStatus"].as_u64()?).ok());
+        Self { message, code, is_ours: ours.is_some(), hint, status, json }
     }
 }

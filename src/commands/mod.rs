@@ -2,6 +2,7 @@
 //! needs, and runs.
 
 mod call;
+mod check;
 mod demo;
 mod forward;
 mod local_client;
@@ -46,6 +47,10 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             demo::check_kind(options.server.kind)?;
             let log = config::log(&options.logs, demo::KIND, secrets.clone());
             on_runtime(&log, demo::run(cli, secrets))
+        }
+        Some(Command::Check(arguments)) => {
+            let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
+            on_runtime(&log, check::run(cli, arguments, secrets))
         }
         Some(Command::Tools(arguments)) => {
             let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());

@@ -29,7 +29,7 @@ pub(crate) use self::options::Options;
 pub(crate) use self::values::is_unset;
 
 /// The bound on silence during a request where nobody has chosen one.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Requests at once where the kind has no bound of its own.
 const MAX_IN_FLIGHT: usize = 64;

@@ -275,4 +275,13 @@ impl Upstream for Auto {
             _ => false,
         }
     }
+
+    fn variant(&self) -> Option<String> {
+        match (self.service.get(), self.reached_as.get(), self.services.get()) {
+            (Detected::Bitrix, _, Some(services)) => services.bitrix.variant(),
+            (Detected::Amocrm, _, Some(services)) => services.amocrm.variant(),
+            (_, Detected::HttpSse, _) => self.http_sse.variant(),
+            _ => self.streamable.variant(),
+        }
+    }
 }

@@ -19,8 +19,10 @@ mod repair;
 mod request;
 mod settings;
 mod streamable;
+mod strict;
 #[cfg(test)]
 pub(crate) mod stub;
+mod variant;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub(crate) use self::json::Object;
 pub(crate) use self::onec::MAX_IN_FLIGHT as ONEC_MAX_IN_FLIGHT;
 pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
+pub(crate) use self::strict::refused_in_tool;
 
 use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
 use self::refusal::{
@@ -138,6 +141,11 @@ pub trait Upstream: Send + Sync {
     /// nothing that the upstream says of its tools tells so.
     fn is_repeatable(&self, _message: &Message) -> bool {
         false
+    }
+
+    /// What the upstream has turned out to be, in words for a person.
+    fn variant(&self) -> Option<String> {
+        None
     }
 }
 

@@ -15,6 +15,7 @@ mod bitrix_rest;
 mod call;
 mod cancel;
 mod certificates;
+mod check;
 mod demo;
 mod detection;
 mod drop_in;

@@ -24,6 +24,7 @@ use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local;
 use super::settings::{Keep, KindSettings, With};
+use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
@@ -67,6 +68,7 @@ pub(super) struct Amocrm {
     api: Arc<Api>,
     keeps_errors: bool,
     offers_resources: bool,
+    variant: Variant,
 }
 
 impl Amocrm {
@@ -88,6 +90,7 @@ impl Amocrm {
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
             keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
+            variant: Variant::default(),
             http,
             base,
         })
@@ -102,7 +105,7 @@ impl Amocrm {
 
     /// Takes over a session that was opened as one of plain HTTP+SSE.
     pub(super) fn adopt(&self, opened: Opened) -> Opened {
-        tracing::info!("the server is mcp-amocrm-server on an event stream");
+        self.variant.found("mcp-amocrm-server on an event stream, with sessions");
         self.repaired(opened)
     }
 
@@ -118,14 +121,14 @@ impl Amocrm {
     ) -> Result<Opened, Failure> {
         let no_stream = match self.stream.begin(FIRST_EVENT_PATIENCE).await {
             Ok(beginning) if beginning.first.name == "endpoint" => {
-                tracing::info!("mcp-amocrm-server on an event stream, with sessions");
+                self.variant.found("mcp-amocrm-server on an event stream, with sessions");
                 let initialize = own_request(0, &initialize.message);
                 let opened = self.stream.open_on(beginning, &initialize, client).await;
                 return opened.map(|opened| self.repaired(opened));
             }
             Ok(beginning) => {
                 if let Some(params) = sessionless::greeting(&beginning.first.data) {
-                    tracing::info!("mcp-amocrm-server without sessions: POST /mcp/messages");
+                    self.variant.found("mcp-amocrm-server without sessions: POST /mcp/messages");
                     let messages = endpoint_at(&self.base, "/mcp/messages");
                     let session =
                         SessionlessSession::new(self.http.clone(), messages, client.clone());
@@ -154,7 +157,7 @@ impl Amocrm {
                  server needs `--kind mcp`.",
             ));
         };
-        tracing::info!("mcp-amocrm-server with its REST API only ({generation})");
+        self.variant.found(&format!("mcp-amocrm-server with its REST API only ({generation})"));
         let response = rest::initialize(&initialize.message, generation);
         let session = CatalogueSession::new(self.api.clone(), &initialize.message);
         Ok(Opened { session: Arc::new(session), response })
@@ -226,5 +229,9 @@ impl Upstream for Amocrm {
 
     fn is_repeatable(&self, message: &Message) -> bool {
         self.is_repeatable(message)
+    }
+
+    fn variant(&self) -> Option<String> {
+        self.variant.get()
     }
 }

@@ -18,6 +18,7 @@ use url::Url;
 use self::rest::IndexSession;
 use super::local::{self, repaired, sole_response};
 use super::settings::{Keep, KindSettings, With};
+use super::variant::Variant;
 use super::{
     Greeting, Opened, Pending, Request, Session, Upstream, accepted, empty_success, post_headers,
     repair, streamable,
@@ -49,6 +50,7 @@ const READING_TOOLS: [&str; 8] = [
 /// A b24-mcp server.
 pub(super) struct Bitrix {
     server: Arc<Server>,
+    variant: Variant,
 }
 
 /// What every request needs.
@@ -67,7 +69,8 @@ impl Bitrix {
         let rpc = super::endpoint_at(&base, "/mcp");
         let keeps_uris = settings.keeps(Keep::Uris);
         let opens_stream = settings.does(With::Stream);
-        Self { server: Arc::new(Server { http, base, rpc, keeps_uris, opens_stream }) }
+        let server = Arc::new(Server { http, base, rpc, keeps_uris, opens_stream });
+        Self { server, variant: Variant::default() }
     }
 
     /// Whether the called tool only reads.
@@ -86,9 +89,8 @@ impl Bitrix {
         client: &Client,
         response: Response,
     ) -> Opened {
-        tracing::info!(
-            "the server is b24-mcp; its stream, which broadcasts all answers, stays closed"
-        );
+        self.variant
+            .found("the server is b24-mcp; its stream, which broadcasts all answers, stays closed");
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
         let listener = server
             .opens_stream
@@ -131,7 +133,8 @@ impl Bitrix {
         }
         match rest::index(&self.server, false).await {
             Ok(index) => {
-                tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
+                self.variant
+                    .found("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
                 let response = rest::initialize(&index, &initialize.message);
                 let session = IndexSession::new(self.server.clone());
                 Ok(Opened { session: Arc::new(session), response })
@@ -176,6 +179,10 @@ impl Upstream for Bitrix {
 
     fn is_repeatable(&self, message: &Message) -> bool {
         Self::is_repeatable(message)
+    }
+
+    fn variant(&self) -> Option<String> {
+        self.variant.get()
     }
 }
 

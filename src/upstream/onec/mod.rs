@@ -24,10 +24,12 @@ use self::address::Address;
 pub(crate) use self::address::is_service;
 use self::handshake::Offered;
 use self::names::Names;
+pub(super) use self::names::is_plain as is_plain_name;
 use self::service::{Service, session_headers};
 use self::session::{Aliases, OneCSession, initialize_params, version_header};
 use super::local::{self, is_method_not_found, repaired_error};
 use super::settings::{Keep, KindSettings, With};
+use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
 use crate::http::Http;
@@ -41,6 +43,7 @@ pub(super) struct OneC {
     service: Arc<Service>,
     aliases: Arc<Aliases>,
     sends_notifications: bool,
+    variant: Variant,
 }
 
 impl OneC {
@@ -52,6 +55,7 @@ impl OneC {
             service: Arc::new(Service::new(http, address, settings.managed_sessions)),
             aliases: Arc::new(Aliases::new(names(), names())),
             sends_notifications: settings.does(With::Notifications),
+            variant: Variant::default(),
         }
     }
 
@@ -64,12 +68,12 @@ impl OneC {
             Some(response) => {
                 let response = repaired_error(response, |error| faults::compact_error(error, None));
                 accepted(&response, &self.service.address.rpc.shown)?;
-                tracing::info!("the 1C service knows initialize");
+                self.variant.found("a service of 1C that knows initialize");
                 let offered =
                     response.result().map(|result| Offered::announced_in(local::text(result)));
                 (response, offered.unwrap_or_default())
             }
-            None => handshake::synthesize(&self.service, message, client).await?,
+            None => handshake::synthesize(&self.service, message, client, &self.variant).await?,
         };
         let version = response.result().and_then(version_header);
         let session = OneCSession {
@@ -99,5 +103,9 @@ impl Upstream for OneC {
             }
             opened
         })
+    }
+
+    fn variant(&self) -> Option<String> {
+        self.variant.get()
     }
 }
