@@ -6,10 +6,10 @@ use std::time::Duration;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderName, SERVER, WWW_AUTHENTICATE};
 
-use super::status::offered_schemes;
+use super::challenge::{challenges, distinct_schemes};
 
 /// Where the metadata of a protected resource is (RFC 9728 section 5.1).
-const RESOURCE_METADATA: &str = "resource_metadata=";
+const RESOURCE_METADATA: &str = "resource_metadata";
 
 /// The requests that were sent, in the order of their answers.
 #[derive(Debug, Default)]
@@ -79,17 +79,15 @@ impl Head {
         let text = |name: &HeaderName| {
             headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
-        let mut metadata = challenges.filter_map(|value| {
-            let (_, rest) = value.to_str().ok()?.split_once(RESOURCE_METADATA)?;
-            rest.trim_start_matches('"').split(['"', ',', ' ']).next().map(str::to_owned)
-        });
+        let challenges = challenges(headers, &WWW_AUTHENTICATE);
+        let mut metadata =
+            challenges.iter().filter_map(|challenge| challenge.param(RESOURCE_METADATA));
         Self {
             status: response.status().as_u16(),
             content_type: text(&CONTENT_TYPE),
             server: text(&SERVER),
-            schemes: offered_schemes(headers).into_iter().map(str::to_owned).collect(),
-            resource_metadata: metadata.next_back(),
+            resource_metadata: metadata.next().map(str::to_owned),
+            schemes: distinct_schemes(challenges),
         }
     }
 }

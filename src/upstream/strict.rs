@@ -3,7 +3,9 @@
 
 use super::json::Object;
 use super::onec::is_plain_name;
-use super::repair;
+use super::repair::SchemaRepairs;
+use crate::jsonrpc::{Message, RequestId};
+use crate::mcp::method;
 
 /// The longest name of an argument that models' APIs take.
 const MAX_ARGUMENT: usize = 64;
@@ -20,7 +22,8 @@ pub(crate) fn refused_in_tool(tool: &str) -> Vec<String> {
         Some(_) => {}
     }
     let list = format!(r#"{{"tools":[{tool}]}}"#);
-    if let Some(repaired) = repair::list(&list, "tools", |_| {}) {
+    let request = Message::request(RequestId::number(1), method::TOOLS_LIST, "{}");
+    if let Some(repaired) = SchemaRepairs::new("", None).result(&request, &list) {
         let repaired = Object::read(&repaired);
         let schema = |tool: &Object<'_>| tool.get("inputSchema").map(str::to_owned);
         let after = repaired.as_ref().and_then(|list| {
@@ -28,9 +31,9 @@ pub(crate) fn refused_in_tool(tool: &str) -> Vec<String> {
             schema(&Object::read(tools)?)
         });
         why.push(if after == schema(&object) {
-            "a member that may be left out is null".to_owned()
+            "a member of it is not of the type that MCP's schema says".to_owned()
         } else {
-            "its inputSchema is not a schema of type \"object\"".to_owned()
+            "its inputSchema is not a schema of type \"object\" in order".to_owned()
         });
     }
     if let Some(schema) = object.get("inputSchema").and_then(Object::read) {
@@ -64,7 +67,7 @@ mod tests {
             (r#"{"name":"a","inputSchema":{"type":"object","properties":{"b":{}}}}"#, ""),
             (r#"{"name":"a"}"#, "inputSchema"),
             (r#"{"name":"a","inputSchema":{"type":"array"}}"#, "inputSchema"),
-            (r#"{"name":"a","title":null,"inputSchema":{"type":"object"}}"#, "is null"),
+            (r#"{"name":"a","title":null,"inputSchema":{"type":"object"}}"#, "a member"),
             (r#"{"name":"Остатки","inputSchema":{"type":"object"}}"#, "its name"),
             (r#"{"inputSchema":{"type":"object"}}"#, "no name"),
             (r#"{"name":"a","inputSchema":{"type":"object","oneOf":[]}}"#, "oneOf"),

@@ -36,6 +36,8 @@ pub(super) struct Checkup {
 /// Where the opening of the session has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broke {
+    /// Nothing was sent there.
+    Address,
     Name,
     Proxy,
     Connection,
@@ -90,14 +92,12 @@ impl Checkup {
 
     /// `error` as the finding of a step.
     pub(super) fn finding(&self, error: &RequestError) -> Finding {
-        let pasted = pasted::recognised(self.url()).map(|(what, hint)| {
-            let mut first = what.to_owned();
-            first[..1].make_ascii_uppercase();
-            format!("{first}. {hint}")
-        });
-        let hint = match (pasted, &error.hint) {
-            (Some(pasted), _) => Some(pasted),
-            (None, hint) => hint.clone(),
+        let own = error.hint.clone();
+        let pasted = pasted::recognised(self.url()).map(|(_, hint)| hint);
+        let hint = match (pasted, own) {
+            (Some(pasted), Some(own)) if !own.contains(pasted) => Some(format!("{pasted} {own}")),
+            (Some(pasted), None) => Some(pasted.to_owned()),
+            (_, own) => own,
         };
         let finding = Finding::failed(error.what(), hint).fact("code", error.code);
         match error.status {
@@ -133,6 +133,9 @@ impl Checkup {
                 Stage::Tls => Broke::Tls,
                 Stage::Answer => Broke::Http,
             };
+        }
+        if error.is_ours && met.is_none() {
+            return Broke::Address;
         }
         let status = error.status.or_else(|| Some(self.head(None)?.2.status));
         match status {

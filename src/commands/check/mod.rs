@@ -37,7 +37,7 @@ struct Step {
 /// The steps in their order: each needs those before it.
 const STEPS: &[Step] = &[
     Step { id: "settings", name: "Settings", run: |it| at_once(network::settings(it)) },
-    Step { id: "address", name: "Address", run: |it| at_once(network::address(it)) },
+    Step { id: "address", name: "Address", run: |it| Box::pin(network::address(it)) },
     Step { id: "name", name: "Name", run: |it| Box::pin(network::name(it)) },
     Step { id: "proxy", name: "Proxy", run: |it| Box::pin(network::proxy(it)) },
     Step { id: "connection", name: "Connection", run: |it| Box::pin(network::connection(it)) },

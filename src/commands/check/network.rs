@@ -43,7 +43,13 @@ pub(super) fn settings(checkup: &Checkup) -> Finding {
 }
 
 /// Whether the URL is of a form that leads to no MCP server.
-pub(super) fn address(checkup: &Checkup) -> Finding {
+pub(super) async fn address(checkup: &mut Checkup) -> Finding {
+    // A kind may know that it must not be asked.
+    if pasted::recognised(checkup.url()).is_some()
+        && let Some(finding) = checkup.failed_at(Broke::Address).await
+    {
+        return finding;
+    }
     let url = checkup.url();
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
     let port = port.unwrap_or_default();

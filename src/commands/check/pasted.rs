@@ -1,6 +1,9 @@
-//! Addresses that people paste although no MCP server is there, by their form alone.
+//! Addresses that people paste although no MCP server is there, by their form alone. What the named
+//! services work for (a webhook, a portal, an account) is known to the kinds.
 
 use url::Url;
+
+use crate::upstream::misplaced;
 
 /// An address of a known form that leads to something else.
 struct Paste {
@@ -12,29 +15,7 @@ struct Paste {
 }
 
 /// The host and path in small letters decide; the first row that fits counts.
-const PASTES: [Paste; 9] = [
-    Paste {
-        is: |host, path| is_bitrix(host) && path.starts_with("/rest/"),
-        what: "this is an incoming webhook of Bitrix24, not an MCP server",
-        hint: "A webhook belongs into the settings of the server that works with it, such as b24-mcp \
-               (BITRIX_BASE_URL); give mcpline the address of that server. Bitrix24's own MCP server is \
-               https://mcp.bitrix24.tech/mcp/ (with a connection token in MCPLINE_BEARER).",
-    },
-    Paste {
-        is: |host, _| is_bitrix(host) && !host.starts_with("mcp"),
-        what: "this is a portal of Bitrix24, not an MCP server",
-        hint: "Give the address of the MCP server that works with the portal: b24-mcp, or Bitrix24's own \
-               https://mcp.bitrix24.tech/mcp/ (with a connection token in MCPLINE_BEARER).",
-    },
-    Paste {
-        is: |host, _| {
-            [".amocrm.ru", ".amocrm.com", ".kommo.com"].iter().any(|domain| host.ends_with(domain))
-                && !host.starts_with("mcp")
-        },
-        what: "this is an account of amoCRM, not an MCP server",
-        hint: "Give the address of the MCP server that works with the account, such as \
-               mcp-amocrm-server.",
-    },
+const PASTES: [Paste; 6] = [
     Paste {
         is: |host, _| {
             let pages = [
@@ -99,18 +80,17 @@ const PASTES: [Paste; 9] = [
     },
 ];
 
-fn is_bitrix(host: &str) -> bool {
-    host.split('.').any(|label| label == "bitrix24")
-}
-
 /// What `url` seems to be, and what to do, if it is of such a form.
-pub(super) fn recognised(url: &Url) -> Option<(&'static str, &'static str)> {
+pub(super) fn recognised(url: &Url) -> Option<(String, &'static str)> {
+    if let Some((name, hint)) = misplaced(url) {
+        return Some((format!("this is {name}"), hint));
+    }
     let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
     let path = url.path().to_ascii_lowercase();
     let path = if path.len() > 1 { path.trim_end_matches('/') } else { &path };
     let slashed = format!("{path}/");
     let fits = |paste: &&Paste| (paste.is)(&host, path) || (paste.is)(&host, &slashed);
-    PASTES.iter().find(fits).map(|paste| (paste.what, paste.hint))
+    PASTES.iter().find(fits).map(|paste| (paste.what.to_owned(), paste.hint))
 }
 
 #[cfg(test)]
@@ -120,12 +100,7 @@ mod tests {
     #[test]
     fn what_people_paste_is_recognised() {
         let cases = [
-            ("https://b24-x1.bitrix24.ru/rest/1/abc/", "webhook"),
-            ("https://firma.bitrix24.ru/", "portal"),
-            ("https://firma.bitrix24.com/company/", "portal"),
-            ("https://mcp.bitrix24.tech/mcp/", ""),
-            ("https://firma.amocrm.ru/leads/", "account"),
-            ("https://firma.kommo.com", "account"),
+            ("https://firma.bitrix24.ru/", "a portal of Bitrix24"),
             ("https://github.com/owner/server", "a page about"),
             ("http://srv:8000/health", "whether a service runs"),
             ("http://srv:8000/openapi.json", "description"),
