@@ -4,13 +4,15 @@
 
 mod usage;
 
+pub(crate) use self::usage::nearest;
+
 use std::ffi::OsString;
 use std::fmt;
 
 use clap::builder::{NonEmptyStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{self, Options};
 use crate::setup::SetupError;
@@ -21,6 +23,10 @@ A line from any MCP client on stdin/stdout to any MCP server on HTTP
 
 Usage: mcpline [OPTIONS] URL
        mcpline demo          try it without any server
+       mcpline check URL     say whether it works, and what to do if not
+       mcpline tools URL     list the server's tools
+       mcpline call URL TOOL [KEY=VALUE...]
+                             call one of them
 
       --kind KIND            auto (default), mcp, sse, 1c, bitrix or amocrm
       --header NAME:VALUE    send this header; ${NAME} stands for a variable
@@ -60,11 +66,16 @@ Environment:
 Exit status:
   0  the input has ended, or mcpline was told to stop
   1  it could not start, its input could not be read or its output not be written;
-     with --fail also: a request was answered with an error
-  2  the options or variables cannot be used
+     with --fail also: a request was answered with an error;
+     of check: it does not work;
+     of tools and call: the request failed, or the tool says that it has failed
+  2  the options, variables or arguments cannot be used
 
 Examples:
   mcpline demo                        try it without any server
+  mcpline tools demo                  what tools it has
+  mcpline call demo get_stock query=SH-025
+                                      what one of them answers
   mcpline https://mcp.example.com/mcp what an MCP client's configuration runs
   mcpline --user Иванов http://srv/base/hs/mcp
                                       1C; the password comes from MCPLINE_PASSWORD
@@ -170,6 +181,62 @@ impl Cli {
 pub(crate) enum Command {
     /// Forward to a sample service of 1C inside the process
     Demo,
+    /// Say step by step whether a server can be used, and what to do if not
+    Check(CheckArguments),
+    /// List the tools of a server
+    Tools(ToolsArguments),
+    /// Call a tool of a server
+    Call(CallArguments),
+}
+
+/// What `mcpline check` is told.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The server's URL, or `demo` for the sample service
+    #[arg(value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) server: Option<String>,
+
+    /// Print one JSON object, for support; secrets are masked
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `mcpline tools` is told.
+#[derive(Debug, Args)]
+pub(crate) struct ToolsArguments {
+    /// The server's URL, or `demo` for the sample service
+    #[arg(value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) server: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// What `mcpline call` is told.
+#[derive(Debug, Args)]
+#[command(override_usage = "mcpline call [OPTIONS] URL TOOL [KEY=VALUE... | JSON | -]")]
+pub(crate) struct CallArguments {
+    /// The server's URL or `demo`, the tool, and its arguments
+    ///
+    /// KEY=VALUE is typed by the tool's schema; KEY:=JSON stands as it is; a JSON object gives all at
+    /// once, and - reads it from standard input. The URL may be left out if MCPLINE_URL is set.
+    #[arg(value_name = "URL TOOL [ARGUMENTS]", required = true)]
+    pub(crate) words: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// How a command prints what it found.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArguments {
+    /// Print JSON; what a pipe gets anyway
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print text for people; what a terminal gets anyway
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) text: bool,
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ pub(super) fn unknown_variables(command: &clap::Command) -> Vec<String> {
 }
 
 /// The name among `known` that `name` was probably meant to be.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let tail = |name: &str| name.trim_start_matches("MCPLINE_").to_lowercase().replace('_', "-");
     let typed = tail(name);
     let limit = 1 + typed.len() / 4;

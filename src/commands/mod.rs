@@ -1,17 +1,23 @@
 //! The commands. Each takes the settings that it needs from the command line, starts what it
 //! needs, and runs.
 
+mod call;
+mod check;
 mod demo;
 mod forward;
+mod local_client;
+mod server;
+mod tools;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, OutputArguments};
 use crate::config::{self, Target, UpstreamSettings};
 use crate::logging::{self, LogSettings};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
+use crate::terminal;
 
 /// Time for the reader of the log to take its last lines.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
@@ -28,7 +34,7 @@ pub fn run(mut cli: Cli) -> Result<(), SetupError> {
 
 fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
     let options = &cli.options;
-    match cli.command {
+    match &cli.command {
         None => {
             let target = Target::new(cli.url.as_deref(), options.server.kind, secrets)?;
             let mut upstream = UpstreamSettings::new(options, target, secrets)?;
@@ -41,6 +47,18 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             demo::check_kind(options.server.kind)?;
             let log = config::log(&options.logs, demo::KIND, secrets.clone());
             on_runtime(&log, demo::run(cli, secrets))
+        }
+        Some(Command::Check(arguments)) => {
+            let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
+            on_runtime(&log, check::run(cli, arguments, secrets))
+        }
+        Some(Command::Tools(arguments)) => {
+            let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
+            on_runtime(&log, tools::run(cli, arguments, secrets))
+        }
+        Some(Command::Call(arguments)) => {
+            let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
+            on_runtime(&log, call::run(cli, arguments, secrets))
         }
     }
 }
@@ -60,4 +78,24 @@ fn on_runtime(
     runtime.shutdown_background();
     log.flush(FLUSH_PATIENCE);
     outcome
+}
+
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// For a person.
+    Text,
+    /// For a program.
+    Json,
+}
+
+impl Form {
+    fn of(arguments: &OutputArguments) -> Self {
+        match (arguments.json, arguments.text) {
+            (true, _) => Self::Json,
+            (_, true) => Self::Text,
+            _ if terminal::is_watched() => Self::Text,
+            _ => Self::Json,
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::conversation;
 use crate::era::UpstreamEra;
 use crate::hint::Readers;
 use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
-use crate::logging::LogSettings;
+use crate::logging::{LogLevel, LogSettings};
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
 use crate::setup::SetupError;
@@ -31,7 +31,7 @@ pub(crate) use self::options::Options;
 pub(crate) use self::values::is_unset;
 
 /// The bound on silence during a request where nobody has chosen one.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Requests at once where the kind has no bound of its own.
 const MAX_IN_FLIGHT: usize = 64;
@@ -153,6 +153,14 @@ pub(crate) fn log(options: &LogOptions, kind: Kind, secrets: Arc<Secrets>) -> Lo
     let of_script = || drop_in::onec_log_level().filter(|_| kind == Kind::OneC);
     let level = options.log_level.or_else(of_script);
     LogSettings { level, file: options.log_file.clone(), format: options.log_format, secrets }
+}
+
+/// As [`log`], for a command whose own words say what is wrong: stderr stays silent unless somebody
+/// has asked for a log.
+pub(crate) fn quiet_log(options: &LogOptions, kind: Kind, secrets: Arc<Secrets>) -> LogSettings {
+    let settings = log(options, kind, secrets);
+    let is_wanted = settings.level.is_some() || settings.file.is_some();
+    LogSettings { level: if is_wanted { settings.level } else { Some(LogLevel::Off) }, ..settings }
 }
 
 /// What the kind is told beyond the URL.

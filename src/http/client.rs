@@ -4,7 +4,7 @@ use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{
@@ -19,10 +19,12 @@ use super::body::Answer;
 use super::connect::{ConnectSettings, Connections};
 use super::cookies::Jar;
 use super::failure;
+use super::journal::{Entry, Head, Journal, Met, Stage};
 use super::keeping::Keeping;
+use super::peer::Peer;
 use super::protocol::Question;
-use super::proxy;
-use super::redirects::{Moved, target_within_origin};
+use super::proxy::{self, Proxy};
+use super::redirects::{Moved, is_elsewhere, target_within_origin};
 use crate::failure::{Cause, Class, Failure};
 use crate::patience::within;
 use crate::redact::{self, Origin, Secrets};
@@ -123,6 +125,7 @@ pub struct Http {
     keeping: Keeping,
     moved: Moved,
     protocol: Question,
+    journal: Option<Arc<Journal>>,
     credentials: Credentials,
     jar: Mutex<Jar>,
     secrets: Arc<Secrets>,
@@ -146,6 +149,7 @@ impl Http {
             keeping: Keeping::default(),
             moved: Moved::default(),
             protocol: Question::default(),
+            journal: None,
             credentials,
             jar: Mutex::default(),
             secrets,
@@ -153,6 +157,21 @@ impl Http {
             retry_for,
             max_body,
         })
+    }
+
+    /// Has the client note in `journal` what it meets.
+    pub(crate) fn noting_in(self, journal: Arc<Journal>) -> Self {
+        Self { journal: Some(journal), ..self }
+    }
+
+    /// The proxy that leads to the upstream, if any.
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.connections.proxy()
+    }
+
+    /// The certificate that the upstream has shown, if it has.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        self.connections.peer()
     }
 
     /// Bound on the time without any sign of life.
@@ -258,6 +277,7 @@ impl Http {
         let mut redirects = 0;
         let mut was_refused = false;
         loop {
+            let begun = self.journal.is_some().then(Instant::now);
             let granted = self.credentials.for_url(&url).await;
             let is_pooled = outline.is_repeatable || self.keeping.is_trusted();
             let client =
@@ -270,10 +290,16 @@ impl Http {
                     if is_pooled && !error.is_connect() {
                         self.keeping.note_broken();
                     }
-                    return Err(Box::pin(self.not_answered(&error, endpoint)).await);
+                    let (failure, stage) = Box::pin(self.not_answered(&error, endpoint)).await;
+                    self.note(&outline, begun, || Met::Failure(stage));
+                    return Err(failure);
                 }
-                None => return Err(failure::timed_out(shown, self.idle_timeout)),
+                None => {
+                    self.note(&outline, begun, || Met::Failure(Stage::Answer));
+                    return Err(failure::timed_out(shown, self.idle_timeout));
+                }
             };
+            self.note(&outline, begun, || Met::Head(Head::of(&response)));
             if is_pooled {
                 self.keeping.note_answer(&response);
             }
@@ -367,11 +393,20 @@ impl Http {
         self.jar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn not_answered(&self, error: &reqwest::Error, endpoint: &Endpoint) -> Failure {
+    /// Notes what a request has met, if somebody wants to know.
+    fn note(&self, outline: &Outline<'_>, begun: Option<Instant>, met: impl FnOnce() -> Met) {
+        if let (Some(journal), Some(begun)) = (&self.journal, begun) {
+            let (method, url) = (outline.method.to_string(), outline.endpoint.shown.clone());
+            journal.note(Entry { method, url, elapsed: begun.elapsed(), met: met() });
+        }
+    }
+
+    /// Why a request got no answer, and how far it came.
+    async fn not_answered(&self, error: &reqwest::Error, endpoint: &Endpoint) -> (Failure, Stage) {
         let proxy = self.connections.proxy();
         if let Some(proxy) = proxy.filter(|_| failure::is_refused_tunnel(error)) {
             let refusal = proxy::refusal(proxy, &endpoint.url).await;
-            return failure::of_tunnel(proxy, refusal, &endpoint.shown);
+            return (failure::of_tunnel(proxy, refusal, &endpoint.shown), Stage::Proxy);
         }
         let url = &endpoint.url;
         if proxy.is_none()
@@ -379,9 +414,9 @@ impl Http {
             && let Some(other) =
                 self.protocol.ask(url, self.connections.tls(), &endpoint.shown).await
         {
-            return other;
+            return (other, Stage::Tls);
         }
-        failure::of_request(error, url, proxy)
+        (failure::of_request(error, url, proxy), failure::stage(error, url, proxy))
     }
 }
 
@@ -409,9 +444,4 @@ impl<'a> Outline<'a> {
         let keeps_cookies = headers.contains_key(COOKIE);
         Self { method, endpoint, headers, body, is_repeatable, keeps_cookies }
     }
-}
-
-/// Whether a status says that what is asked for is not at this address, and so has not run.
-fn is_elsewhere(status: StatusCode) -> bool {
-    status.is_redirection() || matches!(status.as_u16(), 404 | 410 | 421)
 }

@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 use url::Url;
 
 use super::failure::root_cause;
+use super::peer::{Peer, Witness};
 use super::proxy::{self, Proxy};
 use super::tls::Tls;
 use crate::redact;
@@ -50,6 +51,7 @@ pub(super) struct Connections {
     settings: ConnectSettings,
     proxy: Option<Proxy>,
     tls: ClientConfig,
+    witness: Witness,
     client: Mutex<Client>,
     /// Gives each request a connection of its own; made when it is needed.
     unpooled: OnceLock<Client>,
@@ -77,10 +79,11 @@ impl Connections {
         }
         let needs_trust = upstream.scheme() == "https"
             || proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
-        let tls = settings.tls.client_config(needs_trust);
+        let witness = Witness::default();
+        let tls = settings.tls.client_config(needs_trust, witness.clone());
         let tls = tls.map_err(|why| SetupError::failed(format!("TLS cannot be set up: {why}")))?;
         let client = Mutex::new(client(&settings, proxy.as_ref(), tls.clone(), Pool::Kept)?);
-        Ok(Self { settings, proxy, tls, client, unpooled: OnceLock::new() })
+        Ok(Self { settings, proxy, tls, witness, client, unpooled: OnceLock::new() })
     }
 
     /// The client to send the next request with.
@@ -112,6 +115,11 @@ impl Connections {
     /// How TLS is spoken.
     pub(super) fn tls(&self) -> &ClientConfig {
         &self.tls
+    }
+
+    /// The certificate that was shown last.
+    pub(super) fn peer(&self) -> Option<Peer> {
+        self.witness.peer()
     }
 
     /// The proxy that leads to the upstream, if any.

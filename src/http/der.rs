@@ -45,6 +45,7 @@ impl<'a> Der<'a> {
 pub(super) struct Certificate<'a> {
     pub(super) not_before: Der<'a>,
     pub(super) not_after: Der<'a>,
+    issuer: Der<'a>,
     subject: Der<'a>,
     pub(super) key: Der<'a>,
     has_alternative_names: bool,
@@ -59,8 +60,9 @@ impl<'a> Certificate<'a> {
         let (certificate, _) = Der::read(bytes)?;
         let signed = certificate.children().next()?;
         let mut parts = signed.children().filter(|part| part.tag != VERSION);
-        // The serial number, the algorithm and the issuer stand in front.
-        let mut validity = parts.nth(3)?.children();
+        // The serial number and the algorithm stand in front.
+        let issuer = parts.nth(2)?;
+        let mut validity = parts.next()?.children();
         let subject = parts.next()?;
         let key = parts.next()?;
         let extensions = parts.filter(|part| part.tag == EXTENSIONS);
@@ -69,23 +71,52 @@ impl<'a> Certificate<'a> {
         let has_alternative_names = extensions
             .any(|one| one.children().next().is_some_and(|id| id.content == SUBJECT_ALT_NAME));
         let (not_before, not_after) = (validity.next()?, validity.next()?);
-        Some(Self { not_before, not_after, subject, key, has_alternative_names })
+        Some(Self { not_before, not_after, issuer, subject, key, has_alternative_names })
     }
 
     /// The common name, which counts as the host's where there are no alternative names.
     pub(super) fn common_name(&self) -> Option<&'a str> {
-        const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
         if self.has_alternative_names {
             return None;
         }
-        let pairs = self.subject.children().flat_map(|set| set.children());
-        let names = pairs.filter_map(|pair| {
-            let mut parts = pair.children();
-            let (id, name) = (parts.next()?, parts.next()?);
-            (id.content == COMMON_NAME).then_some(name.content)
-        });
-        names.last().and_then(|name| str::from_utf8(name).ok())
+        attribute(&self.subject, COMMON_NAME).and_then(|name| str::from_utf8(name.content).ok())
     }
+
+    /// What a person calls the holder by.
+    pub(super) fn subject_name(&self) -> Option<String> {
+        plain_name(&self.subject)
+    }
+
+    /// What a person calls the issuer by.
+    pub(super) fn issuer_name(&self) -> Option<String> {
+        plain_name(&self.issuer)
+    }
+}
+
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+const ORGANISATION: &[u8] = &[0x55, 0x04, 0x0a];
+
+/// The last attribute `wanted` of a distinguished name.
+fn attribute<'a>(name: &Der<'a>, wanted: &[u8]) -> Option<Der<'a>> {
+    let pairs = name.children().flat_map(|set| set.children());
+    let named = pairs.filter_map(|pair| {
+        let mut parts = pair.children();
+        let (id, name) = (parts.next()?, parts.next()?);
+        (id.content == wanted).then_some(name)
+    });
+    named.last()
+}
+
+/// The common name, else the organisation.
+fn plain_name(name: &Der<'_>) -> Option<String> {
+    const BMP_STRING: u8 = 0x1e;
+    let found = attribute(name, COMMON_NAME).or_else(|| attribute(name, ORGANISATION))?;
+    if found.tag != BMP_STRING {
+        return Some(String::from_utf8_lossy(found.content).into_owned());
+    }
+    // Old authorities of Windows write UTF-16.
+    let units = found.content.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    Some(char::decode_utf16(units).map(|letter| letter.unwrap_or('\u{fffd}')).collect())
 }
 
 /// Seconds since 1970 of a `UTCTime` or a `GeneralizedTime`.

@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER}
 use url::Url;
 
 use super::handshake;
+use super::journal::Stage;
 use super::proxy::{Proxy, Refusal};
 use super::redirects::NotFollowed;
 use super::status::{Meaning, Named};
@@ -63,6 +64,26 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url, proxy: Option<&Proxy
         "The server or a proxy in between closed it: look at the server's log.",
         "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
     ))
+}
+
+/// How far a request came that got no answer.
+pub(super) fn stage(error: &reqwest::Error, url: &Url, proxy: Option<&Proxy>) -> Stage {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kind = find::<io::Error>(error).map(io::Error::kind);
+    // Only a connection that is there can end.
+    let has_ended = matches!(kind, Some(ConnectionAborted | ConnectionReset | UnexpectedEof));
+    let is_https = url.scheme() == "https";
+    if find::<rustls::Error>(error).is_some() || error.is_connect() && is_https && has_ended {
+        Stage::Tls
+    } else if !error.is_connect() {
+        Stage::Answer
+    } else if proxy.is_some() {
+        Stage::Proxy
+    } else if is_dns(error) {
+        Stage::Name
+    } else {
+        Stage::Connection
+    }
 }
 
 /// Whether the port may speak another protocol than was asked for: there was a connection, and what

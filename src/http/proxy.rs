@@ -30,10 +30,10 @@ const MAX_REFUSAL: u64 = 64 * 1024;
 
 /// A proxy, and who has named it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Proxy {
-    pub(super) url: Url,
+pub(crate) struct Proxy {
+    pub(crate) url: Url,
     /// An option, a variable, or the system.
-    pub(super) source: String,
+    pub(crate) source: String,
 }
 
 impl fmt::Display for Proxy {

@@ -170,6 +170,11 @@ fn is_login(url: &Url) -> bool {
         .any(|part| WORDS.iter().any(|word| part.eq_ignore_ascii_case(word)))
 }
 
+/// Whether a status says that what is asked for is not at this address, and so has not run.
+pub(super) fn is_elsewhere(status: StatusCode) -> bool {
+    status.is_redirection() || matches!(status.as_u16(), 404 | 410 | 421)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@ use rustls_platform_verifier::Verifier;
 
 use super::certificates::{self, Wants};
 use super::der::{self, Certificate, Der};
+use super::peer::{TrustedBy, Witness};
 use crate::setup::SetupError;
 
 /// TLS settings.
@@ -119,13 +120,18 @@ impl Tls {
         })
     }
 
-    /// The settings for connections; without `needs_trust` none of them is made by TLS.
+    /// The settings for connections; without `needs_trust` none of them is made by TLS. `witness`
+    /// sees the servers' certificates.
     ///
     /// # Errors
     /// The system's certificates cannot be loaded.
-    pub(super) fn client_config(&self, needs_trust: bool) -> Result<ClientConfig, Error> {
-        let mut trust =
-            Trust { given: self.given.clone(), insecure: self.insecure, ..Trust::nobody() };
+    pub(super) fn client_config(
+        &self,
+        needs_trust: bool,
+        witness: Witness,
+    ) -> Result<ClientConfig, Error> {
+        let (given, insecure) = (self.given.clone(), self.insecure);
+        let mut trust = Trust { given, insecure, witness, ..Trust::nobody() };
         // Loading the system's certificates takes longer than the whole first exchange.
         if needs_trust && !self.insecure {
             trust.load()?;
@@ -168,11 +174,13 @@ struct Trust {
     authorities: Option<Arc<WebPkiServerVerifier>>,
     given: Vec<CertificateDer<'static>>,
     insecure: bool,
+    witness: Witness,
 }
 
 impl Trust {
     fn nobody() -> Self {
-        Self { system: None, authorities: None, given: Vec::new(), insecure: false }
+        let witness = Witness::default();
+        Self { system: None, authorities: None, given: Vec::new(), insecure: false, witness }
     }
 
     /// Loads the authorities.
@@ -198,6 +206,32 @@ impl Trust {
 
     fn is_given(&self, certificate: &CertificateDer<'_>) -> bool {
         self.given.iter().any(|given| given == certificate)
+    }
+
+    /// Who trusts a certificate; `ask` has it checked against authorities.
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+        ask: impl Fn(&dyn ServerCertVerifier) -> Result<ServerCertVerified, Error>,
+    ) -> Result<TrustedBy, Error> {
+        if self.insecure {
+            return Ok(TrustedBy::Unchecked);
+        }
+        if self.is_given(end_entity) {
+            return check_given(end_entity, server_name, now).map(|()| TrustedBy::Given);
+        }
+        let unknown = Error::from(CertificateError::UnknownIssuer);
+        let by_given = self.authorities.as_deref().map_or(Err(unknown.clone()), |it| ask(it));
+        match (by_given, &self.system) {
+            (Ok(_), _) => Ok(TrustedBy::Given),
+            (Err(why), Some(system)) => ask(&**system)
+                .map(|_| TrustedBy::System)
+                // Who knows the issuer also knows best what is wrong.
+                .map_err(|error| if why == unknown { error } else { why }),
+            (Err(why), None) => Err(why),
+        }
     }
 
     /// Checks a signature by the certificate. The library does not know the form of every certificate
@@ -230,25 +264,12 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.insecure {
-            return Ok(ServerCertVerified::assertion());
-        }
-        if self.is_given(end_entity) {
-            return check_given(end_entity, server_name, now)
-                .map(|()| ServerCertVerified::assertion());
-        }
         let ask = |verifier: &dyn ServerCertVerifier| {
             verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         };
-        let unknown = Error::from(CertificateError::UnknownIssuer);
-        let by_given = self.authorities.as_deref().map_or(Err(unknown.clone()), |it| ask(it));
-        match (by_given, &self.system) {
-            (Err(why), Some(system)) => {
-                // Who knows the issuer also knows best what is wrong.
-                ask(&**system).map_err(|error| if why == unknown { error } else { why })
-            }
-            (verified, _) => verified,
-        }
+        let judged = self.judge(end_entity, server_name, now, ask);
+        self.witness.note(end_entity, judged.as_ref().ok().copied());
+        judged.map(|_| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -257,6 +278,7 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        self.witness.note_version("TLS 1.2");
         let known = ring::default_provider().signature_verification_algorithms;
         self.verify_signature(
             certificate,
@@ -271,6 +293,7 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        self.witness.note_version("TLS 1.3");
         let known = ring::default_provider().signature_verification_algorithms;
         self.verify_signature(
             certificate,

@@ -255,4 +255,13 @@ impl Upstream for Auto {
             _ => false,
         }
     }
+
+    fn variant(&self) -> Option<String> {
+        match (self.service.get(), self.services.get(), self.reached_as.get(), self.onec.get()) {
+            (Detected::Bitrix, Some(services), ..) => services.bitrix.variant(),
+            (Detected::Amocrm, Some(services), ..) => services.amocrm.variant(),
+            (_, _, Detected::OneC, Some(onec)) => onec.variant(),
+            _ => self.plain.variant(),
+        }
+    }
 }

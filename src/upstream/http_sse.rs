@@ -218,6 +218,10 @@ impl Upstream for HttpSse {
     ) -> Pending<'a, Result<Opened, Failure>> {
         Box::pin(self.open(greeting.initialize(), client))
     }
+
+    fn variant(&self) -> Option<String> {
+        Some("an MCP server on HTTP+SSE (revision 2024-11-05)".to_owned())
+    }
 }
 
 /// The requests whose responses are awaited on the stream, by the ids they travel with. `None`

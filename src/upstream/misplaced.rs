@@ -64,6 +64,11 @@ impl Misplaced {
     }
 }
 
+/// What `url` is instead of the address of an MCP server, and what to do, if it is such a place.
+pub(crate) fn misplaced(url: &Url) -> Option<(&'static str, &'static str)> {
+    Misplaced::at(url).map(|misplaced| (misplaced.place.name, misplaced.place.hint))
+}
+
 struct Explained {
     inner: Box<dyn Upstream>,
     misplaced: Misplaced,
@@ -95,6 +100,10 @@ impl Upstream for Explained {
 
     fn is_repeatable(&self, message: &Message) -> bool {
         self.inner.is_repeatable(message)
+    }
+
+    fn variant(&self) -> Option<String> {
+        self.inner.variant()
     }
 }
 

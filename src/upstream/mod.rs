@@ -24,9 +24,11 @@ mod request;
 mod settings;
 mod stateless;
 mod streamable;
+mod strict;
 #[cfg(test)]
 pub(crate) mod stub;
 mod surrogates;
+mod variant;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,10 +45,13 @@ use crate::setup::SetupError;
 pub(crate) use self::amocrm::check_catalogue;
 pub(crate) use self::client::refusal;
 pub(crate) use self::client::{Client, ProgressToken, Sink};
+pub(crate) use self::json::Object;
+pub(crate) use self::misplaced::misplaced;
 pub(crate) use self::onec::MAX_IN_FLIGHT as ONEC_MAX_IN_FLIGHT;
 pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
 pub(crate) use self::stateless::{Stateless, answer_in, has_ours, supported_versions};
+pub(crate) use self::strict::refused_in_tool;
 
 use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
 use self::misplaced::Misplaced;
@@ -155,6 +160,11 @@ pub trait Upstream: Send + Sync {
     /// nothing that the upstream says of its tools tells so.
     fn is_repeatable(&self, _message: &Message) -> bool {
         false
+    }
+
+    /// What the upstream has turned out to be, in words for a person.
+    fn variant(&self) -> Option<String> {
+        None
     }
 }
 

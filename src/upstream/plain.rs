@@ -137,4 +137,9 @@ impl Upstream for Plain {
     ) -> Pending<'a, Result<Opened, Failure>> {
         Box::pin(async { Ok(self.open(greeting.initialize(), client).await?) })
     }
+
+    fn variant(&self) -> Option<String> {
+        let is_http_sse = self.is_http_sse.load(Ordering::Relaxed);
+        if is_http_sse { self.http_sse.variant() } else { self.streamable.variant() }
+    }
 }

@@ -32,6 +32,7 @@ use super::plain::{Plain, hint_not_here, is_about_credentials, may_be_elsewhere}
 use super::repair::{SchemaRepairs, Uris};
 use super::repaired::Repaired;
 use super::settings::{Keep, KindSettings, With};
+use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::failure::{Cause, Class, Failure};
 use crate::hint::Hint;
@@ -119,6 +120,7 @@ pub(super) struct Amocrm {
     is_other: AtomicBool,
     keeps_errors: bool,
     offers_resources: bool,
+    variant: Variant,
 }
 
 impl Amocrm {
@@ -148,6 +150,7 @@ impl Amocrm {
             is_other: AtomicBool::new(false),
             keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
+            variant: Variant::default(),
             http,
             base,
         })
@@ -160,7 +163,7 @@ impl Amocrm {
 
     /// Takes over a session that was opened as one of plain HTTP+SSE.
     pub(super) fn adopt(&self, opened: Opened, initialize: &Message) -> Opened {
-        tracing::info!("the server is mcp-amocrm-server on an event stream");
+        self.variant.found("the server is mcp-amocrm-server on an event stream");
         self.repaired(opened, initialize)
     }
 
@@ -175,9 +178,9 @@ impl Amocrm {
     /// The session of another server, which is none of the variants.
     fn other(&self, opened: Opened, initialize: &Message) -> Opened {
         self.is_other.store(true, Ordering::Relaxed);
-        tracing::info!(
+        self.variant.found(
             "another MCP server than mcp-amocrm-server answers here: it is spoken to as with \
-             `--kind mcp`, and its answers are repaired"
+             `--kind mcp`, and its answers are repaired",
         );
         let repairs = OfOthers { keeps_errors: self.keeps_errors };
         Repaired::wrap(opened, initialize, self.schema.clone(), Arc::new(repairs))
@@ -274,7 +277,7 @@ impl Amocrm {
             let initialize = own_request(1, message);
             let opened = self.stream.open_on(beginning, &initialize, client).await?;
             if is_own(&opened) {
-                tracing::info!("mcp-amocrm-server on an event stream, with sessions");
+                self.variant.found("mcp-amocrm-server on an event stream, with sessions");
                 return Ok(AtStream::Own(self.repaired(opened, message)));
             }
             return Ok(AtStream::Other(opened));
@@ -283,7 +286,7 @@ impl Amocrm {
             let what = "the stream does not begin with an endpoint".to_owned();
             return Ok(AtStream::Nothing(unusable(what)));
         };
-        tracing::info!("mcp-amocrm-server without sessions: POST /mcp/messages");
+        self.variant.found("mcp-amocrm-server without sessions: POST /mcp/messages");
         let messages = endpoint_at(&self.base, "/mcp/messages");
         let session = SessionlessSession::new(self.http.clone(), messages, client.clone());
         let response = sessionless::initialize(&params, message);
@@ -295,7 +298,7 @@ impl Amocrm {
     async fn open_rest(&self, initialize: &Request) -> Option<Opened> {
         let generation = self.documents.generation().await?;
         self.is_other.store(false, Ordering::Relaxed);
-        tracing::info!("mcp-amocrm-server with its REST API only ({generation})");
+        self.variant.found(&format!("mcp-amocrm-server with its REST API only ({generation})"));
         let response = rest::initialize(&initialize.message, generation);
         let session = CatalogueSession::new(self.api.clone(), &initialize.message);
         Some(Opened { session: Arc::new(session), response })
@@ -337,5 +340,9 @@ impl Upstream for Amocrm {
 
     fn is_repeatable(&self, message: &Message) -> bool {
         self.is_repeatable(message)
+    }
+
+    fn variant(&self) -> Option<String> {
+        self.variant.get()
     }
 }

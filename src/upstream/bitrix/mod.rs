@@ -29,6 +29,7 @@ use super::repair::{SchemaRepairs, Uris};
 use super::repaired::{OfSchema, Repaired};
 use super::settings::{KindSettings, With};
 use super::streamable::Streamable;
+use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::{Class, Failure};
 use crate::hint::Hint;
@@ -76,6 +77,7 @@ pub(super) struct Bitrix {
     is_other: AtomicBool,
     /// Whether it speaks another transport than the one that b24-mcp has.
     is_at_given: AtomicBool,
+    variant: Variant,
 }
 
 /// What every request needs.
@@ -109,6 +111,7 @@ impl Bitrix {
             is_place,
             is_other: AtomicBool::new(false),
             is_at_given: AtomicBool::new(false),
+            variant: Variant::default(),
         }
     }
 
@@ -133,9 +136,8 @@ impl Bitrix {
         let Opened { session, response } = opened;
         session.ended().cancel();
         self.is_other.store(false, Ordering::Relaxed);
-        tracing::info!(
-            "the server is b24-mcp; its stream, which broadcasts all answers, stays closed"
-        );
+        self.variant
+            .found("the server is b24-mcp; its stream, which broadcasts all answers, stays closed");
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
         let session = BitrixSession::new(server, client);
         let response = self.server.schema.response(initialize, response);
@@ -145,9 +147,9 @@ impl Bitrix {
     /// The session of another server.
     fn other(&self, opened: Opened, initialize: &Message) -> Opened {
         self.is_other.store(true, Ordering::Relaxed);
-        tracing::info!(
+        self.variant.found(
             "another MCP server than b24-mcp answers here: it is spoken to as with `--kind mcp`, \
-             and its answers are repaired"
+             and its answers are repaired",
         );
         Repaired::wrap(opened, initialize, self.server.schema.clone(), Arc::new(OfSchema))
     }
@@ -185,7 +187,8 @@ impl Bitrix {
             index.unwrap_or_else(|_| Err(http::timed_out(&self.server.rpc.shown, GUESS_PATIENCE)));
         match (index, refusal) {
             (Ok(index), _) => {
-                tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
+                self.variant
+                    .found("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
                 self.is_other.store(false, Ordering::Relaxed);
                 let response = rest::initialize(&index, message);
                 let response = self.server.schema.response(message, response);
@@ -282,6 +285,10 @@ impl Upstream for Bitrix {
 
     fn is_repeatable(&self, message: &Message) -> bool {
         self.is_repeatable(message)
+    }
+
+    fn variant(&self) -> Option<String> {
+        self.variant.get()
     }
 }
 

@@ -18,6 +18,7 @@ use crate::upstream;
 use crate::upstream::Client;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, repaired};
+use crate::upstream::variant::Variant;
 
 /// The revision that we assume of a service without a handshake.
 const DEFAULT_REVISION: Revision = Revision::V2025_03_26;
@@ -140,6 +141,7 @@ pub(super) async fn synthesize(
     service: &Service,
     initialize: &Message,
     client: &Client,
+    variant: &Variant,
 ) -> Result<(Response, Offered), Failure> {
     let manifest = service.manifest().await;
     let manifest = manifest.as_ref().and_then(|text| Object::read(local::text(text)));
@@ -150,7 +152,7 @@ pub(super) async fn synthesize(
     if capabilities.is_empty() {
         capabilities = offered.ask(service, client).await?;
     }
-    tracing::info!("the 1C service does not know initialize; answered from {source}");
+    variant.found(&format!("the 1C service does not know initialize; answered from {source}"));
     let info = manifest.get("serverInfo").and_then(Object::read).unwrap_or_default();
     let own = |name| info.string(name).or_else(|| manifest.string(name));
     let name = own("name").unwrap_or_else(|| format!("1C:{}", service.address().publication));

@@ -27,6 +27,7 @@ use self::address::Address;
 pub(crate) use self::address::is_service;
 use self::handshake::Offered;
 use self::names::Names;
+pub(super) use self::names::is_plain as is_plain_name;
 use self::search::{Met, Search};
 use self::service::{Answered, Service, session_headers};
 use self::session::{Aliases, OneCSession, Transport, initialize_params, version_header};
@@ -34,6 +35,7 @@ use super::local::{self, is_method_not_found, repaired_error};
 use super::plain::Plain;
 use super::repair::{SchemaRepairs, Uris};
 use super::settings::{Keep, KindSettings};
+use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
 use crate::http::{Endpoint, Http, Refusal};
@@ -48,6 +50,7 @@ pub(super) struct OneC {
     search: Search,
     aliases: Arc<Aliases>,
     schema: Arc<SchemaRepairs>,
+    variant: Variant,
 }
 
 impl OneC {
@@ -78,6 +81,7 @@ impl OneC {
             search: Search { service, elsewhere },
             aliases: Arc::new(Aliases::new(names(), names())),
             schema: Arc::new(SchemaRepairs::new("1C", Uris::of("onec", settings))),
+            variant: Variant::default(),
         }
     }
 
@@ -102,6 +106,10 @@ impl OneC {
         let (response, transport, offered) =
             match self.search.meet(initialize, &params, client).await? {
                 Met::Session(Opened { session, response }) => {
+                    self.variant.found(
+                        "the 1C service has MCP's own transport: it is spoken to as with `--kind \
+                         mcp`, and its answers are repaired as those of 1C",
+                    );
                     (response, Transport::Own(session), None)
                 }
                 Met::Answered(Answered { response, session_id }) => {
@@ -111,7 +119,8 @@ impl OneC {
                         Some(response) => (self.accepted(response)?, None),
                         None => {
                             let (response, offered) =
-                                handshake::synthesize(service, message, client).await?;
+                                handshake::synthesize(service, message, client, &self.variant)
+                                    .await?;
                             (response, Some(offered))
                         }
                     };
@@ -138,7 +147,7 @@ impl OneC {
     fn accepted(&self, response: Response) -> Result<Response, Failure> {
         let response = repaired_error(response, |error| faults::compact_error(error, None));
         accepted(&response, &self.search.service.address().rpc.shown)?;
-        tracing::info!("the 1C service knows initialize");
+        self.variant.found("the 1C service knows initialize");
         Ok(response)
     }
 }
@@ -150,6 +159,10 @@ impl Upstream for OneC {
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
         Box::pin(self.open_own(greeting.initialize(), client))
+    }
+
+    fn variant(&self) -> Option<String> {
+        self.variant.get()
     }
 }
 

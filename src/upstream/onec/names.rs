@@ -111,7 +111,7 @@ impl Names {
 }
 
 /// Whether every client takes `name`.
-fn is_plain(name: &str) -> bool {
+pub(in crate::upstream) fn is_plain(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain_byte)
 }
 

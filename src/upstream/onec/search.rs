@@ -79,10 +79,6 @@ impl Search {
                 let streamable = Streamable::new(service.http(), address.rpc.clone());
                 let streamable = streamable.explaining(faults::failure).with_headers(cookies);
                 let opened = streamable.open_with(answer, &request, client).await?;
-                tracing::info!(
-                    "the 1C service has MCP's own transport: it is spoken to as with `--kind mcp`, \
-                     and its answers are repaired as those of 1C"
-                );
                 Ok(Met::Session(opened))
             }
         }

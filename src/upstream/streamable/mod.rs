@@ -146,6 +146,10 @@ impl Upstream for Streamable {
     ) -> Pending<'a, Result<Opened, Failure>> {
         Box::pin(self.open(greeting.initialize(), client))
     }
+
+    fn variant(&self) -> Option<String> {
+        Some("an MCP server on Streamable HTTP".to_owned())
+    }
 }
 
 /// A session; clones belong to the same one.

@@ -81,6 +81,24 @@ impl Setup {
         Line { child, stdin, stdout, received, passed_over: VecDeque::new(), stderr }
     }
 
+    /// Runs a command that does not forward, with `input` on stdin, and waits for its end.
+    pub(crate) fn output(mut self, input: &str) -> Output {
+        let mut child = self.command.spawn().expect("the binary starts");
+        let mut stdin = child.stdin.take().unwrap();
+        // A command that does not read its stdin may be gone before it is written.
+        drop(stdin.write_all(input.as_bytes()));
+        drop(stdin);
+        let (done, ended) = channel();
+        thread::spawn(move || done.send(child.wait_with_output()));
+        let output = ended.recv_timeout(PATIENCE).expect("it ends").expect("a child to wait for");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Output {
+            status: output.status.code().expect("it ends by itself"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
     /// A line whose handshake is done.
     pub(crate) fn ready(self) -> Line {
         let mut line = self.spawn();
@@ -108,6 +126,13 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     /// What was on stdout and not received before.
     pub(crate) rest: Vec<Message>,
+    pub(crate) stderr: String,
+}
+
+/// What a command that does not forward has printed.
+pub(crate) struct Output {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 

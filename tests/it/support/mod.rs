@@ -28,7 +28,7 @@ pub(crate) use self::exchange::{Answered, Event, Exchange};
 pub(crate) use self::http::{Reply, Request};
 pub(crate) use self::http_sse::{AnswerIn, HttpSse};
 pub(crate) use self::json::spaced;
-pub(crate) use self::line::{Ended, Line, Setup};
+pub(crate) use self::line::{Ended, Line, Output, Setup};
 pub(crate) use self::message::{
     INITIALIZE, INITIALIZED, Message, call, initialize_result, notification, request,
 };

@@ -1,0 +1,133 @@
+//! Says step by step whether a server can be used: `mcpline check`.
+//!
+//! [`STEPS`] is the order; each step is a function of what the check knows so far ([`Checkup`]) and
+//! returns a [`Finding`]. The session is opened once, over the code that forwarding runs; the steps
+//! of the network say how far that came. So what the check says holds for forwarding too.
+//!
+//! `network` has the steps up to HTTP, `service` those of MCP, `pasted` knows wrong addresses.
+
+mod checkup;
+mod network;
+mod pasted;
+mod report;
+mod service;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use self::checkup::Checkup;
+use self::report::{Finding, Outcome};
+use super::server::Server;
+use crate::cli::{CheckArguments, Cli};
+use crate::redact::Secrets;
+use crate::setup::SetupError;
+use crate::terminal::{self, Style};
+use crate::upstream::Pending;
+
+/// One step of the check.
+struct Step {
+    /// What it is called in JSON.
+    id: &'static str,
+    /// What a person reads.
+    name: &'static str,
+    run: for<'a> fn(&'a mut Checkup) -> Pending<'a, Finding>,
+}
+
+/// The steps in their order: each needs those before it.
+const STEPS: &[Step] = &[
+    Step { id: "settings", name: "Settings", run: |it| at_once(network::settings(it)) },
+    Step { id: "address", name: "Address", run: |it| Box::pin(network::address(it)) },
+    Step { id: "name", name: "Name", run: |it| Box::pin(network::name(it)) },
+    Step { id: "proxy", name: "Proxy", run: |it| Box::pin(network::proxy(it)) },
+    Step { id: "connection", name: "Connection", run: |it| Box::pin(network::connection(it)) },
+    Step { id: "tls", name: "TLS", run: |it| Box::pin(network::tls(it)) },
+    Step { id: "http", name: "HTTP", run: |it| Box::pin(network::http(it)) },
+    Step { id: "sign-in", name: "Sign-in", run: |it| Box::pin(network::sign_in(it)) },
+    Step { id: "kind", name: "Kind", run: |it| Box::pin(service::kind(it)) },
+    Step { id: "handshake", name: "Handshake", run: |it| Box::pin(service::handshake(it)) },
+    Step { id: "tools", name: "Tools", run: |it| Box::pin(service::tools(it)) },
+    Step { id: "round-trip", name: "Round trip", run: |it| Box::pin(service::round_trip(it)) },
+];
+
+/// The finding of a step that waits for nothing.
+fn at_once(finding: Finding) -> Pending<'static, Finding> {
+    Box::pin(std::future::ready(finding))
+}
+
+/// Runs the steps and shows what they find.
+///
+/// # Errors
+/// A setting cannot be used, or a step has failed.
+pub(super) async fn run(
+    cli: &Cli,
+    arguments: &CheckArguments,
+    secrets: &Arc<Secrets>,
+) -> Result<(), SetupError> {
+    let server = Server::new(cli, arguments.server.as_deref(), secrets).await?;
+    let mut checkup = Checkup::new(server)?;
+    let style = Style::of_stdout();
+    let is_text = !arguments.json;
+    if is_text {
+        let version = env!("CARGO_PKG_VERSION");
+        let url = checkup.server.redacted(&checkup.server.upstream.endpoint.shown);
+        terminal::print(&format!("mcpline {version} checks {url}\n\n"))?;
+    }
+    let mut steps = Vec::new();
+    let mut failed: Option<&Step> = None;
+    for step in STEPS {
+        let finding = if failed.is_some() {
+            Finding::skipped("not reached")
+        } else {
+            if is_text && style.has_colours() {
+                terminal::print(&style.dim(&format!("...   {}", step.name)))?;
+            }
+            (step.run)(&mut checkup).await
+        };
+        let finding = finding.map(|text| checkup.server.redacted(text));
+        if finding.outcome == Outcome::Failed {
+            failed = Some(step);
+        }
+        // A person sees where it stopped.
+        if is_text && failed.is_none_or(|failed| std::ptr::eq(failed, step)) {
+            let begin = if style.has_colours() { "\r\u{1b}[K" } else { "" };
+            terminal::print(&format!("{begin}{}", finding.shown(step.name, style)))?;
+        }
+        steps.push((step.id, finding));
+    }
+    checkup.end().await;
+    if is_text {
+        let has_warnings = steps.iter().any(|(_, finding)| finding.outcome == Outcome::Warning);
+        terminal::print(match failed {
+            None if has_warnings => "\nIt works. Look at the warnings all the same.\n",
+            None => "\nIt works.\n",
+            Some(_) => "",
+        })?;
+    } else {
+        let report = report(&checkup, &steps, failed.is_none());
+        terminal::print(&format!("{report}\n"))?;
+    }
+    match failed {
+        None => Ok(()),
+        Some(step) => Err(SetupError::failed(format!("it does not work: {} failed", step.name))),
+    }
+}
+
+/// The report for support.
+fn report(checkup: &Checkup, steps: &[(&str, Finding)], works: bool) -> Value {
+    let step = |(id, finding): &(&str, Finding)| {
+        let mut step = json!({ "step": id });
+        let finding = serde_json::to_value(finding).unwrap_or_default();
+        if let (Value::Object(step), Value::Object(finding)) = (&mut step, finding) {
+            step.extend(finding);
+        }
+        step
+    };
+    json!({
+        "mcpline": env!("CARGO_PKG_VERSION"),
+        "system": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        "url": checkup.server.redacted(&checkup.server.upstream.endpoint.shown),
+        "works": works,
+        "steps": steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}

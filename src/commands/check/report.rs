@@ -1,0 +1,112 @@
+//! What a check has found, for a person and for support.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::terminal::{Colour, Style};
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    Ok,
+    /// It works, but somebody should look at it.
+    Warning,
+    Failed,
+    /// It does not apply, or the check did not come so far.
+    Skipped,
+}
+
+/// What a step has found.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    pub(super) outcome: Outcome,
+    /// One sentence or less.
+    pub(super) text: String,
+    /// More lines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) details: Vec<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hint: Option<String>,
+    /// The same for programs.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) facts: Map<String, Value>,
+}
+
+impl Finding {
+    fn new(outcome: Outcome, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { outcome, text, details: Vec::new(), hint: None, facts: Map::new() }
+    }
+
+    pub(super) fn ok(text: impl Into<String>) -> Self {
+        Self::new(Outcome::Ok, text)
+    }
+
+    pub(super) fn warning(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::new(Outcome::Warning, text) }
+    }
+
+    pub(super) fn failed(text: impl Into<String>, hint: Option<String>) -> Self {
+        Self { hint, ..Self::new(Outcome::Failed, text) }
+    }
+
+    pub(super) fn skipped(text: impl Into<String>) -> Self {
+        Self::new(Outcome::Skipped, text)
+    }
+
+    pub(super) fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(lines);
+        self
+    }
+
+    /// The finding with each of its texts replaced.
+    pub(super) fn map(self, text: impl Fn(&str) -> String) -> Self {
+        let Self { outcome, text: own, details, hint, facts } = self;
+        Self {
+            outcome,
+            text: text(&own),
+            details: details.iter().map(|line| text(line)).collect(),
+            hint: hint.as_deref().map(&text),
+            facts: facts.into_iter().map(|(name, value)| (name, map(value, &text))).collect(),
+        }
+    }
+
+    /// The finding of the step `name` as lines for a person.
+    pub(super) fn shown(&self, name: &str, style: Style) -> String {
+        let mark = match self.outcome {
+            Outcome::Ok => style.in_colour(Colour::Green, "ok  "),
+            Outcome::Warning => style.in_colour(Colour::Yellow, "warn"),
+            Outcome::Failed => style.in_colour(Colour::Red, "FAIL"),
+            Outcome::Skipped => style.dim("-   "),
+        };
+        let text = self.text.replace('\n', " ");
+        let text = if self.outcome == Outcome::Skipped { style.dim(&text) } else { text };
+        let mut shown = format!("{mark}  {name:<12}{text}\n");
+        let indent = " ".repeat(18);
+        for line in &self.details {
+            shown.push_str(&format!("{indent}{}\n", style.dim(line)));
+        }
+        if let Some(hint) = &self.hint {
+            shown.push_str(&format!("{indent}{}\n", style.bold(&format!("> {hint}"))));
+        }
+        shown
+    }
+}
+
+fn map(value: Value, text: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(own) => Value::String(text(&own)),
+        Value::Array(items) => items.into_iter().map(|item| map(item, text)).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, map(value, text))).collect()
+        }
+        value => value,
+    }
+}

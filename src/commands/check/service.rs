@@ -1,0 +1,164 @@
+//! The steps of MCP: what kind of server it is, its handshake, its tools, and how fast it answers.
+
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::checkup::Checkup;
+use super::report::Finding;
+use crate::mcp::method;
+use crate::upstream::{Kind, Object, refused_in_tool};
+
+/// Round trips that are timed; the middle one counts.
+const ROUNDS: usize = 3;
+
+/// More tools than this are refused by some clients and models' APIs.
+const MANY_TOOLS: usize = 128;
+
+/// Names of tools that are shown.
+const MAX_NAMES: usize = 40;
+
+/// What kind of server it is, and how that was found.
+pub(super) async fn kind(checkup: &mut Checkup) -> Finding {
+    let asked = checkup.server.upstream.kind.kind;
+    let name = asked.to_possible_value().map(|value| value.get_name().to_owned());
+    let name = name.unwrap_or_default();
+    let how = match asked {
+        Kind::Auto => "found by what answers".to_owned(),
+        Kind::OneC => "by `--kind`, or by `/hs/` in the URL".to_owned(),
+        _ => format!("as told by `--kind {name}`"),
+    };
+    if checkup.broke().await.is_some() {
+        return Finding::skipped(format!("asked for: {name}"));
+    }
+    let variant = checkup.client.variant().unwrap_or_else(|| format!("kind {name}"));
+    Finding::ok(format!("{variant} ({how})")).fact("asked", name).fact("found", variant)
+}
+
+/// Whether the server opens a session, and what it says of itself.
+pub(super) async fn handshake(checkup: &mut Checkup) -> Finding {
+    if let Some((_, error)) = checkup.broke().await {
+        let finding = checkup.finding(&error);
+        let head = checkup.head(error.status);
+        let kind = head.and_then(|(_, _, head)| head.content_type).unwrap_or_default();
+        if kind.contains("html")
+            && finding.hint.as_deref().is_none_or(|hint| hint.starts_with("Check"))
+        {
+            let hint = "The address leads to a web page for people, not to an MCP server: look in the \
+                        server's documentation for the address that clients use, often one that ends \
+                        with /mcp.";
+            return Finding { hint: Some(hint.to_owned()), ..finding };
+        }
+        return finding;
+    }
+    let result = checkup.opened().await.clone().unwrap_or_default();
+    let result: Value = serde_json::from_str(&result).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let (name, version) = (&result["serverInfo"]["name"], &result["serverInfo"]["version"]);
+    let revision = text(&result["protocolVersion"]);
+    let offers = result["capabilities"].as_object();
+    let offers: Vec<_> = offers.into_iter().flat_map(|all| all.keys().cloned()).collect();
+    let said = format!("{} {}, revision {revision}", text(name), text(version));
+    let lines = (!offers.is_empty()).then(|| format!("it offers {}", offers.join(", ")));
+    Finding::ok(said)
+        .details(lines)
+        .fact("serverInfo", result["serverInfo"].clone())
+        .fact("protocolVersion", revision)
+        .fact("capabilities", offers)
+}
+
+/// The tools, and which of them clients refuse.
+pub(super) async fn tools(checkup: &mut Checkup) -> Finding {
+    let offers_tools = match checkup.opened().await {
+        Ok(result) => {
+            let result = Object::read(result).unwrap_or_default();
+            let offers = result.get("capabilities").and_then(Object::read);
+            offers.is_none_or(|offers| offers.is_empty() || offers.has("tools"))
+        }
+        Err(_) => true,
+    };
+    if !offers_tools {
+        return Finding::warning(
+            "the server offers no tools",
+            "Resources and prompts alone are of use to few clients: check that this is the server that \
+             you mean.",
+        );
+    }
+    let tools = match checkup.client.list(method::TOOLS_LIST, "tools").await {
+        Ok(tools) => tools,
+        Err(error) => return checkup.finding(&error),
+    };
+    let mut names: Vec<String> = Vec::new();
+    let mut refused = Vec::new();
+    for tool in &tools {
+        let name =
+            Object::read(tool.get()).and_then(|tool| tool.string("name")).unwrap_or_default();
+        let mut why = refused_in_tool(tool.get());
+        if names.contains(&name) {
+            why.push("another tool has the same name".to_owned());
+        }
+        if !why.is_empty() {
+            refused.push((name.clone(), why.join("; ")));
+        }
+        names.push(name);
+    }
+    let count = names.len();
+    let shown = names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    let more = if count > MAX_NAMES { ", ..." } else { "" };
+    let text = match count {
+        0 => "none".to_owned(),
+        _ => format!("{count}: {shown}{more}"),
+    };
+    let finding = if count == 0 {
+        Finding::warning(text, "Check the rights of this user or key at the server.")
+    } else if let [_, ..] = refused.as_slice() {
+        Finding::warning(
+            text,
+            "Some clients and models refuse these tools, and a few of them all tools because of one: tell \
+             the server's administrator.",
+        )
+    } else if count > MANY_TOOLS {
+        Finding::warning(
+            text,
+            "Some clients take only 128 tools, or fewer: turn off what is not needed.",
+        )
+    } else {
+        Finding::ok(text)
+    };
+    let lines = refused.iter().map(|(name, why)| format!("{name}: {why}"));
+    let facts: Vec<_> =
+        refused.iter().map(|(name, why)| json!({"name": name, "why": why})).collect();
+    let finding = finding.details(lines).fact("names", names).fact("refused", facts);
+    checkup.tools = tools;
+    finding
+}
+
+/// How long one exchange with the server takes. It calls no tool.
+pub(super) async fn round_trip(checkup: &mut Checkup) -> Finding {
+    // Some kinds answer `ping` themselves, which tells nothing of the server.
+    let mut asked = method::PING;
+    let before = checkup.journal.entries().len();
+    let first = checkup.client.request(asked, "{}").await;
+    if checkup.journal.entries().len() == before || first.is_err() {
+        asked = method::TOOLS_LIST;
+    }
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        if let Err(error) = checkup.client.request(asked, "{}").await {
+            return checkup.finding(&error);
+        }
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    let middle = times[times.len() / 2];
+    Finding::ok(format!("{asked} takes {}", shown(middle)))
+        .fact("method", asked)
+        .fact("elapsedMs", middle.as_secs_f64() * 1000.0)
+}
+
+fn shown(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1000.0;
+    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+}

@@ -1,0 +1,62 @@
+//! The server that a command was told to ask.
+
+use std::sync::Arc;
+
+use super::demo;
+use crate::cli::Cli;
+use crate::config::{self, Target, UpstreamSettings};
+use crate::demo::Demo;
+use crate::redact::Secrets;
+use crate::setup::SetupError;
+use crate::{conversation, terminal};
+
+/// The word that stands for the sample service in the place of a URL.
+pub(super) const DEMO: &str = "demo";
+
+/// A server with the settings to reach it.
+pub(super) struct Server {
+    pub(super) upstream: UpstreamSettings,
+    pub(super) conversation: conversation::Settings,
+    /// What the user should know of the settings.
+    pub(super) warnings: Vec<String>,
+    /// Runs as long as the command.
+    _demo: Option<Demo>,
+}
+
+impl Server {
+    /// The server that `named` names: a URL, or [`DEMO`]; else the one of the environment.
+    ///
+    /// # Errors
+    /// A setting cannot be used, or the sample service cannot be started.
+    pub(super) async fn new(
+        cli: &Cli,
+        named: Option<&str>,
+        secrets: &Arc<Secrets>,
+    ) -> Result<Self, SetupError> {
+        let options = &cli.options;
+        let (target, demo) = if named == Some(DEMO) {
+            demo::check_kind(options.server.kind)?;
+            let (service, url) = demo::start().await?;
+            (Target { kind: demo::KIND, url }, Some(service))
+        } else {
+            let url = named.or(cli.url.as_deref());
+            (Target::new(url, options.server.kind, secrets)?, None)
+        };
+        let upstream = UpstreamSettings::new(options, target, secrets)?;
+        let conversation = config::conversation(options, &upstream);
+        let warnings = cli.warnings.iter().chain(&upstream.warnings).cloned().collect();
+        Ok(Self { upstream, conversation, warnings, _demo: demo })
+    }
+
+    /// `text` without secrets and without characters that move a terminal.
+    pub(super) fn redacted(&self, text: &str) -> String {
+        terminal::plain(&self.conversation.secrets.redact(text))
+    }
+
+    /// Tells on stderr what is wrong with the settings.
+    pub(super) fn warn(&self) {
+        for warning in &self.warnings {
+            terminal::complain(&self.redacted(warning));
+        }
+    }
+}
