@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
 
+mod install;
 mod usage;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use self::install::{Changes, Install, Uninstall};
 use crate::config::{self, Options};
 use crate::setup::SetupError;
 
@@ -20,6 +22,8 @@ const BRIEF: &str = "\
 A line from any MCP client on stdin/stdout to any MCP server on HTTP
 
 Usage: mcpline [OPTIONS] URL
+       mcpline install CLIENT [NAME] URL
+                             write it into the configuration of an MCP client
        mcpline demo          try it without any server
 
       --kind KIND            auto (default), mcp, sse, 1c, bitrix or amocrm
@@ -125,8 +129,10 @@ impl Cli {
     pub fn from_environment() -> Result<Self, NoCommand> {
         let arguments = config::without_script(std::env::args_os());
         Self::read(arguments.clone()).map_err(|error| {
-            let is_brief =
-                !arguments.iter().any(|argument| argument == "--help" || argument == "help");
+            let is_there = |name: &str| arguments.iter().any(|argument| argument == name);
+            let of_command =
+                Self::command().get_subcommands().any(|command| is_there(command.get_name()));
+            let is_brief = !is_there("--help") && !is_there("help") && !of_command;
             match error.kind() {
                 ErrorKind::DisplayHelp if is_brief => NoCommand::Answer(BRIEF.to_owned()),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -170,6 +176,10 @@ impl Cli {
 pub(crate) enum Command {
     /// Forward to a sample service of 1C inside the process
     Demo,
+    /// Write a server into the configuration of an MCP client: `mcpline install CLIENT [NAME] URL`
+    Install(Install),
+    /// Remove a server from the configuration of an MCP client
+    Uninstall(Uninstall),
 }
 
 #[cfg(test)]

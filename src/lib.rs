@@ -24,6 +24,7 @@ pub mod conversation;
 mod demo;
 pub mod failure;
 pub mod http;
+mod install;
 pub mod jsonrpc;
 mod link;
 mod logging;

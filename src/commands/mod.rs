@@ -3,6 +3,8 @@
 
 mod demo;
 mod forward;
+mod install;
+mod installed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +30,7 @@ pub fn run(mut cli: Cli) -> Result<(), SetupError> {
 
 fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
     let options = &cli.options;
-    match cli.command {
+    match &cli.command {
         None => {
             let target = Target::new(cli.url.as_deref(), options.server.kind, secrets)?;
             let mut upstream = UpstreamSettings::new(options, target, secrets)?;
@@ -42,6 +44,8 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             let log = config::log(&options.logs, demo::KIND, secrets.clone());
             on_runtime(&log, demo::run(cli, secrets))
         }
+        Some(Command::Install(arguments)) => install::install(cli, arguments, secrets),
+        Some(Command::Uninstall(arguments)) => install::uninstall(arguments),
     }
 }
 

@@ -9,6 +9,7 @@ mod effects;
 mod given;
 mod options;
 mod values;
+mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
 pub(crate) use self::drop_in::without_script;
 pub(crate) use self::options::Options;
 pub(crate) use self::values::is_unset;
+pub(crate) use self::written::Written;
 
 /// The bound on silence during a request where nobody has chosen one.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);

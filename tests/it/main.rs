@@ -26,6 +26,7 @@ mod frozen;
 mod handshake;
 mod hostile;
 mod http_sse;
+mod install;
 mod notifications;
 mod onec;
 mod onec_errors;
