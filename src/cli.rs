@@ -14,7 +14,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use self::install::{Changes, Install, Uninstall};
-use crate::config::{self, Options};
+use crate::config::{self, Options, Translated};
 use crate::setup::SetupError;
 
 /// The short help, which fits a screen.
@@ -128,7 +128,12 @@ impl Cli {
     /// There is nothing to run.
     pub fn from_environment() -> Result<Self, NoCommand> {
         let arguments = config::without_script(std::env::args_os());
-        Self::read(arguments.clone()).map_err(|error| {
+        let (arguments, warnings) = Self::in_our_words(arguments);
+        let read = Self::read(arguments.clone()).map(|mut cli| {
+            cli.warnings.extend(warnings);
+            cli
+        });
+        read.map_err(|error| {
             let is_there = |name: &str| arguments.iter().any(|argument| argument == name);
             let of_command =
                 Self::command().get_subcommands().any(|command| is_there(command.get_name()));
@@ -144,6 +149,18 @@ impl Cli {
                 }
             }
         })
+    }
+
+    /// The arguments with options of `mcp-remote` replaced by ours, and what to warn of.
+    fn in_our_words(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
+        let mut words = arguments.iter().map(|argument| argument.to_str().map(str::to_owned));
+        let program = words.next();
+        let (Some(Some(program)), Some(words)) = (program, words.collect::<Option<Vec<_>>>())
+        else {
+            return (arguments, Vec::new());
+        };
+        let Translated { args, warnings, .. } = config::like_mcp_remote(&words, &Self::command());
+        (std::iter::once(program).chain(args).map(OsString::from).collect(), warnings)
     }
 
     fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {

@@ -24,12 +24,12 @@ pub(crate) struct Changes {
 /// are written into its environment, never into its arguments.
 #[derive(Debug, Args)]
 #[command(override_usage = "mcpline install CLIENT [NAME] [OPTIONS] URL\n       \
-                            mcpline install CLIENT --take-over NAME\n       \
+                            mcpline install [CLIENT] --take-over NAME\n       \
                             mcpline install --list")]
 pub(crate) struct Install {
     /// The client: claude-desktop, claude-code, cursor, vscode, codex, gemini, windsurf, zed, opencode,
     /// cline, roo, junie and others; --list shows them all
-    #[arg(value_name = "CLIENT", required_unless_present = "list")]
+    #[arg(value_name = "CLIENT", required_unless_present_any = ["list", "take_over"])]
     pub(crate) client: Option<String>,
 
     /// The name of the server in the client, which may be left out, and the server's URL (or `demo`)
@@ -39,6 +39,11 @@ pub(crate) struct Install {
     /// Show which clients are on this machine, where their files are, and what is in them
     #[arg(long, help_heading = "Installing")]
     pub(crate) list: bool,
+
+    /// Have this program do what the client's entry NAME does with mcp-remote, supergateway, mcp-proxy, a script
+    /// for 1C, Bitrix24 or amoCRM, or a URL; without CLIENT, in every client that has such an entry
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["target", "list"], help_heading = "Installing")]
+    pub(crate) take_over: Option<String>,
 
     #[command(flatten)]
     pub(crate) changes: Changes,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::{installed, take_over};
 use crate::cli::{Changes, Cli, Install, Uninstall};
 use crate::config::{Target, UpstreamSettings, Written};
 use crate::install::{Client, ConfigFile, Entry, Found, Machine, client, diff};
@@ -23,7 +24,12 @@ pub(super) fn install(
     arguments: &Install,
     secrets: &Arc<Secrets>,
 ) -> Result<(), SetupError> {
-    let Some(client) = &arguments.client else { return super::installed::list() };
+    if let Some(name) = &arguments.take_over {
+        return take_over::run(cli, arguments, name);
+    }
+    let Some(client) = arguments.client.as_ref().filter(|_| !arguments.list) else {
+        return installed::list();
+    };
     let client = client::find(client)?;
     let (name, entry) = entry(cli, arguments, secrets)?;
     let mut edits = Vec::new();
@@ -59,7 +65,8 @@ pub(super) fn uninstall(arguments: &Uninstall) -> Result<(), SetupError> {
         known.extend(entries.keys().cloned());
         let Some(entry) = entries.get(name) else { continue };
         document.remove(client.path, name);
-        let is_ours = Entry::read(entry).is_some_and(|entry| entry.starts_mcpline());
+        let is_ours =
+            Entry::read(entry).is_some_and(|entry| take_over::own_arguments(&entry).is_some());
         let asks = format!("Its entry `{name}` does not start mcpline. Remove it?");
         edits.push(Edit { text: document.text(), file, asks: (!is_ours).then_some(asks) });
     }
@@ -76,14 +83,14 @@ pub(super) fn uninstall(arguments: &Uninstall) -> Result<(), SetupError> {
 }
 
 /// A file, its new text, and what to ask first.
-struct Edit {
-    file: ConfigFile,
-    text: String,
-    asks: Option<String>,
+pub(super) struct Edit {
+    pub(super) file: ConfigFile,
+    pub(super) text: String,
+    pub(super) asks: Option<String>,
 }
 
 /// Shows or makes the edits.
-fn apply(
+pub(super) fn apply(
     client: &Client,
     name: &str,
     done: &str,
@@ -141,7 +148,7 @@ fn apply(
 }
 
 /// The secrets in texts of `client`'s file.
-pub(super) fn masked(client: &Client, texts: &[&str]) -> Secrets {
+fn masked(client: &Client, texts: &[&str]) -> Secrets {
     let secrets = Secrets::default();
     for text in texts {
         let Ok(document) = crate::install::Document::parse(text, client.format) else { continue };
@@ -158,7 +165,7 @@ pub(super) fn masked(client: &Client, texts: &[&str]) -> Secrets {
 }
 
 /// The files of `client` that are to be changed.
-fn files(client: &Client, changes: &Changes) -> Result<Vec<ConfigFile>, SetupError> {
+pub(super) fn files(client: &Client, changes: &Changes) -> Result<Vec<ConfigFile>, SetupError> {
     let found = match (changes.project, client.project) {
         (true, Some(file)) => vec![Found { file: file.into(), is_in_use: true }],
         (true, None) => {
@@ -207,7 +214,7 @@ fn entry(
     for warning in cli.warnings.iter().chain(&settings.warnings) {
         terminal::complain(&secrets.redact(warning));
     }
-    let Written { args, env } = Written::new(&cli.options, url)?;
+    let Written { args, env } = Written::options(&cli.options)?.with_server(url)?;
     Ok((name, Entry { command: program, args, env }))
 }
 
@@ -243,7 +250,7 @@ fn name_of(kind: Kind, url: &Url) -> String {
 
 /// The full path of this program: as it was called, so that the path outlives an update, else the file
 /// that runs.
-fn program() -> Result<String, SetupError> {
+pub(super) fn program() -> Result<String, SetupError> {
     let unknown = |why: &dyn std::fmt::Display| {
         SetupError::failed(format!("the full path of this program is not known: {why}"))
     };

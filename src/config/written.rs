@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use url::Url;
 
+use super::foreign::{option, takes_value};
 use super::options::Options;
 use super::values::{filled_in, variable};
 use crate::cli::Cli;
@@ -28,25 +29,23 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// The options that are given and the server at `url`, with every `${NAME}` filled in: the other run
-    /// has another environment, and another working folder.
+    /// The options that are given, with every `${NAME}` filled in: the other run has another environment,
+    /// and another working folder.
     ///
     /// # Errors
     /// A variable is not set.
-    pub(crate) fn new(options: &Options, url: &str) -> Result<Self, SetupError> {
+    pub(crate) fn options(options: &Options) -> Result<Self, SetupError> {
         let mut written = Self::default();
         let command = Cli::command();
         for given in options.given.options() {
             let mut of_option = command.get_arguments().filter(|arg| arg.get_id() == &given.id);
-            let Some(arg) = of_option.next().filter(|arg| arg.get_long().is_some()) else {
-                continue;
-            };
-            let long = arg.get_long().unwrap_or_default();
+            let Some(arg) = of_option.next() else { continue };
+            let Some(long) = arg.get_long() else { continue };
+            let names = arg.get_value_names().unwrap_or_default();
+            let is_file =
+                arg.get_action().takes_values() && names.iter().any(|name| name == "FILE");
             let values = given.values.iter().map(|value| {
                 let value = filled_in(value, &format!("--{long}"), |_, _| {})?;
-                let names = arg.get_value_names().unwrap_or_default();
-                let is_file =
-                    arg.get_action().takes_values() && names.iter().any(|name| name == "FILE");
                 Ok(if is_file { full_path(&value) } else { value })
             });
             let values = values.collect::<Result<Vec<_>, SetupError>>()?;
@@ -57,13 +56,69 @@ impl Written {
                 written.set(name, &value);
             }
         }
-        let url = filled_in(url, "the URL", |_, _| {})?;
-        if holds_secret(&url) {
-            written.set("MCPLINE_URL", &url);
-        } else {
-            written.args.push(url);
-        }
         Ok(written)
+    }
+
+    /// Arguments of ours, which may hold secrets.
+    pub(crate) fn arguments(arguments: &[String]) -> Self {
+        let mut written = Self::default();
+        let command = Cli::command();
+        let mut of_options: Vec<(&clap::Arg, Vec<String>)> = Vec::new();
+        let mut others = Vec::new();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let (name, inline) = match argument.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
+                _ => (argument.as_str(), None),
+            };
+            let Some(arg) = option(name, &command) else {
+                others.push(argument);
+                continue;
+            };
+            let value = match inline {
+                Some(value) => Some(value.to_owned()),
+                None if takes_value(name, &command) => arguments.next().cloned(),
+                None => None,
+            };
+            match of_options.iter_mut().find(|(known, _)| known.get_id() == arg.get_id()) {
+                Some((_, values)) => values.extend(value),
+                None => of_options.push((arg, value.into_iter().collect())),
+            }
+        }
+        for (arg, values) in of_options {
+            written.add(arg, &values, true);
+        }
+        for other in others {
+            written.server(other);
+        }
+        written
+    }
+
+    /// Adds the server at `url`.
+    ///
+    /// # Errors
+    /// A variable in it is not set.
+    pub(crate) fn with_server(mut self, url: &str) -> Result<Self, SetupError> {
+        let url = filled_in(url, "the URL", |_, _| {})?;
+        self.server(&url);
+        Ok(self)
+    }
+
+    /// Adds what `other` says, which goes before this.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.args.splice(0..0, other.args);
+        for (name, value) in other.env {
+            self.set(&name, &value);
+        }
+        self
+    }
+
+    fn server(&mut self, url: &str) {
+        if holds_secret(url) {
+            self.set("MCPLINE_URL", url);
+        } else {
+            self.args.push(url.to_owned());
+        }
     }
 
     fn add(&mut self, arg: &clap::Arg, values: &[String], is_typed: bool) {
@@ -87,7 +142,7 @@ impl Written {
             self.set(&variable, &values.join(between));
             return;
         }
-        if !arg.get_action().takes_values() {
+        if values.is_empty() || !arg.get_action().takes_values() {
             self.args.push(format!("--{long}"));
             return;
         }
@@ -100,7 +155,8 @@ impl Written {
         }
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    /// Sets a variable.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
     }

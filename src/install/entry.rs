@@ -55,15 +55,6 @@ impl Entry {
         members
     }
 
-    /// Whether it starts this program, by itself or through another such as `npx`.
-    pub(crate) fn starts_mcpline(&self) -> bool {
-        let stem = |path: &str| {
-            let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
-            name.split(['.', '@']).next().unwrap_or_default().eq_ignore_ascii_case("mcpline")
-        };
-        stem(&self.command) || self.args.iter().take(4).any(|argument| stem(argument))
-    }
-
     /// Reads an entry of any client; `None` if it starts no program.
     pub(crate) fn read(value: &Value) -> Option<Self> {
         let texts = |value: &Value| -> Vec<String> {
