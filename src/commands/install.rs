@@ -197,25 +197,24 @@ fn entry(
         SetupError::usage("no URL given")
             .hint("`mcpline install CLIENT [NAME] URL`, or `demo` as the URL")
     })?;
-    let program = program()?;
-    let kind = cli.options.server.kind;
-    if url == "demo" {
-        let name = name.map_or("demo", String::as_str);
-        let entry = Entry { command: program, args: vec!["demo".to_owned()], env: Vec::new() };
-        return Ok((checked(name)?, entry));
-    }
-    let target = Target::new(Some(url), kind, secrets)?;
-    let name = match name {
-        Some(name) => checked(name)?,
-        None => name_of(target.kind, &target.url),
+    let name = name.map(|name| checked(name)).transpose()?;
+    let name = if url == "demo" {
+        name.unwrap_or_else(|| url.to_owned())
+    } else {
+        let target = Target::new(Some(url), cli.options.server.kind, secrets)?;
+        let name = name.unwrap_or_else(|| name_of(target.kind, &target.url));
+        // What cannot be used is refused here, and not when the client starts it.
+        let settings = UpstreamSettings::new(&cli.options, target, secrets)?;
+        for warning in &settings.warnings {
+            terminal::complain(&secrets.redact(warning));
+        }
+        name
     };
-    // What cannot be used is refused here, and not when the client starts it.
-    let settings = UpstreamSettings::new(&cli.options, target, secrets)?;
-    for warning in cli.warnings.iter().chain(&settings.warnings) {
+    for warning in &cli.warnings {
         terminal::complain(&secrets.redact(warning));
     }
     let Written { args, env } = Written::options(&cli.options)?.with_server(url)?;
-    Ok((name, Entry { command: program, args, env }))
+    Ok((name, Entry { command: program()?, args, env }))
 }
 
 /// `name`, if every client keeps it as it is.

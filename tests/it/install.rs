@@ -300,8 +300,11 @@ fn an_entry_that_is_not_ours_is_removed_only_if_somebody_says_so() {
 #[test]
 fn a_project_gets_a_file_of_its_own() {
     let home = Home::new();
-    home.install("vscode --project demo").is_done();
+    home.install("vscode --project --log-file log.txt demo").is_done();
     let entry = &json(&home.path(".vscode/mcp.json"))["servers"]["demo"];
-    assert_eq!(entry["args"], serde_json::json!(["demo"]));
     assert_eq!(entry["type"], "stdio");
+    // The client starts it in some other folder.
+    let log = Path::new(entry["args"][1].as_str().unwrap());
+    assert!(log.is_absolute() && log.ends_with("log.txt"), "{entry}");
+    assert_eq!(entry["args"][2], "demo");
 }
