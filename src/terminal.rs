@@ -43,3 +43,12 @@ pub(crate) fn confirm(question: &str) -> Option<bool> {
     let answer = answer.trim().to_lowercase();
     Some(matches!(&answer[..], "y" | "yes" | "д" | "да"))
 }
+
+/// Asks a person at a terminal for a secret, which is not shown; `None` if there is no terminal.
+pub(crate) fn ask_secret(question: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let _ = write!(io::stderr(), "{question}: ");
+    rpassword::read_password().ok()
+}

@@ -4,8 +4,6 @@
 mod demo;
 mod forward;
 mod install;
-mod installed;
-mod take_over;
 
 use std::sync::Arc;
 use std::time::Duration;

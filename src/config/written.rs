@@ -59,6 +59,15 @@ impl Written {
         Ok(written)
     }
 
+    /// The user for whom `options` have no password; a password may be empty, but then somebody has said so.
+    pub(crate) fn user_without_password(options: &Options) -> Option<&str> {
+        let credentials = &options.server.credentials;
+        let user = credentials.user.as_deref().filter(|user| !user.contains(':'))?;
+        let has_password =
+            credentials.password_file.is_some() || std::env::var_os("MCPLINE_PASSWORD").is_some();
+        (!has_password).then_some(user)
+    }
+
     /// Arguments of ours, which may hold secrets.
     pub(crate) fn arguments(arguments: &[String]) -> Self {
         let mut written = Self::default();

@@ -27,14 +27,14 @@ pub(crate) struct Translated {
 /// `words` without the program that they start and what stands in front of it, in our words; `None` if they
 /// start none that we know. `ours` has our options.
 pub(crate) fn translated(words: &[String], ours: &Command) -> Option<Translated> {
-    let (program, rest) = started(words)?;
+    let (program, rest) = started(words, ours)?;
     Some(translate(program, rest, ours))
 }
 
 /// The arguments of a command line of this program, in which options of `mcp-remote` are replaced by
 /// ours. Its name may stand in front, and what starts it.
 pub(crate) fn like_mcp_remote(arguments: &[String], ours: &Command) -> Translated {
-    let arguments = match started(arguments) {
+    let arguments = match started(arguments, ours) {
         Some((program, rest)) if program.name == MCP_REMOTE.name => rest,
         _ => arguments,
     };
@@ -42,13 +42,13 @@ pub(crate) fn like_mcp_remote(arguments: &[String], ours: &Command) -> Translate
 }
 
 /// The program that `words` start, and its arguments.
-fn started(words: &[String]) -> Option<(&'static Program, &[String])> {
+fn started<'a>(words: &'a [String], ours: &Command) -> Option<(&'static Program, &'a [String])> {
     for (at, word) in words.iter().enumerate() {
         let name = program_name(word);
         if let Some(program) = PROGRAMS.iter().find(|program| program.name == name) {
             return Some((program, &words[at + 1..]));
         }
-        let is_in_front = word.starts_with('-')
+        let is_in_front = (word.starts_with('-') && !is_ours(word, ours))
             || word.eq_ignore_ascii_case("/c")
             || STARTERS.contains(&name.as_str());
         if !is_in_front {
@@ -250,6 +250,9 @@ mod tests {
                 "--log-level 3334 --header --debug https://h/mcp",
                 "",
             ),
+            ("https://h/mcp --transport sse", "--kind sse https://h/mcp", ""),
+            ("--insecure https://h/mcp", "--insecure https://h/mcp", ""),
+            ("call https://h/mcp tool 5", "call https://h/mcp tool 5", ""),
             ("demo --kind 1c", "demo --kind 1c", ""),
         ] {
             let Translated { args, warnings, .. } =

@@ -77,6 +77,11 @@ pub(super) const MCP_REMOTE: Program = Program {
                 ("sse-first", &[]),
                 ("http-only", &["--kind", "mcp"]),
                 ("sse-only", &["--kind", "sse"]),
+                // As people and other programs write it.
+                ("http", &["--kind", "mcp"]),
+                ("streamable-http", &["--kind", "mcp"]),
+                ("streamablehttp", &["--kind", "mcp"]),
+                ("sse", &["--kind", "sse"]),
             ]),
         ),
         (&["--protocol"], ByValue(&[("auto", &[]), ("legacy", &[])])),

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::install::{Edit, apply, files, program};
+use super::asked::program;
+use super::edits::{Edit, apply, files};
 use crate::cli::{Cli, Install};
 use crate::config::{self, Translated, Written};
 use crate::install::client::{self, CLIENTS};
