@@ -132,6 +132,8 @@ impl Line {
                 command.env(name, value);
             }
         }
+        // Hints are in the system's language.
+        command.env("LC_ALL", "C");
         let setup = Setup { command, read_stdout: true, read_stderr: true };
         setup.args(args)
     }
