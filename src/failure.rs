@@ -98,7 +98,7 @@ pub struct Failure {
     /// What failed, against which URL, and what the upstream said: a sentence without its period.
     pub what: String,
     /// What a person can do about it: sentences.
-    pub hint: Option<Hint>,
+    pub hint: Option<Box<Hint>>,
     /// The HTTP status, where there was one.
     pub status: Option<u16>,
     /// How long the upstream asked us to wait before the next attempt.
@@ -177,7 +177,7 @@ impl Failure {
     /// Adds what a person can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(Box::new(hint.into()));
         self
     }
 

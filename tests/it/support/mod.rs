@@ -5,6 +5,7 @@ pub(crate) mod amocrm;
 pub(crate) mod bitrix;
 pub(crate) mod board;
 mod exchange;
+pub(crate) mod home;
 mod http;
 mod http_sse;
 mod json;
