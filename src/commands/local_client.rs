@@ -19,7 +19,7 @@ use crate::jsonrpc::{
     to_json,
 };
 use crate::link::Link;
-use crate::mcp::{Empty, Implementation, InitializeParams, Revision, method};
+use crate::mcp::{Empty, Implementation, InitializeParams, Part, Revision, method};
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
 use crate::upstream::{self, Client};
@@ -74,11 +74,12 @@ impl LocalClient {
         let Server { upstream, conversation: settings, .. } = server;
         let stop = signals::stop_requested()
             .map_err(|error| SetupError::failed(format!("no signal handler: {error}")))?;
-        let kind = upstream::upstream(http, upstream.endpoint.url.clone(), &upstream.kind)?;
+        let url = upstream.endpoint.url.clone();
+        let any = super::any_era(http, url, &upstream.kind, upstream.era)?;
         let (input, stdin) = Stdin::memory();
         let (writer, output) = Writer::memory();
         let client = Client::new(writer.outlet());
-        let link = Link::new(kind, client.clone(), settings.policy);
+        let link = Link::new(Box::new(any), client.clone(), settings.policy);
         let conversation = Conversation::new(settings.clone(), link.clone(), client, &writer);
         let conversation =
             tokio::spawn(conversation.run(stdin, writer, stop, std::future::pending()));
@@ -93,8 +94,8 @@ impl LocalClient {
     pub(super) async fn initialize(&mut self) -> Result<String, RequestError> {
         let params = to_json(&InitializeParams {
             protocol_version: Revision::LATEST,
-            capabilities: Empty {},
-            client_info: Implementation::OURS,
+            capabilities: Part::Ours(Empty {}),
+            client_info: Part::Ours(Implementation::OURS),
         });
         let result = self.request(method::INITIALIZE, &params).await?;
         self.send(Message::notification(method::INITIALIZED, "{}").text().clone()).await;

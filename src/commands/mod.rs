@@ -12,12 +12,17 @@ mod tools;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::cli::{Cli, Command, OutputArguments};
 use crate::config::{self, Target, UpstreamSettings};
+use crate::era::{AnyEra, UpstreamEra};
+use crate::http::Http;
 use crate::logging::{self, LogSettings};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::terminal;
+use crate::upstream::{self, KindSettings, Stateless};
 
 /// Time for the reader of the log to take its last lines.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
@@ -61,6 +66,17 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             on_runtime(&log, call::run(cli, arguments, secrets))
         }
     }
+}
+
+/// The upstream at `url` in whichever era it speaks, as all commands that ask it reach it.
+fn any_era(
+    http: Arc<Http>,
+    url: Url,
+    kind: &KindSettings,
+    era: UpstreamEra,
+) -> Result<AnyEra, SetupError> {
+    let legacy = upstream::upstream(http.clone(), url.clone(), kind)?;
+    Ok(AnyEra::new(legacy, Stateless::new(http, url), kind.kind, era))
 }
 
 /// Starts logging, and runs `command` on the process's one runtime.

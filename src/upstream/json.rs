@@ -167,7 +167,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 /// `text` where it is a string; half of a surrogate pair, which no Rust string can hold, becomes
 /// U+FFFD.
-pub(super) fn string(text: &str) -> Option<String> {
+pub(crate) fn string(text: &str) -> Option<String> {
     if !text.starts_with('"') {
         return None;
     }
@@ -177,13 +177,13 @@ pub(super) fn string(text: &str) -> Option<String> {
 }
 
 /// The texts of the items of an array; `None` when `text` is not an array.
-pub(super) fn items(text: &str) -> Option<Vec<&str>> {
+pub(crate) fn items(text: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     Some(items.into_iter().map(RawValue::get).collect())
 }
 
 /// The array with each item replaced by the result of `edit`; `None` when no item changes.
-pub(super) fn edit_items(
+pub(crate) fn edit_items(
     text: &str,
     mut edit: impl FnMut(&str) -> Option<String>,
 ) -> Option<String> {
@@ -197,8 +197,14 @@ pub(super) fn edit_items(
     Some(format!("[{}]", texts.join(",")))
 }
 
+/// The members of an object, in their order; `None` when `text` is none.
+pub(crate) fn members(text: &str) -> Option<Vec<(String, String)>> {
+    let members = Object::read(text)?.members.into_iter();
+    Some(members.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+}
+
 /// `text` without the white space between its tokens.
-pub(super) fn compact(text: &str) -> String {
+pub(crate) fn compact(text: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     text.chars()
         .filter(|character| {
