@@ -211,6 +211,11 @@ impl RequestError {
         self.message.strip_suffix(hint).unwrap_or(&self.message).trim_end()
     }
 
+    /// For what could not even be started.
+    pub(super) fn of_setup(error: &SetupError) -> Self {
+        Self::read(&ErrorObject::new(0, error.to_string()))
+    }
+
     fn read(error: &ErrorObject) -> Self {
         Self::parse(to_json(error))
     }
