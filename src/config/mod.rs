@@ -8,6 +8,8 @@ mod drop_in;
 mod effects;
 mod given;
 mod options;
+mod presets;
+mod settings_file;
 mod values;
 
 use std::sync::Arc;
@@ -26,7 +28,16 @@ use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
 
 pub(crate) use self::drop_in::without_script;
 pub(crate) use self::options::Options;
+pub(crate) use self::presets::Presets;
 pub(crate) use self::values::is_unset;
+
+/// The secrets, as a settings file names them, and their variables. They have no option: secrets do
+/// not belong on a command line.
+pub(crate) const SECRET_VARIABLES: [(&str, &str); 3] = [
+    ("password", "MCPLINE_PASSWORD"),
+    ("api-key", "MCPLINE_API_KEY"),
+    ("bearer", "MCPLINE_BEARER"),
+];
 
 /// The bound on silence during a request where nobody has chosen one.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);

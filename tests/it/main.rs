@@ -41,6 +41,7 @@ mod proxy;
 mod replies;
 mod session;
 mod settings;
+mod settings_file;
 mod stdin;
 mod streams;
 mod support;

@@ -132,6 +132,8 @@ impl Line {
                 command.env(name, value);
             }
         }
+        // Where a developer's own settings file is not.
+        command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
         let setup = Setup { command, read_stdout: true, read_stderr: true };
         setup.args(args)
     }
