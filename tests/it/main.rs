@@ -23,6 +23,7 @@ mod errors;
 mod field;
 #[cfg(unix)]
 mod frozen;
+mod generated;
 mod handshake;
 mod hostile;
 mod http_sse;
