@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::hint::{Hint, Readers};
 use crate::jsonrpc::{ErrorObject, Response};
 use crate::redact::Secrets;
 
@@ -97,7 +98,7 @@ pub struct Failure {
     /// What failed, against which URL, and what the upstream said: a sentence without its period.
     pub what: String,
     /// What a person can do about it: sentences.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// The HTTP status, where there was one.
     pub status: Option<u16>,
     /// How long the upstream asked us to wait before the next attempt.
@@ -105,6 +106,11 @@ pub struct Failure {
     /// The least wait before the second attempt; twice as long before the third, and so on: for
     /// conditions that are known to take their time.
     pub pace: Option<Duration>,
+    /// Whether the answer is a page of 1C:Enterprise itself: its services are elsewhere below the URL.
+    pub shows_onec: bool,
+    /// Whether it is certain that the call itself has not run: a step before it failed, or the
+    /// upstream says that it refused before any handler ran.
+    pub never_ran: bool,
     /// The upstream's own answer, usually a JSON-RPC error: the client gets it instead of our error.
     pub answer: Option<Box<Response>>,
 }
@@ -120,6 +126,8 @@ impl Failure {
             status: None,
             retry_after: None,
             pace: None,
+            shows_onec: false,
+            never_ran: false,
             answer: None,
         }
     }
@@ -140,9 +148,19 @@ impl Failure {
         self
     }
 
+    /// The failure of a step before the call, which was then not sent.
+    #[must_use]
+    pub fn before_call(mut self) -> Self {
+        self.never_ran = true;
+        match self.class {
+            Class::Ambiguous => self.reclassed(Class::NotSent, "the call itself was not sent"),
+            _ => self,
+        }
+    }
+
     /// Adds what a person can do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -165,7 +183,8 @@ impl Failure {
             || matches!(self.cause, Cause::Unusable | Cause::TooLarge)
             // The upstream broke while it was at work.
             || self.class == Class::Final && self.status == Some(500);
-        let may_have_run = has_or_may_have && attempts.count > 0 && attempts.may_have_run;
+        let may_have_run =
+            has_or_may_have && !self.never_ran && attempts.count > 0 && attempts.may_have_run;
         let mut message = self.what.clone();
         if attempts.count > 1 {
             let seconds = attempts.elapsed.as_secs_f64();
@@ -179,13 +198,14 @@ impl Failure {
                 " The call may have been carried out all the same: check before you repeat it.",
             );
         }
-        if let Some(hint) = &self.hint {
+        let hint = self.hint.as_ref().map(|hint| hint.text(attempts.readers, &self.what));
+        if let Some(hint) = hint {
             message.push(' ');
             message.push_str(hint);
         }
         let message = attempts.secrets.redact(&message).replace(char::is_control, " ");
         // Field by field: in serialized text a secret may be escaped, or collide with the syntax.
-        let hint = self.hint.as_deref().map(|hint| attempts.secrets.redact(hint));
+        let hint = hint.map(|hint| attempts.secrets.redact(hint));
         let data = ErrorData {
             source: "mcpline",
             kind: self.cause.name(),
@@ -214,6 +234,8 @@ pub struct Attempts<'a> {
     pub may_have_run: bool,
     /// What must not be shown.
     pub secrets: &'a Secrets,
+    /// Who is told.
+    pub readers: Readers,
 }
 
 /// `error.data` of the errors that we make: one object for programs.
@@ -244,6 +266,7 @@ mod tests {
             elapsed: Duration::from_millis(1500),
             may_have_run,
             secrets,
+            readers: Readers::OfEnglish,
         }
     }
 
@@ -276,5 +299,19 @@ mod tests {
         let failure = Failure::new(Class::Ambiguous, Cause::Interrupted, "x");
         let error = failure.to_error(&attempts(&Secrets::default(), false));
         assert!(!error.data.unwrap().get().contains("mayHaveRun"));
+    }
+
+    #[test]
+    fn a_call_whose_first_step_failed_has_not_run() {
+        for (class, cause, after) in [
+            (Class::Ambiguous, Cause::Interrupted, Class::NotSent),
+            (Class::Final, Cause::Unusable, Class::Final),
+            (Class::Rejected, Cause::Refused, Class::Rejected),
+        ] {
+            let failure = Failure::new(class, cause, "x").before_call();
+            assert_eq!(failure.class(), after);
+            let error = failure.to_error(&attempts(&Secrets::default(), true));
+            assert!(!error.data.unwrap().get().contains("mayHaveRun"), "{class:?}");
+        }
     }
 }

@@ -23,6 +23,7 @@ mod config;
 pub mod conversation;
 mod demo;
 pub mod failure;
+pub mod hint;
 pub mod http;
 pub mod jsonrpc;
 mod link;

@@ -239,15 +239,24 @@ pub(crate) fn secrets_in_path(url: &Url) -> impl Iterator<Item = &str> {
     (0..url.path().split('/').count()).filter_map(secret)
 }
 
-/// Whether the segment `at` is random, or the key in Bitrix24's `/rest/USER/KEY/`.
+/// Whether the segment `at` is random, or the key of a webhook.
 fn is_webhook_secret(segments: &[&str], at: usize) -> bool {
-    let segment = segments[at];
+    is_webhook_key(segments, at) || is_random(segments[at])
+}
+
+/// Where the key stands in the path of a webhook of Bitrix24.
+pub(crate) fn webhook_key(segments: &[&str]) -> Option<usize> {
+    (0..segments.len()).find(|at| is_webhook_key(segments, *at))
+}
+
+/// Whether the segment `at` is the key in Bitrix24's `/rest/USER/KEY/` or `/rest/api/USER/KEY/`.
+fn is_webhook_key(segments: &[&str], at: usize) -> bool {
+    let is = |back: usize, name: &str| {
+        at.checked_sub(back).is_some_and(|at| segments[at].eq_ignore_ascii_case(name))
+    };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_bitrix = at >= 2
-        && segments[at - 2].eq_ignore_ascii_case("rest")
-        && is_number(segments[at - 1])
-        && segment.len() >= 8;
-    is_bitrix || is_random(segment)
+    let is_user = at >= 1 && is_number(segments[at - 1]);
+    is_user && (is(2, "rest") || is(2, "api") && is(3, "rest")) && segments[at].len() >= 8
 }
 
 /// Whether `text` is long and changes between letters, capitals and digits as no name does.
@@ -339,6 +348,7 @@ mod tests {
     fn a_secret_in_the_path_of_a_url_is_masked() {
         let cases = [
             ("https://p.example/rest/1/abcdefghij/mcp", "https://p.example/rest/1/***/mcp"),
+            ("https://p.example/rest/api/1/abcdefghij/x", "https://p.example/rest/api/1/***/x"),
             ("https://h/hook/0f8e1c2d3b4a5968/x", "https://h/hook/***/x"),
             ("https://h/3f2504e0-4f89-41d3-9a0c-0305e82c3301", "https://h/***"),
             ("https://h/base-2024-production-mcp/v1", "https://h/base-2024-production-mcp/v1"),

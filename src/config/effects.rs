@@ -61,17 +61,25 @@ fn of_other_kinds(given: &Given, options: &ServiceOptions, kind: Kind) -> Vec<St
     });
     let with = options.with.iter().filter_map(|what| {
         let kinds: &[Kind] = match what {
-            With::Notifications => &[Kind::OneC],
+            // Warned of below.
+            With::Notifications => return None,
             With::Stream => &[Kind::Bitrix, Kind::Auto],
             With::Resources | With::RequestTool => &[Kind::Amocrm, Kind::Auto],
         };
         unused(given, "with", what, kinds, kind)
     });
     found.extend(keep.chain(with));
-    let kind = value_name(&kind);
+    let kind_name = value_name(&kind);
     let warning =
-        |name| format!("{name} has no effect: a server of the kind `{kind}` does not use it");
-    found.into_iter().map(warning).collect()
+        |name| format!("{name} has no effect: a server of the kind `{kind_name}` does not use it");
+    let mut warnings: Vec<String> = found.into_iter().map(warning).collect();
+    if options.with.contains(&With::Notifications) {
+        let gone = unused(given, "with", &With::Notifications, &[], kind);
+        warnings.extend(gone.map(|name| {
+            format!("{name} has no effect any more: 1C services that know notifications get them")
+        }));
+    }
+    warnings
 }
 
 fn unused(

@@ -19,6 +19,7 @@ use url::Url;
 
 use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
+use crate::hint::Readers;
 use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::LogSettings;
 use crate::redact::{self, Secrets};
@@ -136,6 +137,7 @@ pub(crate) fn conversation(
     conversation::Settings {
         url: upstream.endpoint.shown.to_string(),
         secrets: upstream.http.secrets.clone(),
+        readers: readers(upstream.kind.kind),
         max_in_flight: max_in_flight(&options.limits, &upstream.kind),
         max_message: options.limits.max_message,
         start_timeout,
@@ -146,6 +148,15 @@ pub(crate) fn conversation(
 }
 
 /// Where to log, and how much, for an upstream of `kind`.
+/// Who reads the errors of an upstream of `kind`.
+fn readers(kind: Kind) -> Readers {
+    match kind {
+        Kind::Auto | Kind::Mcp | Kind::Sse => Readers::OfEnglish,
+        Kind::OneC | Kind::Bitrix | Kind::Amocrm => Readers::of_named_service(),
+    }
+}
+
+/// How and where to log.
 pub(crate) fn log(options: &LogOptions, kind: Kind, secrets: Arc<Secrets>) -> LogSettings {
     let of_script = || drop_in::onec_log_level().filter(|_| kind == Kind::OneC);
     let level = options.log_level.or_else(of_script);

@@ -36,6 +36,7 @@ use tracing::Instrument;
 use self::backlog::Backlog;
 use self::reply::{Ending, Fate, PendingReply, Replies};
 use self::request::Context;
+use crate::hint::Readers;
 use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, OutLine, RequestId};
 use crate::link::Link;
 use crate::mcp::method;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub url: String,
     /// What must never be shown.
     pub secrets: Arc<Secrets>,
+    /// Who reads the errors.
+    pub readers: Readers,
     /// Requests sent to the upstream at once.
     pub max_in_flight: usize,
     /// The limit on a line, for the error that names it; in bytes.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::failure::{Attempts, Cause, Class, Failure};
+use crate::hint::Readers;
 use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, OutLine, RequestId};
 use crate::mcp::method::is_safe;
 use crate::redact::Secrets;
@@ -120,7 +121,14 @@ impl Replies {
     }
 
     fn attempts(&self, count: u32, elapsed: Duration, may_have_run: bool) -> Attempts<'_> {
-        Attempts { url: &self.url, count, elapsed, may_have_run, secrets: &self.secrets }
+        Attempts {
+            url: &self.url,
+            count,
+            elapsed,
+            may_have_run,
+            secrets: &self.secrets,
+            readers: Readers::OfEnglish,
+        }
     }
 }
 

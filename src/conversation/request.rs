@@ -158,6 +158,7 @@ async fn fail(
         elapsed,
         may_have_run: was_sent && !context.link.allows_repeat(&request.message),
         secrets: &context.settings.secrets,
+        readers: context.settings.readers,
     };
     reply.fail(&failure.to_error(&attempts)).await;
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::failure::Class;
+use crate::hint::Readers;
 use crate::upstream::stub::{INITIALIZED, Reply, Stub};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,6 +29,7 @@ fn settings() -> Settings {
     Settings {
         url: "http://stub/mcp".to_owned(),
         secrets: Arc::default(),
+        readers: Readers::OfEnglish,
         max_in_flight: 4,
         max_message: 1024 * 1024,
         start_timeout: 4 * SECOND,

@@ -26,7 +26,7 @@ pub enum Authorization {
 }
 
 /// An answer with status 401 or 403.
-pub(super) struct Challenge<'a> {
+pub(super) struct Denial<'a> {
     pub(super) status: StatusCode,
     pub(super) headers: &'a HeaderMap,
     /// The value of `Authorization` that was refused.
@@ -43,13 +43,12 @@ impl Authorization {
     }
 
     /// Whether there are other credentials now than those that were refused.
-    async fn refused(&self, challenge: &Challenge<'_>) -> bool {
+    async fn refused(&self, denial: &Denial<'_>) -> bool {
         match self {
             Self::None | Self::Fixed(_) => false,
             // A 403 means that the server knows the token.
             Self::File(file) => {
-                challenge.status == StatusCode::UNAUTHORIZED
-                    && file.differs_from(challenge.sent).await
+                denial.status == StatusCode::UNAUTHORIZED && file.differs_from(denial.sent).await
             }
         }
     }
@@ -143,12 +142,12 @@ impl Credentials {
 
     /// Takes note of a refusal. True if the request is worth sending once more: the refused one did
     /// not run, and the credentials have changed.
-    pub(super) async fn refused(&self, challenge: Challenge<'_>) -> bool {
-        let is_worth_it = self.authorization.refused(&challenge).await;
+    pub(super) async fn refused(&self, denial: Denial<'_>) -> bool {
+        let is_worth_it = self.authorization.refused(&denial).await;
         if is_worth_it {
-            let offered = offered_schemes(challenge.headers).join(", ");
+            let offered = offered_schemes(denial.headers).join(", ");
             tracing::info!(
-                status = challenge.status.as_u16(),
+                status = denial.status.as_u16(),
                 offered,
                 "the credentials have changed since they were sent; sending the request again"
             );

@@ -1,18 +1,26 @@
 //! Turns bytes into text: those of error pages, and those of files that people write.
 
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1251};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1251, WINDOWS_1252};
 
-/// Decodes `body`: by its BOM, as UTF-8 when it is valid, by the charset of `content_type` or of
-/// the page itself, else as windows-1251, the charset of old Russian Windows servers.
+/// Decodes `body`: by its BOM, as UTF-8 when it is valid or nearly so, by the charset of
+/// `content_type` or of the page itself, else as windows-1251, the charset of old Russian Windows
+/// servers, unless it looks like a western language.
 ///
 /// UTF-8 comes before what is declared because pages are mislabelled both ways, and text in
-/// another charset is hardly ever valid UTF-8.
+/// another charset is hardly ever valid UTF-8. Nor is Latin-1 believed: web servers declare it for
+/// whatever they serve.
 pub(crate) fn decode(body: &[u8], content_type: Option<&str>) -> String {
     if let Some((encoding, length)) = Encoding::for_bom(body) {
         return encoding.decode_without_bom_handling(&body[length..]).0.into_owned();
     }
+    if let Some(encoding) = unmarked_utf16(body) {
+        return encoding.decode_without_bom_handling(body).0.into_owned();
+    }
     if let Some(text) = valid_utf8(body) {
         return text.to_owned();
+    }
+    if is_nearly_utf8(body) {
+        return String::from_utf8_lossy(body).into_owned();
     }
     let declared = content_type.and_then(charset_parameter).or_else(|| {
         // `<meta charset=…>` and `<?xml encoding=…?>` stand in ASCII near the beginning.
@@ -21,8 +29,8 @@ pub(crate) fn decode(body: &[u8], content_type: Option<&str>) -> String {
     });
     let encoding = declared
         .and_then(|name| Encoding::for_label_no_replacement(name.as_bytes()))
-        .filter(|encoding| *encoding != UTF_8)
-        .unwrap_or(WINDOWS_1251);
+        .filter(|encoding| ![UTF_8, WINDOWS_1252].contains(encoding))
+        .unwrap_or_else(|| if looks_western(body) { WINDOWS_1252 } else { WINDOWS_1251 });
     encoding.decode_without_bom_handling(body).0.into_owned()
 }
 
@@ -49,6 +57,43 @@ fn valid_utf8(body: &[u8]) -> Option<&str> {
         }
         Err(_) => None,
     }
+}
+
+/// The encoding of a text in UTF-16 that begins with ASCII characters and has no BOM.
+fn unmarked_utf16(body: &[u8]) -> Option<&'static Encoding> {
+    match *body {
+        [first, 0, second, 0, ..] if first > 0 && second > 0 => Some(UTF_16LE),
+        [0, first, 0, second, ..] if first > 0 && second > 0 => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// Whether `body` is UTF-8 with a few broken characters, as where a text was cut by its bytes. Other
+/// charsets hardly ever happen to be UTF-8.
+fn is_nearly_utf8(body: &[u8]) -> bool {
+    let (mut whole, mut broken) = (0_usize, 0_usize);
+    for chunk in body.utf8_chunks() {
+        whole += chunk.valid().chars().filter(|character| !character.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    whole > broken
+}
+
+/// Whether most letters beyond ASCII stand alone beside ASCII letters, as in `café`. Cyrillic ones
+/// stand together.
+fn looks_western(body: &[u8]) -> bool {
+    let (mut alone, mut together) = (0_usize, 0_usize);
+    for (at, byte) in body.iter().enumerate().filter(|(_, byte)| !byte.is_ascii()) {
+        let before = at.checked_sub(1).and_then(|before| body.get(before)).copied();
+        let around = [before, body.get(at + 1).copied()];
+        let beside = |is: fn(&u8) -> bool| around.iter().flatten().any(is);
+        if beside(|byte| !byte.is_ascii()) || !byte.is_ascii() && *byte < 0xc0 {
+            together += 1;
+        } else if beside(u8::is_ascii_alphabetic) {
+            alone += 1;
+        }
+    }
+    alone > together
 }
 
 /// The charset named after `charset=` or `encoding=`, in lower case.

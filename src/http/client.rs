@@ -14,7 +14,7 @@ use reqwest::header::{
 use reqwest::{Method, Request, Response, StatusCode};
 use url::Url;
 
-use super::auth::{Authorization, Challenge, Credentials, Granted};
+use super::auth::{Authorization, Credentials, Denial, Granted};
 use super::body::Answer;
 use super::connect::{ConnectSettings, Connections};
 use super::cookies::Jar;
@@ -311,8 +311,8 @@ impl Http {
             return false;
         }
         let sent = granted.and_then(|granted| granted.authorization);
-        let challenge = Challenge { status, headers: response.headers(), sent: sent.as_ref() };
-        Box::pin(self.credentials.refused(challenge)).await
+        let denial = Denial { status, headers: response.headers(), sent: sent.as_ref() };
+        Box::pin(self.credentials.refused(denial)).await
     }
 
     /// Gives up idle connections after a 500 over plain HTTP. A Python server closes its connection

@@ -5,8 +5,9 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use percent_encoding::{AsciiSet, percent_encode};
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::handshake;
@@ -14,6 +15,7 @@ use super::proxy::{Proxy, Refusal};
 use super::redirects::NotFollowed;
 use super::status::{Meaning, Named};
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::redact;
 
 /// The innermost error: the one that names what happened.
@@ -57,8 +59,10 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url, proxy: Option<&Proxy
         return Failure::new(Class::Final, Cause::Refused, what);
     }
     let what = format!("the connection to {shown} broke before it answered: {}", root_cause(error));
-    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
-        .hint("The server or a proxy in between closed it: look at the server's log.")
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(Hint::both(
+        "The server or a proxy in between closed it: look at the server's log.",
+        "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
+    ))
 }
 
 /// Whether the port may speak another protocol than was asked for: there was a connection, and what
@@ -95,8 +99,10 @@ pub(super) fn of_packed_body(error: &io::Error, url: &str) -> Failure {
 
 fn broke_off(url: &str, why: &dyn fmt::Display) -> Failure {
     let what = format!("the answer of {url} broke off: {why}");
-    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
-        .hint("The server or a proxy in between closed the connection: look at the server's log.")
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(Hint::both(
+        "The server or a proxy in between closed the connection: look at the server's log.",
+        "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
+    ))
 }
 
 /// A body in a coding that we did not ask for and cannot read.
@@ -114,8 +120,10 @@ pub(super) fn of_coding(coding: &str, url: &str) -> Failure {
 /// An event stream that ended regularly, without the answer that it was opened for.
 pub(crate) fn stream_lost(url: &str) -> Failure {
     let what = format!("the answer of {url} was lost: its stream ended without it");
-    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
-        .hint("The server or a proxy in between closed the connection: look at the server's log.")
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(Hint::both(
+        "The server or a proxy in between closed the connection: look at the server's log.",
+        "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
+    ))
 }
 
 /// Nothing has come from the upstream for `patience`.
@@ -123,8 +131,10 @@ pub(crate) fn timed_out(url: &str, patience: Duration) -> Failure {
     let seconds = patience.as_secs_f64();
     let what = format!("{url} gave no sign of life for {seconds} s");
     Failure::new(Class::Ambiguous, Cause::TimedOut, what).hint(
-        "The server is overloaded or the call takes long: look at the server, or raise \
+        Hint::both(
+"The server is overloaded or the call takes long: look at the server, or raise \
          `--timeout`.",
+"Сервер перегружен или вызов выполняется долго: проверьте сервер или увеличьте `--timeout`."),
     )
 }
 
@@ -198,7 +208,9 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Pr
     if let Some(tls) = find::<rustls::Error>(error) {
         let what = format!("could not connect to {shown}: the TLS handshake failed ({tls})");
         return Failure::new(Class::NotSent, Cause::Unreachable, what)
-            .hint("Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.");
+            .hint(Hint::both(
+"Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.",
+"Проверьте, что порт принимает HTTPS; если он принимает обычный HTTP, укажите `http://`."));
     }
     let is_dns = is_dns(error);
     if proxy.is_some() {
@@ -211,22 +223,31 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Pr
     }
     if is_dns {
         return failure(&format!("the host name `{host}` is not known ({cause})")).hint(
-            "Check the spelling, and that the network or VPN that knows the name is connected.",
+            Hint::both(
+                "Check the spelling, and that the network or VPN that knows the name is connected.",
+                "Проверьте имя сервера и подключение к сети или VPN, где это имя известно.",
+            ),
         );
     }
     if error.is_timeout() || io == Some(io::ErrorKind::TimedOut) {
-        return failure("no connection within the time of `--connect-timeout`").hint(
+        return failure("no connection within the time of `--connect-timeout`").hint(Hint::both(
             "The host does not answer: check host and port, the firewall, and whether a proxy \
              (`--proxy`) is needed.",
-        );
+            "Сервер не отвечает: проверьте имя и порт, брандмауэр и нужен ли прокси (`--proxy`).",
+        ));
     }
     if io == Some(io::ErrorKind::ConnectionRefused) {
         return failure("connection refused").hint(
-            "Nothing listens there: check that the service is running and that host and port are \
+            Hint::both(
+"Nothing listens there: check that the service is running and that host and port are \
              right.",
+"По этому адресу никто не отвечает: проверьте, что служба запущена, а имя и порт верны."),
         );
     }
-    failure(&cause).hint("Check host and port, the network, and whether a proxy is needed.")
+    failure(&cause).hint(Hint::both(
+        "Check host and port, the network, and whether a proxy is needed.",
+        "Проверьте имя и порт, сеть и нужен ли прокси.",
+    ))
 }
 
 /// An answer with an unsuccessful status; `said` is what its body says to a person.
@@ -234,11 +255,10 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: 
     let Meaning { class, cause, mut hint } = Meaning::of(status, headers, said);
     let mut what = format!("{url} answered with HTTP {}", Named(status));
     if status.is_redirection() {
-        if let Some(location) = headers.get(LOCATION) {
-            let location = String::from_utf8_lossy(location.as_bytes());
+        if let Some(location) = headers.get(LOCATION).map(location) {
             let NotFollowed { target, hint: about } = NotFollowed::new(url, &location);
             what.push_str(&format!(", a redirect to {target}"));
-            hint = Some(about);
+            hint = Some(about.into());
         }
     } else if !said.is_empty() && !Named(status).to_string().ends_with(&format!(" {said}")) {
         what.push_str(&format!(": {said}"));
@@ -252,6 +272,13 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: 
 
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The text of `Location`. Servers write a Cyrillic path into it as raw bytes, of whichever charset:
+/// the bytes are what the server knows the path by, so they are kept. All others are left to the
+/// parser of URLs, which drops some of them: what it reads decides about the origin.
+pub(super) fn location(value: &HeaderValue) -> String {
+    percent_encode(value.as_bytes(), &AsciiSet::EMPTY).to_string()
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date.
@@ -293,6 +320,12 @@ mod tests {
             failure.what,
             "http://h/mcp answered with HTTP 302 Found, a redirect to http://h/login?…"
         );
+        let headers = HeaderMap::from_iter([(
+            LOCATION,
+            HeaderValue::from_bytes(b"/\xc1\xe0\xe7\xe0/hs").unwrap(),
+        )]);
+        let raw = refused(StatusCode::FOUND, &headers, "", "http://h/mcp");
+        assert!(raw.what.ends_with("a redirect to http://h/%C1%E0%E7%E0/hs"), "{}", raw.what);
         let failure = status(401, &[(WWW_AUTHENTICATE, "Negotiate")], "");
         assert!(failure.hint.unwrap().ends_with("The server offers: Negotiate."));
     }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
+use super::challenge::{distinct_schemes, parse};
 use super::excerpt::excerpt;
 use super::system_proxy;
 use crate::redact;
@@ -258,12 +259,11 @@ fn parsed(answer: &[u8]) -> Option<Refusal> {
             .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted))
             .map(|(_, value)| value.trim())
     };
-    let schemes = named("proxy-authenticate");
-    let schemes = schemes.filter_map(|value| value.split([' ', ',']).next().map(str::to_owned));
+    let challenges = named("proxy-authenticate").flat_map(|value| parse(value.as_bytes()));
     Some(Refusal {
         status: super::shorten(status),
         said: excerpt(&answer[end + 4..], named("content-type").next()),
-        schemes: schemes.collect(),
+        schemes: distinct_schemes(challenges.collect()),
     })
 }
 
@@ -324,6 +324,12 @@ mod tests {
             ("локал", "http://1с.компания.рф/mcp", false),
             ("<local>", "http://crm.corp.test/mcp", false),
             ("", "http://crm/mcp", false),
+            ("1с.компания.локал", "http://1с.компания.локал/base", true),
+            ("КОМПАНИЯ.локал", "http://1с.компания.локал/base", true),
+            ("*.локал", "http://1с.компания.локал/base", true),
+            (".локал:80", "http://1с.компания.локал/base", true),
+            ("xn--80atbhv", "http://1с.компания.локал/base", false),
+            ("другая.локал", "http://1с.компания.локал/base", false),
         ];
         for (list, to, exempt) in cases {
             let variable = |name: &str| (name == "NO_PROXY").then(|| list.to_owned());

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::auth::is_same_origin;
 use super::excerpt::excerpt;
+use super::failure;
 use crate::redact;
 
 /// URLs whose target is remembered. An upstream has one or two.
@@ -23,7 +24,7 @@ pub(super) fn target_within_origin(
     method: &Method,
 ) -> Option<Url> {
     let location = response.headers().get(LOCATION)?;
-    let target = from.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
+    let target = from.join(&failure::location(location)).ok()?;
     if !is_same_origin(&target, from) {
         return None;
     }

@@ -6,7 +6,9 @@ use std::fmt;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 
+use super::challenge::schemes;
 use crate::failure::{Cause, Class};
+use crate::hint::Hint;
 
 /// Cloudflare marks its challenge pages with it.
 const CF_MITIGATED: HeaderName = HeaderName::from_static("cf-mitigated");
@@ -16,18 +18,28 @@ struct Row {
     status: u16,
     /// For statuses that the standards do not name.
     name: &'static str,
-    hint: &'static str,
+    hint: Hint,
 }
 
 const fn row(status: u16, name: &'static str, hint: &'static str) -> Row {
-    Row { status, name, hint }
+    Row { status, name, hint: Hint::english(hint) }
+}
+
+/// A status that the named services' users meet.
+const fn met(status: u16, hint: Hint) -> Row {
+    Row { status, name: "", hint }
 }
 
 const ORIGIN: &str = "Cloudflare could not reach the server behind it, so nothing ran: its \
                       administrator must look at the server and at Cloudflare's settings for it.";
 
-const BUSY: &str =
+const BUSY_TEXT: &str =
     "The server behind the proxy is down, starting or overloaded: try again in a while.";
+
+const BUSY: Hint = Hint::both(
+    BUSY_TEXT,
+    "Сервер за прокси остановлен, запускается или перегружен: повторите попытку позже.",
+);
 
 const SLOW: &str = "The server did not answer the proxy before it in time: look at the server, or \
                     have the proxy's time limit raised.";
@@ -35,11 +47,35 @@ const SLOW: &str = "The server did not answer the proxy before it in time: look 
 const GAVE_UP: &str = "A proxy in between gave the request up: look at its log.";
 
 const ROWS: &[Row] = &[
-    row(403, "", "The server knows who asks and refuses: check the rights of this user or key."),
-    row(404, "", "Nothing is served at this path: check the path in the URL."),
-    row(405, "", "This path takes no POST: check that the URL is the MCP endpoint itself."),
+    met(
+        403,
+        Hint::both(
+            "The server knows who asks and refuses: check the rights of this user or key.",
+            "Сервер знает, кто обращается, и отказывает: проверьте права этого пользователя или ключа.",
+        ),
+    ),
+    met(
+        404,
+        Hint::both(
+            "Nothing is served at this path: check the path in the URL.",
+            "По этому пути ничего нет: проверьте путь в адресе.",
+        ),
+    ),
+    met(
+        405,
+        Hint::both(
+            "This path takes no POST: check that the URL is the MCP endpoint itself.",
+            "По этому пути не принимают POST: проверьте, что в адресе указана сама точка входа MCP.",
+        ),
+    ),
     row(408, "", "The server got the request too slowly: check the network on the way to it."),
-    row(413, "", "The request is too large for the server or a proxy in between."),
+    met(
+        413,
+        Hint::both(
+            "The request is too large for the server or a proxy in between.",
+            "Запрос слишком велик для сервера или прокси перед ним.",
+        ),
+    ),
     row(
         419,
         "Page Expired",
@@ -52,8 +88,14 @@ const ROWS: &[Row] = &[
         "The server limits how often it may be asked: wait, or ask for less at once.",
     ),
     row(421, "", "The server does not serve this host name: check the host in the URL."),
-    row(425, "", BUSY),
-    row(429, "", "The server limits how often it may be asked: wait, or ask for less at once."),
+    row(425, "", BUSY_TEXT),
+    met(
+        429,
+        Hint::both(
+            "The server limits how often it may be asked: wait, or ask for less at once.",
+            "Сервер ограничивает частоту обращений: подождите или запрашивайте меньше за раз.",
+        ),
+    ),
     row(440, "Login Time-out", "The login at the server has expired: log in again."),
     row(444, "No Response", GAVE_UP),
     row(460, "Client Closed Connection", GAVE_UP),
@@ -63,10 +105,16 @@ const ROWS: &[Row] = &[
         "The token has expired or is wrong: give a new one (`--bearer-file`).",
     ),
     row(499, "Client Closed Request", GAVE_UP),
-    row(500, "", "The server failed inside: look at its log."),
-    row(502, "", BUSY),
-    row(503, "", BUSY),
-    row(504, "", BUSY),
+    met(
+        500,
+        Hint::both(
+            "The server failed inside: look at its log.",
+            "Внутренняя ошибка сервера: посмотрите его журнал.",
+        ),
+    ),
+    met(502, BUSY),
+    met(503, BUSY),
+    met(504, BUSY),
     row(507, "", "The server has no space left: its administrator must make room."),
     row(
         509,
@@ -87,7 +135,7 @@ const ROWS: &[Row] = &[
     row(525, "SSL Handshake Failed", ORIGIN),
     row(526, "Invalid SSL Certificate", ORIGIN),
     row(527, "Railgun Error", "The server behind Cloudflare broke off: look at the server's log."),
-    row(529, "Site Is Overloaded", BUSY),
+    row(529, "Site Is Overloaded", BUSY_TEXT),
     row(530, "Origin Error", ORIGIN),
     row(
         561,
@@ -157,7 +205,7 @@ const fn said(
 pub(super) struct Meaning {
     pub(super) class: Class,
     pub(super) cause: Cause,
-    pub(super) hint: Option<String>,
+    pub(super) hint: Option<Hint>,
 }
 
 impl Meaning {
@@ -172,14 +220,14 @@ impl Meaning {
             saying.statuses.contains(&code) && saying.words.iter().all(|word| said.contains(word))
         };
         if let Some(Saying { meaning: (class, cause, hint), .. }) = SAYINGS.iter().find(means) {
-            return Self { class: *class, cause: *cause, hint: Some((*hint).to_owned()) };
+            return Self { class: *class, cause: *cause, hint: Some((*hint).into()) };
         }
         let (class, cause) = class(code);
         Self { class, cause, hint: hint(code, headers) }
     }
 
-    fn final_refusal(cause: Cause, hint: &str) -> Self {
-        Self { class: Class::Final, cause, hint: Some(hint.to_owned()) }
+    fn final_refusal(cause: Cause, hint: &'static str) -> Self {
+        Self { class: Class::Final, cause, hint: Some(hint.into()) }
     }
 }
 
@@ -219,40 +267,52 @@ fn find(status: u16) -> Option<&'static Row> {
 }
 
 /// What to do about a status.
-fn hint(status: u16, headers: &HeaderMap) -> Option<String> {
-    let text = match status {
-        300..=399 => "Put the address that the service is really at into the configuration.",
+fn hint(status: u16, headers: &HeaderMap) -> Option<Hint> {
+    match status {
+        300..=399 => Some(REDIRECT),
         401 => {
             let offered = offered_schemes(headers);
-            let offered = if offered.is_empty() {
-                String::new()
+            Some(if offered.is_empty() {
+                CREDENTIALS
             } else {
-                format!(" The server offers: {}.", offered.join(", "))
-            };
-            return Some(format!(
-                "Credentials are missing or wrong: give them with `--bearer-file`, `--user` and \
-                 `--password-file`, `--api-key-file`, or `--header`.{offered}"
-            ));
+                CREDENTIALS.and(&OFFERED.naming(&offered.join(", ")))
+            })
         }
-        407 => return Some(proxy_login(&schemes(headers, &PROXY_AUTHENTICATE))),
+        407 => Some(proxy_login(&schemes(headers, &PROXY_AUTHENTICATE)).into()),
         _ => match find(status) {
-            Some(row) => row.hint,
-            None if status >= 500 => "The server or a proxy in between failed: look at their logs.",
-            None => return None,
+            Some(row) => Some(row.hint.clone()),
+            None if status >= 500 => {
+                Some("The server or a proxy in between failed: look at their logs.".into())
+            }
+            None => None,
         },
-    };
-    Some(text.to_owned())
+    }
 }
 
+const REDIRECT: Hint = Hint::both(
+    "Put the address that the service is really at into the configuration.",
+    "Укажите в настройке адрес, по которому служба находится на самом деле.",
+);
+
+const CREDENTIALS: Hint = Hint::both(
+    "Credentials are missing or wrong: give them with `--bearer-file`, `--user` and \
+     `--password-file`, `--api-key-file`, or `--header`.",
+    "Учётные данные не указаны или неверны: задайте их через `--bearer-file`, `--user` и \
+     `--password-file`, `--api-key-file` или `--header`.",
+);
+
+/// The schemes that a server offers.
+pub(crate) const OFFERED: Hint = Hint::both("The server offers: {}.", "Сервер предлагает: {}.");
+
 /// How to log in to a proxy that offers `schemes`.
-pub(super) fn proxy_login(schemes: &[&str]) -> String {
+pub(super) fn proxy_login(schemes: &[String]) -> String {
     let mut text = "Give a user name and password in the proxy's URL: `--proxy \
                     http://USER:PASSWORD@HOST:PORT`, or in MCPLINE_PROXY."
         .to_owned();
     if !schemes.is_empty() {
         text.push_str(&format!(" The proxy offers: {}.", schemes.join(", ")));
     }
-    let is_basic = |scheme: &&str| scheme.eq_ignore_ascii_case("basic");
+    let is_basic = |scheme: &String| scheme.eq_ignore_ascii_case("basic");
     if !schemes.is_empty() && !schemes.iter().any(is_basic) {
         text.push_str(
             " mcpline knows only Basic: a local proxy that logs in (px, cntlm) can stand in \
@@ -263,13 +323,8 @@ pub(super) fn proxy_login(schemes: &[&str]) -> String {
 }
 
 /// The authentication schemes that a 401 offers (RFC 9110 section 11.6.1).
-pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<&str> {
+pub(crate) fn offered_schemes(headers: &HeaderMap) -> Vec<String> {
     schemes(headers, &WWW_AUTHENTICATE)
-}
-
-fn schemes<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
-    let challenges = headers.get_all(name).iter();
-    challenges.filter_map(|value| value.to_str().ok()?.split([' ', ',']).next()).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Finds out which of the two MCP transports an upstream speaks, and whether it is one of the
-//! services that need more than a transport.
+//! Finds out how an upstream is spoken to: as any MCP server, or as one of the services that need
+//! more than a transport.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,15 +10,14 @@ use url::Url;
 
 use super::amocrm::{self, Amocrm};
 use super::bitrix::{self, Bitrix};
-use super::http_sse::{Beginning, ENDPOINT_PATIENCE, HttpSse};
-use super::json::Object;
-use super::refusal::{may_be_http_sse, may_refuse_posts};
+use super::onec::OneC;
+use super::plain::{NoSession, Plain};
 use super::settings::KindSettings;
-use super::streamable::Streamable;
-use super::{Client, Greeting, Opened, Pending, Request, Upstream, local};
+use super::{Client, Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::Failure;
+use crate::hint::Hint;
 use crate::http::{Endpoint, Http};
-use crate::jsonrpc::{Message, Response};
+use crate::jsonrpc::Message;
 
 /// Time for an answer that tells which service is here.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
@@ -26,15 +25,16 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// A server that left the question what it is unanswered is not asked again for this time.
 const ASK_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
-/// Streamable HTTP, falling back to HTTP+SSE (revision 2025-11-25, Transports, "Backwards
-/// Compatibility"). The client's own `initialize` is the probe.
+/// An MCP server at its URL, or a service that is recognised by what it does: its routes, its
+/// answers, its capabilities, and never by a name, which anybody may give.
 pub(super) struct Auto {
-    streamable: Streamable,
-    http_sse: HttpSse,
-    /// Where the services that may turn out to be behind the URL are made from; `None` for kind
-    /// `mcp`.
-    ingredients: Option<Ingredients>,
+    plain: Plain,
+    /// Where the services that may turn out to be behind the URL are made from.
+    ingredients: Ingredients,
     services: OnceLock<Services>,
+    /// The infobase that has shown itself at the URL.
+    onec: OnceLock<OneC>,
+    /// The service that was found elsewhere on the server, by asking.
     reached_as: Detection,
     /// Which service it is, however it is reached.
     service: Detection,
@@ -45,7 +45,7 @@ pub(super) struct Auto {
     is_messages: bool,
 }
 
-/// What services are made from. Ingredients them means to read the catalogue of tools, for which few
+/// What services are made from. To make them means to read the catalogue of tools, for which few
 /// lines have a use, and none while the client waits for its first answer.
 struct Ingredients {
     http: Arc<Http>,
@@ -58,13 +58,12 @@ struct Services {
     amocrm: Amocrm,
 }
 
-/// What has answered. The last two have been found elsewhere on the server, by asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detected {
     Unknown,
-    HttpSse,
     Bitrix,
     Amocrm,
+    OneC,
 }
 
 /// What was detected, kept for the life of the process.
@@ -72,7 +71,7 @@ struct Detection(AtomicU8);
 
 impl Detection {
     const ALL: [Detected; 4] =
-        [Detected::Unknown, Detected::HttpSse, Detected::Bitrix, Detected::Amocrm];
+        [Detected::Unknown, Detected::Bitrix, Detected::Amocrm, Detected::OneC];
 
     fn get(&self) -> Detected {
         Self::ALL[usize::from(self.0.load(Ordering::Relaxed))]
@@ -83,39 +82,36 @@ impl Detection {
     }
 }
 
+const AN_INFOBASE: Hint = Hint::both(
+    "This is an infobase of 1C:Enterprise: give the address of its MCP service (`…/hs/mcp`), or use \
+     `--kind 1c`, with `--service-root` if the service's root URL is another.",
+    "Это информационная база 1С:Предприятия: укажите адрес её сервиса MCP (`…/hs/mcp`) или \
+     `--kind 1c`, а если корневой URL сервиса другой — ещё и `--service-root`.",
+);
+
 impl Auto {
-    /// The upstream at `endpoint`; with `settings`, services that announce themselves are treated
-    /// as their own kind.
-    pub(super) fn new(
-        http: Arc<Http>,
-        endpoint: Endpoint,
-        settings: Option<&KindSettings>,
-    ) -> Self {
-        let ingredients = settings.map(|settings| Ingredients {
-            http: http.clone(),
-            url: endpoint.url.clone(),
-            settings: settings.clone(),
-        });
+    pub(super) fn new(http: Arc<Http>, endpoint: Endpoint, settings: &KindSettings) -> Self {
         let is_messages = endpoint.url.path().trim_end_matches('/').ends_with("/mcp/messages");
+        let url = endpoint.url.clone();
         Self {
             is_messages,
             service: Detection(AtomicU8::new(Detected::Unknown as u8)),
             unanswered: Mutex::default(),
             endpoint: endpoint.clone(),
-            streamable: Streamable::new(http.clone(), endpoint.clone()),
-            http_sse: HttpSse::new(http, endpoint),
-            ingredients,
+            plain: Plain::new(http.clone(), endpoint),
+            ingredients: Ingredients { http, url, settings: settings.clone() },
             services: OnceLock::new(),
+            onec: OnceLock::new(),
             reached_as: Detection(AtomicU8::new(Detected::Unknown as u8)),
         }
     }
 
-    /// The services that may be behind the URL, unless none is to be looked for.
+    /// The services that may be behind the URL.
     fn services(&self) -> Option<&Services> {
-        let Ingredients { http, url, settings } = self.ingredients.as_ref()?;
         if let Some(services) = self.services.get() {
             return Some(services);
         }
+        let Ingredients { http, url, settings } = &self.ingredients;
         // What the user may have got wrong has been checked at the start.
         let amocrm = Amocrm::new(http.clone(), url, settings)
             .inspect_err(|why| tracing::warn!("amoCRM cannot be recognised: {why}"))
@@ -125,68 +121,60 @@ impl Auto {
     }
 
     async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
-        let found = self.reached_as.get();
-        let services = match found {
-            Detected::Bitrix | Detected::Amocrm => self.services(),
-            _ => None,
-        };
-        match (found, services) {
-            (Detected::HttpSse, _) => return self.http_sse.open(initialize, client).await,
+        match (self.reached_as.get(), self.services.get()) {
+            (Detected::OneC, _) => return self.onec().open_own(initialize, client).await,
             (Detected::Bitrix, Some(services)) => {
-                return services.bitrix.open(initialize, client).await;
+                return services.bitrix.open_own(initialize, client).await;
             }
             (Detected::Amocrm, Some(services)) => {
-                return services.amocrm.open(initialize, client).await;
+                return services.amocrm.open_own(initialize, client).await;
             }
             _ => {}
         }
-        let refusal = match self.streamable.open(initialize, client).await {
-            Err(failure)
-                if self.is_messages
-                    && (failure.answer.is_some() || failure.status == Some(422)) =>
+        match self.plain.open(initialize, client).await {
+            Ok(opened) => Ok(self.recognise(opened, &initialize.message, client)),
+            Err(NoSession { failure, .. }) if failure.shows_onec => {
+                self.open_onec(initialize, client, failure).await
+            }
+            Err(NoSession { failure, is_elsewhere })
+                if is_elsewhere || self.is_at_messages(&failure) =>
             {
-                // The amoCRM server knows no `initialize` there, or wants a session.
-                return self.open_service(initialize, client, failure).await;
+                self.open_service(initialize, client, failure).await
             }
-            Err(failure) if may_be_http_sse(&failure) => failure,
-            Err(failure) if may_refuse_posts(&failure) => {
-                return match self.http_sse.begin(PROBE_PATIENCE).await {
-                    Ok(beginning) if beginning.first.name == "endpoint" => {
-                        self.open_http_sse_on(beginning, initialize, client).await
-                    }
-                    _ => Err(failure),
-                };
-            }
-            Ok(opened) => return Ok(self.recognise(opened, &initialize.message, client)),
-            Err(failure) => return Err(failure),
-        };
-        tracing::debug!("no Streamable HTTP here ({}); trying HTTP+SSE", refusal.summary());
-        let no_stream = match self.http_sse.begin(ENDPOINT_PATIENCE).await {
-            Ok(beginning) if beginning.first.name == "endpoint" => {
-                // From here on the stream's failure tells more than the probe's.
-                return match self.open_http_sse_on(beginning, initialize, client).await {
-                    Ok(opened) => Ok(opened),
-                    Err(failure) => self.open_service(initialize, client, failure).await,
-                };
-            }
-            Ok(_) => "its event stream does not begin with an endpoint".to_owned(),
-            Err(failure) => failure.what,
-        };
-        tracing::debug!("no HTTP+SSE either: {no_stream}");
-        self.open_service(initialize, client, refusal).await
+            Err(no_session) => Err(no_session.into()),
+        }
     }
 
-    /// Opens a session on the stream of HTTP+SSE that has begun.
-    async fn open_http_sse_on(
+    fn onec(&self) -> &OneC {
+        let Ingredients { http, url, settings } = &self.ingredients;
+        self.onec.get_or_init(|| OneC::below(url, http.clone(), settings))
+    }
+
+    /// Opens a session with the MCP service of the infobase whose own page is at the URL. Nothing else
+    /// has such pages.
+    async fn open_onec(
         &self,
-        beginning: Beginning,
         initialize: &Request,
         client: &Client,
+        refusal: Failure,
     ) -> Result<Opened, Failure> {
-        let opened = self.http_sse.open_on(beginning, initialize, client).await?;
-        tracing::info!("the upstream speaks HTTP+SSE (revision 2024-11-05)");
-        self.reached_as.set(Detected::HttpSse);
-        Ok(self.recognise(opened, &initialize.message, client))
+        match self.onec().open_own(initialize, client).await {
+            Ok(opened) => {
+                tracing::info!("an infobase of 1C:Enterprise is at this URL: kind 1c");
+                self.reached_as.set(Detected::OneC);
+                Ok(opened)
+            }
+            Err(failure) if matches!(failure.status, Some(404 | 405)) => {
+                Err(refusal.hint(AN_INFOBASE))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Whether amoCRM's server refuses `initialize` where it takes messages: it does not know it
+    /// there, or wants a session.
+    fn is_at_messages(&self, refusal: &Failure) -> bool {
+        self.is_messages && (refusal.answer.is_some() || refusal.status == Some(422))
     }
 
     /// Opens a session with the service that answers here, if it is one that we know. Otherwise
@@ -215,48 +203,40 @@ impl Auto {
             let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
             *unanswered = Some(Instant::now());
         }
-        if is_amocrm.unwrap_or(false) {
+        let (opened, detected) = if is_amocrm.unwrap_or(false) {
             tracing::info!("the amoCRM server answers here: kind amocrm");
-            self.reached_as.set(Detected::Amocrm);
-            self.service.set(Detected::Amocrm);
-            return services.amocrm.open(initialize, client).await;
-        }
-        if is_bitrix.unwrap_or(false) {
+            (services.amocrm.open_own(initialize, client).await, Detected::Amocrm)
+        } else if is_bitrix.unwrap_or(false) {
             tracing::info!("the Bitrix24 server answers here: kind bitrix");
-            self.reached_as.set(Detected::Bitrix);
-            self.service.set(Detected::Bitrix);
-            return services.bitrix.open(initialize, client).await;
+            (services.bitrix.open_own(initialize, client).await, Detected::Bitrix)
+        } else {
+            return Err(refusal);
+        };
+        // What only looks like the service takes nothing over.
+        if opened.as_ref().is_err_and(|failure| failure.status == Some(404)) {
+            return Err(refusal);
         }
-        Err(refusal)
+        self.reached_as.set(detected);
+        self.service.set(detected);
+        opened
     }
 
     /// Hands a session that is open over to the kind whose service has answered.
     fn recognise(&self, opened: Opened, initialize: &Message, client: &Client) -> Opened {
-        if self.ingredients.is_none() {
-            return opened;
+        if let Some(rpc) = bitrix::own_endpoint(&opened, &self.endpoint)
+            && let Some(services) = self.services()
+        {
+            self.service.set(Detected::Bitrix);
+            return services.bitrix.adopt(rpc, initialize, client, opened);
         }
-        match server_name(&opened.response).as_deref() {
-            // b24-mcp never issues session ids; a server that does is a full MCP server.
-            Some(bitrix::SERVER_NAME) if !opened.session.has_id() => {
-                let Some(services) = self.services() else { return opened };
-                self.service.set(Detected::Bitrix);
-                opened.session.ended().cancel();
-                services.bitrix.adopt(self.endpoint.clone(), initialize, client, opened.response)
-            }
-            Some(amocrm::SERVER_NAME) if self.reached_as.get() == Detected::HttpSse => {
-                let Some(services) = self.services() else { return opened };
-                self.service.set(Detected::Amocrm);
-                services.amocrm.adopt(opened)
-            }
-            _ => opened,
+        if amocrm::is_own(&opened)
+            && let Some(services) = self.services()
+        {
+            self.service.set(Detected::Amocrm);
+            return services.amocrm.adopt(opened, initialize);
         }
+        opened
     }
-}
-
-/// `serverInfo.name` of an `initialize` result.
-fn server_name(response: &Response) -> Option<String> {
-    let result = Object::read(local::text(response.result()?))?;
-    Object::read(result.get("serverInfo")?)?.string("name")
 }
 
 impl Upstream for Auto {
@@ -270,7 +250,7 @@ impl Upstream for Auto {
 
     fn is_repeatable(&self, message: &Message) -> bool {
         match (self.service.get(), self.services.get()) {
-            (Detected::Bitrix, _) => Bitrix::is_repeatable(message),
+            (Detected::Bitrix, Some(services)) => services.bitrix.is_repeatable(message),
             (Detected::Amocrm, Some(services)) => services.amocrm.is_repeatable(message),
             _ => false,
         }

@@ -32,6 +32,8 @@ struct Shared {
     progress: Mutex<Vec<RequestId>>,
     /// Whether a malformed message has been warned of: heartbeats come for ever.
     has_warned: AtomicBool,
+    /// Whether what the upstream sends may be something that is not quite JSON.
+    is_careless: AtomicBool,
 }
 
 /// A request in flight that asked for progress. Progress for its token reaches the client until
@@ -77,6 +79,16 @@ struct Question {
 }
 
 impl Client {
+    /// From now on what the upstream sends is read even if it is not quite JSON.
+    pub(super) fn note_careless_upstream(&self) {
+        self.0.is_careless.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the upstream is known to write what is not quite JSON.
+    pub(super) fn has_careless_upstream(&self) -> bool {
+        self.0.is_careless.load(Ordering::Relaxed)
+    }
+
     /// The client behind `sink`.
     pub fn new(sink: impl Sink + 'static) -> Self {
         Self(Arc::new(Shared {
@@ -85,6 +97,7 @@ impl Client {
             gap: Notify::new(),
             progress: Mutex::default(),
             has_warned: AtomicBool::new(false),
+            is_careless: AtomicBool::new(false),
         }))
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::headers::{post_headers, stream_headers};
-use super::reading::{Asker, Inbox};
+use super::reading::{Asker, Inbox, awaited};
 use super::refusal::{Standing, accepted, lost_by_error, refused, unusable};
-use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
+use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
 use crate::failure::{Cause, Class, Failure};
-use crate::http::{self, Endpoint, Events, Http, StreamBroke};
+use crate::http::{self, Endpoint, Events, Http, Refusal, StreamBroke};
 use crate::jsonrpc::{Message, RequestId, Response, Unusable};
 use crate::mcp::method;
 use crate::patience::within;
@@ -142,6 +143,7 @@ impl HttpSse {
             client: client.clone(),
             waiters: Arc::new(Mutex::new(Some(HashMap::new()))),
             life: Arc::default(),
+            answers_in_body: Arc::default(),
             ended: CancellationToken::new(),
         };
         session.clone().read_in_background(events);
@@ -235,6 +237,8 @@ struct HttpSseSession {
     waiters: Arc<Mutex<Waiters>>,
     /// Notified whenever anything comes on the stream.
     life: Arc<Notify>,
+    /// Whether a POST was answered in its body, be it on the stream as well.
+    answers_in_body: Arc<AtomicBool>,
     ended: CancellationToken,
 }
 
@@ -297,7 +301,8 @@ impl HttpSseSession {
         if answer.status().is_success() {
             return answer.bytes().await;
         }
-        let mut failure = refused(&answer.refusal().await, request, Standing::Session);
+        let mut failure =
+            refused(&answer.refusal().await, Refusal::failure, request, Standing::Session);
         failure.what.push_str(&format!(" (the endpoint of {})", self.stream_url));
         Err(failure)
     }
@@ -324,6 +329,7 @@ impl HttpSseSession {
         match self.post(request.body.clone(), Some(request)).await {
             Ok(body) => {
                 if let Some(response) = self.answer_in_body(&body, request).await {
+                    self.answers_in_body.store(true, Ordering::Relaxed);
                     return Ok(response);
                 }
             }
@@ -390,27 +396,6 @@ impl HttpSseSession {
     }
 }
 
-/// The request that `response` answers: the one with this very id, else one whose id means the
-/// same, else the only one that it can be meant for.
-fn awaited<T>(waiting: &HashMap<RequestId, T>, response: &Response) -> Option<RequestId> {
-    let only = |mut candidates: Vec<&RequestId>| match candidates.len() {
-        1 => candidates.pop().cloned(),
-        _ => None,
-    };
-    let Some(id) = response.id() else {
-        // An error without an id: the server could not read what it was sent.
-        return response.error().and_then(|_| only(waiting.keys().collect()));
-    };
-    if waiting.contains_key(&id) {
-        return Some(id);
-    }
-    waiting
-        .keys()
-        .find(|key| key.matches(&id))
-        .cloned()
-        .or_else(|| only(waiting.keys().filter(|key| key.is_echoed_by(&id)).collect()))
-}
-
 /// Forgets a request when its exchange ends in whatever way.
 struct Registration<'a> {
     session: &'a HttpSseSession,
@@ -438,6 +423,11 @@ impl Session for HttpSseSession {
 
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { self.post(message.text().clone(), None).await.map(drop) })
+    }
+
+    fn wire(&self) -> Wire<'_> {
+        let is_in_body = self.answers_in_body.load(Ordering::Relaxed);
+        Wire { is_in_body, messages: Some(&self.endpoint.url) }
     }
 
     fn ended(&self) -> &CancellationToken {

@@ -4,15 +4,18 @@
 //! members again. A text that needs no repair is not rewritten at all.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::surrogates;
 use crate::jsonrpc::to_json;
 
-/// One JSON object: its members in their order, each value as text.
+/// One JSON object: its members in their order, each value as text. Of two members with one name
+/// the last counts, as for most parsers.
 #[derive(Debug, Default)]
 pub(super) struct Object<'a> {
     members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -27,7 +30,13 @@ impl<'a> Object<'a> {
 
     /// The text of the member `name`.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value.as_ref())
+        let mut members = self.members.iter().rev();
+        members.find(|(member, _)| member == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// The names and texts of all members.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// Whether the object has no members.
@@ -53,7 +62,7 @@ impl<'a> Object<'a> {
     /// Gives the member `name` a new value, at its place or at the end.
     pub(super) fn set(&mut self, name: &str, value: String) {
         self.is_changed = true;
-        match self.members.iter_mut().find(|(member, _)| member == name) {
+        match self.members.iter_mut().rev().find(|(member, _)| member == name) {
             Some((_, old)) => *old = value.into(),
             None => self.members.push((name.to_owned().into(), value.into())),
         }
@@ -71,19 +80,17 @@ impl<'a> Object<'a> {
         self.is_changed |= self.members.len() != before;
     }
 
-    /// Removes the member `name` if it is `null`.
-    pub(super) fn remove_null(&mut self, name: &str) {
-        if self.get(name) == Some("null") {
-            self.remove(name);
-        }
-    }
-
     /// Replaces the value of the member `name` by the result of `edit`, if there is such a member and
     /// a result.
     pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> Option<String>) {
         if let Some(value) = self.get(name).and_then(edit) {
             self.set(name, value);
         }
+    }
+
+    /// Whether a member was changed.
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_changed
     }
 
     /// The object's new text; `None` when nothing was changed.
@@ -93,8 +100,12 @@ impl<'a> Object<'a> {
 
     /// The object's text.
     pub(super) fn text(&self) -> String {
+        let mut seen = HashSet::new();
+        let mut members: Vec<_> =
+            self.members.iter().rev().filter(|(name, _)| seen.insert(name)).collect();
+        members.reverse();
         let mut text = String::from("{");
-        for (name, value) in &self.members {
+        for (name, value) in members {
             if text.len() > 1 {
                 text.push(',');
             }
@@ -104,6 +115,31 @@ impl<'a> Object<'a> {
         }
         text.push('}');
         text
+    }
+}
+
+/// The name of a member, borrowed where it is written without escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a member name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(name.into()))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(name.to_owned().into()))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -119,12 +155,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut object = Object::default();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    // Of two members with one name, most parsers take the last.
-                    match object.members.iter_mut().find(|(known, _)| *known == name) {
-                        Some((_, known)) => *known = value.get().into(),
-                        None => object.members.push((name.into(), value.get().into())),
-                    }
+                while let Some((Name(name), value)) = map.next_entry::<_, &'de RawValue>()? {
+                    object.members.push((name, value.get().into()));
                 }
                 Ok(object)
             }
@@ -133,9 +165,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// `text` where it is a string.
+/// `text` where it is a string; half of a surrogate pair, which no Rust string can hold, becomes
+/// U+FFFD.
 pub(super) fn string(text: &str) -> Option<String> {
-    serde_json::from_str(text).ok()
+    if !text.starts_with('"') {
+        return None;
+    }
+    serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&surrogates::replaced(text).unwrap_or_default()))
+        .ok()
 }
 
 /// The texts of the items of an array; `None` when `text` is not an array.
@@ -184,14 +222,27 @@ mod tests {
         let text = r#"{ "a" : 1.0, "é" : [ 1,2 ] , "b":null,"c": {"x" : 1e400} }"#;
         assert!(Object::read(text).unwrap().changed().is_none());
         let mut object = Object::read(text).unwrap();
-        object.remove_null("a");
-        object.remove_null("b");
+        object.remove("b");
         object.edit("c", |_| None);
         object.set_string("d", "x\"y");
         assert_eq!(
             object.changed().unwrap(),
             r#"{"a":1.0,"é":[ 1,2 ],"c":{"x" : 1e400},"d":"x\"y"}"#
         );
+    }
+
+    #[test]
+    fn the_last_of_two_members_counts() {
+        let mut object = Object::read(r#"{"a":1,"\u0061":2,"b":3}"#).unwrap();
+        assert_eq!(object.get("a"), Some("2"));
+        object.set("b", "4".to_owned());
+        assert_eq!(object.changed().unwrap(), r#"{"a":2,"b":4}"#);
+    }
+
+    #[test]
+    fn a_string_that_rust_cannot_hold_is_a_string() {
+        assert_eq!(string(r#""a\ud83d""#).as_deref(), Some("a\u{fffd}"));
+        assert_eq!(string("5"), None);
     }
 
     #[test]

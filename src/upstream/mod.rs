@@ -12,15 +12,20 @@ mod headers;
 mod http_sse;
 mod json;
 mod local;
+mod misplaced;
 mod onec;
+mod parsing;
+mod plain;
 mod reading;
 mod refusal;
 mod repair;
+mod repaired;
 mod request;
 mod settings;
 mod streamable;
 #[cfg(test)]
 pub(crate) mod stub;
+mod surrogates;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,6 +47,7 @@ pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
 
 use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
+use self::misplaced::Misplaced;
 use self::refusal::{
     accepted, empty_success, is_session_gone, mentions_session, own_error, unusable,
 };
@@ -62,10 +68,10 @@ pub(crate) enum Kind {
     /// An HTTP service of 1C:Enterprise; the URL is the infobase's or the service's
     #[value(name = "1c", alias = "onec")]
     OneC,
-    /// The Bitrix24 server b24-mcp
+    /// The Bitrix24 server b24-mcp, or another MCP server of Bitrix24
     #[value(alias = "bitrix24")]
     Bitrix,
-    /// The amoCRM server mcp-amocrm-server, over MCP or its REST API
+    /// The amoCRM server mcp-amocrm-server, over MCP or its REST API, or another one
     Amocrm,
 }
 
@@ -85,10 +91,11 @@ pub(crate) fn upstream(
     url: Url,
     settings: &KindSettings,
 ) -> Result<Box<dyn Upstream>, SetupError> {
+    let misplaced = Misplaced::at(&url);
     let endpoint = Endpoint::new(url);
-    Ok(match settings.kind {
-        Kind::Auto => Box::new(auto::Auto::new(http, endpoint, Some(settings))),
-        Kind::Mcp => Box::new(auto::Auto::new(http, endpoint, None)),
+    let upstream: Box<dyn Upstream> = match settings.kind {
+        Kind::Auto => Box::new(auto::Auto::new(http, endpoint, settings)),
+        Kind::Mcp => Box::new(plain::Plain::new(http, endpoint)),
         Kind::Sse => Box::new(http_sse::HttpSse::new(http, endpoint)),
         Kind::OneC => Box::new(onec::OneC::new(http, &endpoint.url, settings)),
         Kind::Bitrix => Box::new(bitrix::Bitrix::new(http, &endpoint.url, settings)),
@@ -96,6 +103,10 @@ pub(crate) fn upstream(
             let amocrm = amocrm::Amocrm::new(http, &endpoint.url, settings);
             Box::new(amocrm.map_err(|error| SetupError::failed(error.to_string()))?)
         }
+    };
+    Ok(match misplaced {
+        Some(misplaced) => Box::new(misplaced.before(upstream)),
+        None => upstream,
     })
 }
 
@@ -170,6 +181,16 @@ pub struct Opened {
     pub response: Response,
 }
 
+/// How an upstream has answered `initialize` on the wire. Services are told apart by what they do,
+/// as anybody may give a server any name.
+#[derive(Debug, Default)]
+pub struct Wire<'a> {
+    /// In the body of the POST, as JSON.
+    pub is_in_body: bool,
+    /// On HTTP+SSE: where messages are posted to.
+    pub messages: Option<&'a Url>,
+}
+
 /// One session with an upstream, from `initialize` to its end.
 pub trait Session: Send + Sync {
     /// Sends a request and waits for its response. What else the upstream sends meanwhile is
@@ -190,6 +211,11 @@ pub trait Session: Send + Sync {
     /// Whether the upstream has given the session an id, by which alone it knows us.
     fn has_id(&self) -> bool {
         false
+    }
+
+    /// How the upstream has answered `initialize`.
+    fn wire(&self) -> Wire<'_> {
+        Wire::default()
     }
 
     /// Cancelled once the session is closed, or turns out to be gone while nobody was asking;

@@ -1,12 +1,13 @@
 //! Reads what an upstream sends, a body or events, in one way for all kinds: side messages go to
 //! the client, responses to what they answer, and what cannot be parsed is logged and remembered.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::refusal::unusable;
-use super::{Client, Request, Session};
+use super::{Client, Request, Session, onec, parsing};
 use crate::failure::Failure;
 use crate::http::{self, Answer, StreamBroke, sse};
 use crate::jsonrpc::{FromUpstream, Message, RequestId, Response, Unusable, from_upstream};
@@ -48,8 +49,23 @@ impl<'a> Inbox<'a> {
     /// # Errors
     /// The text is not JSON-RPC.
     pub(super) async fn sort(&self, text: &Bytes) -> Result<Vec<Response>, Unusable> {
+        self.sort_declared(text, None).await
+    }
+
+    /// As [`Inbox::sort`], for a body that came with `content_type`.
+    async fn sort_declared(
+        &self,
+        text: &Bytes,
+        content_type: Option<&str>,
+    ) -> Result<Vec<Response>, Unusable> {
         let mut responses = Vec::with_capacity(1);
-        for message in from_upstream(text)? {
+        let messages = match from_upstream(text) {
+            Err(unusable) if self.client.has_careless_upstream() => {
+                parsing::messages(text, content_type, unusable)?
+            }
+            messages => messages?,
+        };
+        for message in messages {
             match message {
                 FromUpstream::Response(response) => responses.push(response),
                 FromUpstream::Message(message) => Box::pin(self.deliver(message)).await,
@@ -139,15 +155,19 @@ impl<'a> Reading<'a> {
         if is_blank(&body) {
             return Ok(None);
         }
-        let responses = self.inbox.sort(&body).await.map_err(|Unusable(why)| {
+        let sorted = self.inbox.sort_declared(&body, answer.content_type()).await;
+        let responses = sorted.map_err(|Unusable(why)| {
             let (url, status, content_type) =
                 (answer.url(), http::Named(answer.status()), answer.content_type());
             let said = excerpt(&body, content_type);
+            let shows_onec = onec::is_page(&body, content_type);
             let content_type = content_type.unwrap_or("no content type");
-            unusable(format!(
+            let mut failure = unusable(format!(
                 "the answer of {url} (HTTP {status}, {content_type}) cannot be used: {why}; it \
                  says: {said}"
-            ))
+            ));
+            failure.shows_onec = shows_onec;
+            failure
         })?;
         let url = answer.url();
         self.pick(responses, true).map(Some).ok_or_else(|| {
@@ -224,11 +244,36 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// The request among `waiting` that `response` answers: the one with this very id, else one whose id means the
+/// same, else the only one that it can be meant for.
+pub(super) fn awaited<T>(
+    waiting: &HashMap<RequestId, T>,
+    response: &Response,
+) -> Option<RequestId> {
+    let only = |mut candidates: Vec<&RequestId>| match candidates.len() {
+        1 => candidates.pop().cloned(),
+        _ => None,
+    };
+    let Some(id) = response.id() else {
+        // An error without an id: the server could not read what it was sent.
+        return response.error().and_then(|_| only(waiting.keys().collect()));
+    };
+    if waiting.contains_key(&id) {
+        return Some(id);
+    }
+    waiting
+        .keys()
+        .find(|key| key.matches(&id))
+        .cloned()
+        .or_else(|| only(waiting.keys().filter(|key| key.is_echoed_by(&id)).collect()))
+}
+
 fn has_id_zero(response: &Response) -> bool {
     response.id().is_some_and(|id| matches!(id.as_json().as_ref(), b"0" | b"\"0\""))
 }
 
-/// Whether a body says nothing at all; some services send a byte order mark and nothing more.
+/// Whether a body says nothing at all; some services send a byte order mark or a NUL and nothing more.
 pub(super) fn is_blank(body: &[u8]) -> bool {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii().is_empty()
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::Request;
+use super::{Request, onec};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{Refusal, excerpt, shorten};
 use crate::jsonrpc::{FromUpstream, Response, from_upstream};
@@ -196,10 +196,20 @@ pub(super) enum Standing {
     Session,
 }
 
-/// The failure for a refusal of `request`, if it was one.
-pub(super) fn refused(refusal: &Refusal, request: Option<&Request>, standing: Standing) -> Failure {
-    let mut failure = refusal.failure();
+/// Makes a failure of a refusal, by its text and status.
+pub(super) type Explain = fn(&Refusal) -> Failure;
+
+/// The failure for a refusal of `request`, if it was one, as the kind's `explain` makes it.
+pub(super) fn refused(
+    refusal: &Refusal,
+    explain: Explain,
+    request: Option<&Request>,
+    standing: Standing,
+) -> Failure {
+    let mut failure = explain(refusal);
     let own_error = own_error(&refusal.body, request);
+    failure.shows_onec =
+        onec::is_shown_by(refusal) && self::own_error(&refusal.body, None).is_none();
     // An error with the request's own id comes from a server that knew what it was asked.
     let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
     // It may be told in JSON or HTML.

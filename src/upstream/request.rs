@@ -29,6 +29,13 @@ impl Request {
         Self { message: message.clone(), wire_id, body }
     }
 
+    /// The same request with other params, which are JSON text.
+    pub fn with_params(&self, params: &str) -> Self {
+        let id = self.message.id().cloned().unwrap_or_else(|| self.wire_id.clone());
+        let message = Message::request(id, self.message.method(), params);
+        Self::new(message, self.wire_id.clone())
+    }
+
     /// Whether a second run does no harm, by the method alone.
     pub fn is_repeatable(&self) -> bool {
         method::is_safe(self.message.method())

@@ -44,7 +44,7 @@ pub(crate) struct LeadDefaults {
 pub(crate) enum Keep {
     /// 1C: tool and prompt names that clients or models refuse
     Names,
-    /// Bitrix24: resource URIs without a scheme
+    /// Resource URIs that some clients refuse
     Uris,
     /// AmoCRM: failures that come as successful results
     Errors,
@@ -53,7 +53,8 @@ pub(crate) enum Keep {
 /// Things that are off by default (`--with`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum With {
-    /// 1C: pass the client's notifications on to the service
+    /// No effect any more: 1C services that know notifications get them
+    #[value(hide = true)]
     Notifications,
     /// Bitrix24: listen to the stream on which the server tells everybody everything
     Stream,

@@ -49,7 +49,9 @@ fn the_handshake_passes_whole() {
         }
         line.finish_with_nothing_left();
         if *kind == "bitrix" {
-            assert_eq!(server.count("initialize"), 1, "{url}");
+            // The server redirects from the address with a slash, which is kept.
+            let times = if url.ends_with("/mcp/") { 2 } else { 1 };
+            assert_eq!(server.count("initialize"), times, "{url}");
         }
     }
 }

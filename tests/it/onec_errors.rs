@@ -12,7 +12,7 @@ use crate::support::{
 const ADMIN: &str = "Ведутся технические работы до 18:00";
 
 /// A line whose client has listed the tools, as clients do before the first call.
-fn listed(onec: &Onec, args: &str) -> Line {
+pub(crate) fn listed(onec: &Onec, args: &str) -> Line {
     let mut line = onec.line().args(args).ready();
     line.send(request(0, "tools/list", "{}"));
     assert!(line.recv_id("0").result()["tools"].is_array());
@@ -20,7 +20,7 @@ fn listed(onec: &Onec, args: &str) -> Line {
 }
 
 /// The error that a call gets that is refused like this for good, and how often it was sent.
-fn refused(reply: &Reply, args: &str) -> (Message, usize) {
+pub(crate) fn refused(reply: &Reply, args: &str) -> (Message, usize) {
     let onec = Onec::g3();
     let mut line = listed(&onec, args);
     onec.refuse(usize::MAX, reply.clone());

@@ -1,8 +1,9 @@
 //! Kind `1c`: what clients would refuse is repaired, and the rest passes byte for byte.
 
+use encoding_rs::WINDOWS_1251;
 use serde_json::{Value, json};
 
-use crate::support::{Generation, Line, Message, Onec, call, request};
+use crate::support::{Generation, INITIALIZE, Line, Message, Onec, Reply, call, request};
 
 /// What a service that answers `key` with `result` makes the client see, and what is logged.
 fn seen(key: &str, result: &str, request: &str) -> (Message, String) {
@@ -318,5 +319,74 @@ fn an_error_whose_text_is_elsewhere_or_no_text_has_one() {
         let reply = line.recv_id("1");
         assert_eq!(reply.error_text(), said, "{reply}");
         line.finish_with_nothing_left();
+    }
+}
+
+/// Services put their JSON together by hand, in the charset of their system.
+#[test]
+fn answers_that_are_not_json_in_utf_8_are_read() {
+    let answer = |text: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#
+        )
+    };
+    let text = answer("Остатки на складе");
+    let in_1251 = WINDOWS_1251.encode(&text).0.into_owned();
+    let in_utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let with_mark = [b"\xff\xfe".as_slice(), &in_utf_16].concat();
+    let with_breaks = answer("Остатки\r\n\tна складе\u{1}").into_bytes();
+    let with_nul = [text.as_bytes(), b"\0\0"].concat();
+    let json = |charset: &str, body: &[u8]| {
+        Reply::status(200).body(&format!("application/json{charset}"), body)
+    };
+    let event = [b"data: ".as_slice(), &in_1251, b"\n\n"].concat();
+    let plain = "Остатки на складе";
+    let rows = [
+        (json("; charset=windows-1251", &in_1251), plain),
+        (json("; charset=utf-8", &in_1251), plain),
+        (json("", &in_1251), plain),
+        (json("; charset=utf-16", &in_utf_16), plain),
+        (json("", &in_utf_16), plain),
+        (json("; charset=utf-8", &with_mark), plain),
+        (json("", &with_breaks), "Остатки\r\n\tна складе\u{1}"),
+        (json("", &with_nul), plain),
+        (Reply::status(200).body("text/event-stream", event), plain),
+    ];
+    for (reply, expected) in rows {
+        let onec = Onec::publish(Generation::LenientKeys)
+            .reply("tools/call get_stock", reply.clone())
+            .serve();
+        let mut line = onec.line().ready();
+        line.send(call(1, "get_stock", "{}"));
+        let result = line.recv_id("1").result().clone();
+        assert_eq!(result["content"][0]["text"], expected, "{:?}", reply.to_bytes());
+        line.finish_with_nothing_left();
+        assert_eq!(onec.executions("get_stock"), 1);
+    }
+}
+
+/// A client of an old revision would leave a service that states a newer one.
+#[test]
+fn a_client_of_an_older_revision_is_answered_in_its_own() {
+    for (asked, stated, told) in [
+        ("2024-11-05", "2025-11-25", "2024-11-05"),
+        ("2025-03-26", "2025-06-18", "2025-03-26"),
+        ("2025-11-25", "2025-03-26", "2025-03-26"),
+        ("2024-11-05", "2024-11-05", "2024-11-05"),
+    ] {
+        let result = format!(
+            r#"{{"protocolVersion":"{stated}","capabilities":{{}},"serverInfo":{{"name":"n","version":"1"}}}}"#
+        );
+        let onec = Onec::publish(Generation::Foreign).spelled("initialize", &result).serve();
+        let mut line = onec.line().spawn();
+        line.send(INITIALIZE.replace("2025-11-25", asked));
+        let answer = line.recv_id(r#""init""#);
+        assert_eq!(answer.result()["protocolVersion"], told, "{asked} {stated}");
+        line.send(call(1, "get_stock", "{}"));
+        line.recv_id("1").result();
+        line.finish_with_nothing_left();
+        // To the service it is the one that the service stated.
+        let sent = onec.nth("tools/call", 1);
+        assert_eq!(sent.header("mcp-protocol-version"), Some(stated));
     }
 }

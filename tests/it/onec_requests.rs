@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::support::{
-    Generation, INITIALIZE, INITIALIZED, Line, Message, Onec, Reply, Reuse, Upstream, call,
-    handshake, notification, request,
+    Generation, INITIALIZE, INITIALIZED, Line, Message, Onec, Reply, Request, Reuse, Upstream,
+    call, handshake, notification, pages, request,
 };
 
 const GENERATIONS: [Generation; 4] =
@@ -41,41 +41,53 @@ fn a_ping_is_answered_while_every_place_is_taken() {
     }
 }
 
+/// 1 is the id that G1 puts into its answer to a notification.
 #[test]
-fn notifications_do_not_reach_the_service() {
+fn notifications_reach_a_service_that_made_the_handshake_itself_and_no_other() {
     for generation in GENERATIONS {
         let onec = Onec::publish(generation).serve();
+        let knows = !matches!(generation, Generation::Stub | Generation::NoHandshake);
         let mut line = onec.line().ready();
         line.send(call(1, "wait", r#"{"gate":"gate"}"#));
         onec.wait_at("gate", 1);
         line.send(notification("notifications/roots/list_changed", "{}"));
-        line.send(notification("notifications/cancelled", r#"{"requestId":1}"#));
-        // It has been read when this is answered.
-        line.expect_nothing();
-        onec.open("gate");
-        line.expect_nothing();
-        line.finish_with_nothing_left();
-        for name in onec.posted() {
-            assert!(!name.starts_with("notifications/"), "{generation:?}: {name}");
+        line.send(notification("notifications/cancelled", r#"{"requestId":2}"#));
+        if knows {
+            onec.nth("notifications/roots/list_changed", 1);
         }
-    }
-}
-
-#[test]
-fn notifications_reach_the_service_where_it_is_asked_for() {
-    for generation in GENERATIONS {
-        let onec = Onec::publish(generation).serve();
-        let mut line = onec.line().args("--with notifications").ready();
-        onec.nth("notifications/initialized", 1);
-        // 1 is the id that a service without a handshake puts into its answer to a notification.
-        line.send(call(1, "wait", r#"{"gate":"gate"}"#));
-        onec.wait_at("gate", 1);
-        line.send(notification("notifications/roots/list_changed", "{}"));
-        onec.nth("notifications/roots/list_changed", 1);
         line.expect_nothing();
         onec.open("gate");
         let reply = line.recv_id("1");
         assert_eq!(reply.result()["isError"], false, "{generation:?}: {reply}");
+        line.finish_with_nothing_left();
+        let sent = ["notifications/initialized", "notifications/roots/list_changed"];
+        let passed: Vec<String> =
+            onec.posted().into_iter().filter(|name| name.starts_with("notifications/")).collect();
+        assert_eq!(passed, if knows { &sent[..] } else { &[] }, "{generation:?}");
+    }
+}
+
+/// What the service answers to a notification, however wrong, is nobody's business.
+#[test]
+fn what_a_notification_is_answered_with_reaches_nobody() {
+    for reply in [
+        Reply::json(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}}"#),
+        Reply::json(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+        pages::plain(500, "Деление на 0"),
+        Reply::status(404),
+    ] {
+        let upstream = Upstream::serve(move |exchange| match exchange.name().as_str() {
+            "initialize" => handshake(exchange, None),
+            "notifications/roots/list_changed" => exchange.send(&reply),
+            name if name.starts_with("notifications/") => exchange.accepted(),
+            _ => exchange.result(r#"{"content":[]}"#),
+        });
+        let mut line = Line::to(&upstream.url_of("/base/hs/mcp")).ready();
+        line.send(notification("notifications/roots/list_changed", "{}"));
+        upstream.nth("notifications/roots/list_changed", 1);
+        line.expect_nothing();
+        line.send(call(1, "any", "{}"));
+        assert_eq!(line.recv_id("1").raw_result(), r#"{"content":[]}"#);
         line.finish_with_nothing_left();
     }
 }
@@ -148,9 +160,9 @@ fn ids_that_the_platform_would_change_travel_as_whole_numbers() {
         assert_eq!(reply.result()["isError"], false, "{reply}");
     }
     line.finish_with_nothing_left();
-    for request in onec.requests() {
-        let rpc = request.rpc();
-        assert!(rpc.id().parse::<i32>().is_ok(), "{rpc}");
+    for rpc in onec.requests().iter().map(Request::rpc) {
+        let is_notification = rpc.method().starts_with("notifications/");
+        assert!(is_notification || rpc.id().parse::<i32>().is_ok(), "{rpc}");
     }
 }
 
@@ -241,7 +253,7 @@ fn a_batch_is_taken_apart() {
 fn four_calls_run_at_once_unless_another_number_is_set() {
     for (args, at_once) in [("", 4), ("--max-in-flight 6", 6)] {
         let onec = Onec::g3();
-        let mut line = onec.line().args(args).args("--with notifications").ready();
+        let mut line = onec.line().args(args).ready();
         let calls: Vec<String> =
             (0..9).map(|id| call(id, "wait", r#"{"gate":"gate"}"#) + "\n").collect();
         line.send_bytes(calls.concat());
@@ -342,7 +354,7 @@ fn a_method_is_sent_as_the_string_that_it_is() {
 #[test]
 fn no_cancellation_is_passed_on_with_the_notifications() {
     let onec = Onec::g3();
-    let mut line = onec.line().args("--with notifications").ready();
+    let mut line = onec.line().ready();
     line.send(call(1, "wait", r#"{"gate":"gate"}"#));
     onec.wait_at("gate", 1);
     for id in 1..=2 {

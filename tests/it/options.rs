@@ -105,7 +105,7 @@ fn a_secret_that_is_missing_is_told() {
 #[test]
 fn a_setting_without_effect_is_warned_of() {
     type Variables = &'static [(&'static str, &'static str)];
-    let cases: [(&str, Variables, &str); 14] = [
+    let cases: [(&str, Variables, &str); 15] = [
         ("", &[("MCPLINE_PASSWORD", "pw")], "MCPLINE_PASSWORD has no effect"),
         ("--user me", &[("MCPLINE_BEARER", "t0ken")], "MCPLINE_BEARER has no effect"),
         ("", &[("MCPLINE_USER", "me"), ("MCPLINE_BEARER", "t0ken")], "MCPLINE_USER has no"),
@@ -117,7 +117,8 @@ fn a_setting_without_effect_is_warned_of() {
         ("--kind bitrix --managed-sessions", &[], "--managed-sessions has no effect"),
         ("--kind amocrm", &[("MCPLINE_SERVICE_ROOT", "x")], "MCPLINE_SERVICE_ROOT has no effect"),
         ("--kind 1c --keep uris", &[], "--keep uris has no effect"),
-        ("--kind sse --with notifications", &[], "--with notifications has no effect"),
+        ("--kind sse --with stream", &[], "--with stream has no effect"),
+        ("--kind 1c --with notifications", &[], "--with notifications has no effect any more"),
         ("--no-retry --retry-for 3", &[], "--retry-for has no effect"),
         ("", &[("MCPLINE_TIMOUT", "3")], "did you mean MCPLINE_TIMEOUT?"),
     ];

@@ -2,31 +2,40 @@
 //!
 //! Each opening of a session finds out which generation answers: MCP on an event stream with
 //! sessions (`http_sse` of the parent), MCP by POST without sessions (`sessionless`), or the REST
-//! API alone, for which the tools come from our own catalogue (`rest`, `catalogue`). `repaired`
-//! wraps the sessions of the two MCP variants, and `results` repairs what these answer.
+//! API alone, for which the tools come from our own catalogue (`rest`, `catalogue`). `repairs` has
+//! what changes in the two MCP variants, and `results` repairs what these answer. Another MCP server
+//! of amoCRM at the URL is spoken to as any (`plain` of the parent), with repairs.
 
 mod catalogue;
-mod repaired;
+mod documents;
+mod repairs;
 mod rest;
 mod results;
 mod sessionless;
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use url::Url;
 
 use self::catalogue::{Catalogue, CatalogueError};
-use self::repaired::{RepairedSession, own_request};
+use self::documents::Documents;
+use self::repairs::{OfOthers, OfVariants, own_request};
 use self::rest::{Api, CatalogueSession};
 use self::sessionless::SessionlessSession;
 use super::http_sse::HttpSse;
 use super::json::Object;
 use super::local;
+use super::plain::{Plain, hint_not_here, is_about_credentials, may_be_elsewhere};
+use super::repair::{SchemaRepairs, Uris};
+use super::repaired::Repaired;
 use super::settings::{Keep, KindSettings, With};
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::failure::{Cause, Class, Failure};
-use crate::http::Http;
+use crate::hint::Hint;
+use crate::http::{Endpoint, Http};
 use crate::jsonrpc::Message;
 use crate::mcp::{CallParams, method};
 use crate::upstream::Client;
@@ -36,9 +45,6 @@ pub(super) const SERVER_NAME: &str = "amocrm-mcp-server";
 
 /// Time for the first event of the stream, which tells the generation.
 const FIRST_EVENT_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Time for a document that tells the generation.
-const DOCUMENT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Tools of the MCP variants that only read. The server gives no hints.
 const READING_TOOLS: [&str; 10] = [
@@ -59,12 +65,58 @@ pub(crate) fn check_catalogue(text: &str) -> Result<(), CatalogueError> {
     Catalogue::embedded()?.extend(text)
 }
 
+/// What to do about a server that is none of the generations.
+const NOT_HERE: Hint = Hint::both(
+    "No MCP answers at this URL, and neither `/mcp/sse` nor the REST API of mcp-amocrm-server is \
+     below it. For mcp-amocrm-server give the root of the server, as in AMOCRM_SERVER_URL; for \
+     another MCP server give its MCP endpoint, with `--kind mcp`.",
+    "По этому адресу MCP не отвечает, и ниже него нет ни `/mcp/sse`, ни REST API сервера mcp-amocrm-server. Для mcp-amocrm-server укажите корень сервера, как в AMOCRM_SERVER_URL, для другого сервера MCP — его точку входа и `--kind mcp`.",
+);
+
+/// What answers at the event stream.
+enum AtStream {
+    Own(Opened),
+    /// Another server on HTTP+SSE.
+    Other(Opened),
+    Nothing(Failure),
+}
+
+/// Whether a session on HTTP+SSE is one of mcp-amocrm-server: it names its endpoint as no other
+/// does, answers in the body of the POST besides the stream, and has nothing but tools.
+pub(super) fn is_own(opened: &Opened) -> bool {
+    let wire = opened.session.wire();
+    let is_endpoint = |url: &Url| {
+        url.path().ends_with("/mcp/messages")
+            && url.query_pairs().any(|(name, _)| name == "sessionId")
+    };
+    let has_only_tools = || {
+        let result = Object::read(local::text(opened.response.result()?))?;
+        let capabilities = Object::read(result.get("capabilities")?)?;
+        Some(capabilities.has("tools") && !capabilities.holds_other_than(&["tools"]))
+    };
+    wire.is_in_body && wire.messages.is_some_and(is_endpoint) && has_only_tools() == Some(true)
+}
+
+/// Whether the server may be one without an event stream.
+fn may_be_without_stream(no_stream: &Failure) -> bool {
+    let is_refused = no_stream.class() == Class::Final || no_stream.cause == Cause::TimedOut;
+    is_refused && !is_about_credentials(no_stream)
+}
+
 /// The amoCRM server at one base URL.
 pub(super) struct Amocrm {
     http: Arc<Http>,
     base: Url,
     stream: HttpSse,
+    documents: Documents,
     api: Arc<Api>,
+    /// Where another server may answer: at the URL as it was given, and below a root.
+    places: Vec<Plain>,
+    /// Where one has.
+    found: OnceLock<usize>,
+    schema: Arc<SchemaRepairs>,
+    /// Whether another server has answered, at the URL or on the event stream.
+    is_other: AtomicBool,
     keeps_errors: bool,
     offers_resources: bool,
 }
@@ -76,6 +128,9 @@ impl Amocrm {
         settings: &KindSettings,
     ) -> Result<Self, CatalogueError> {
         let base = base_url(url, &["/mcp/sse", "/mcp/messages", "/mcp"]);
+        let is_root = base.path().trim_end_matches('/') == url.path().trim_end_matches('/');
+        let below = is_root.then(|| endpoint_at(&base, "/mcp"));
+        let places = [Endpoint::new(url.clone())].into_iter().chain(below);
         let mut catalogue = Catalogue::embedded()?;
         if settings.does(With::RequestTool) {
             catalogue.with_request_tool()?;
@@ -85,7 +140,12 @@ impl Amocrm {
         }
         Ok(Self {
             stream: HttpSse::new(http.clone(), endpoint_at(&base, "/mcp/sse")),
+            documents: Documents::new(http.clone(), base.clone()),
             api: Arc::new(Api::new(http.clone(), base.clone(), catalogue, settings)),
+            places: places.map(|place| Plain::new(http.clone(), place)).collect(),
+            found: OnceLock::new(),
+            schema: Arc::new(SchemaRepairs::new(SERVER_NAME, Uris::of("amocrm", settings))),
+            is_other: AtomicBool::new(false),
             keeps_errors: settings.keeps(Keep::Errors),
             offers_resources: settings.does(With::Resources),
             http,
@@ -95,107 +155,158 @@ impl Amocrm {
 
     /// Whether the server answers here, in any generation.
     pub(super) async fn is_here(&self) -> bool {
-        let Some(text) = self.document("/").await else { return false };
-        let service = Object::read(local::text(&text)).and_then(|about| about.string("service"));
-        service.is_some_and(|service| service.to_lowercase().contains("amocrm"))
+        self.documents.names_itself().await
     }
 
     /// Takes over a session that was opened as one of plain HTTP+SSE.
-    pub(super) fn adopt(&self, opened: Opened) -> Opened {
+    pub(super) fn adopt(&self, opened: Opened, initialize: &Message) -> Opened {
         tracing::info!("the server is mcp-amocrm-server on an event stream");
-        self.repaired(opened)
+        self.repaired(opened, initialize)
     }
 
-    fn repaired(&self, opened: Opened) -> Opened {
+    fn repaired(&self, opened: Opened, initialize: &Message) -> Opened {
+        self.is_other.store(false, Ordering::Relaxed);
         let api = self.offers_resources.then(|| self.api.clone());
-        RepairedSession::wrap(opened, self.keeps_errors, api)
+        let repairs = OfVariants::new(self.keeps_errors, api);
+        let schema = self.schema.clone();
+        Repaired::wrap(repairs.announced(opened), initialize, schema, Arc::new(repairs))
     }
 
-    pub(super) async fn open(
+    /// The session of another server, which is none of the variants.
+    fn other(&self, opened: Opened, initialize: &Message) -> Opened {
+        self.is_other.store(true, Ordering::Relaxed);
+        tracing::info!(
+            "another MCP server than mcp-amocrm-server answers here: it is spoken to as with \
+             `--kind mcp`, and its answers are repaired"
+        );
+        let repairs = OfOthers { keeps_errors: self.keeps_errors };
+        Repaired::wrap(opened, initialize, self.schema.clone(), Arc::new(repairs))
+    }
+
+    /// Opens a session with mcp-amocrm-server.
+    pub(super) async fn open_own(
         &self,
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, Failure> {
-        let no_stream = match self.stream.begin(FIRST_EVENT_PATIENCE).await {
-            Ok(beginning) if beginning.first.name == "endpoint" => {
-                tracing::info!("mcp-amocrm-server on an event stream, with sessions");
-                let initialize = own_request(0, &initialize.message);
-                let opened = self.stream.open_on(beginning, &initialize, client).await;
-                return opened.map(|opened| self.repaired(opened));
-            }
-            Ok(beginning) => {
-                if let Some(params) = sessionless::greeting(&beginning.first.data) {
-                    tracing::info!("mcp-amocrm-server without sessions: POST /mcp/messages");
-                    let messages = endpoint_at(&self.base, "/mcp/messages");
-                    let session =
-                        SessionlessSession::new(self.http.clone(), messages, client.clone());
-                    let response = sessionless::initialize(&params, &initialize.message);
-                    return Ok(self.repaired(Opened { session: Arc::new(session), response }));
-                }
-                unusable("the stream does not begin with an endpoint".to_owned())
-            }
-            Err(failure) => failure,
+        let no_stream = match self.open_stream(initialize, client).await? {
+            AtStream::Own(opened) => return Ok(opened),
+            AtStream::Other(opened) => return Ok(self.other(opened, &initialize.message)),
+            AtStream::Nothing(failure) => failure,
         };
-        let may_be_without =
-            no_stream.class() == Class::Final || no_stream.cause == Cause::TimedOut;
-        if !may_be_without || matches!(no_stream.status, Some(401 | 403)) {
-            return Err(no_stream);
+        if may_be_without_stream(&no_stream)
+            && let Some(opened) = self.open_rest(initialize).await
+        {
+            return Ok(opened);
         }
-        tracing::debug!("no event stream: {}", no_stream.summary());
-        self.open_rest(initialize, no_stream).await
+        Err(no_stream)
+    }
+
+    /// Opens a session with mcp-amocrm-server, or with the other server that answers at the URL: a
+    /// kind that is named must not be worse than `--kind mcp`.
+    async fn open_any(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
+        let message = &initialize.message;
+        if let Some(place) = self.found.get().and_then(|at| self.places.get(*at)) {
+            return Ok(self.other(place.open(initialize, client).await?, message));
+        }
+        let (no_stream, stream) = match self.open_stream(initialize, client).await? {
+            AtStream::Own(opened) => return Ok(opened),
+            AtStream::Other(opened) => (None, Some(opened)),
+            AtStream::Nothing(failure) => (Some(failure), None),
+        };
+        let may_be_rest = no_stream.as_ref().is_some_and(may_be_without_stream);
+        let mut opening = pin!(self.open_other(initialize, client));
+        let outcome = match tokio::time::timeout(FIRST_EVENT_PATIENCE, &mut opening).await {
+            Ok(outcome) => outcome,
+            Err(_) if !may_be_rest => opening.await,
+            Err(_) => match self.open_rest(initialize).await {
+                Some(opened) => return Ok(opened),
+                None => opening.await,
+            },
+        };
+        let refusal = match (outcome, stream) {
+            (Ok(opened), _) | (Err(_), Some(opened)) => return Ok(self.other(opened, message)),
+            (Err(refusal), None) => refusal,
+        };
+        match no_stream {
+            _ if !may_be_elsewhere(&refusal) => return Err(refusal),
+            Some(no_stream) if !may_be_rest => return Err(no_stream),
+            _ => {}
+        }
+        match self.open_rest(initialize).await {
+            Some(opened) => Ok(opened),
+            None => Err(hint_not_here(refusal, NOT_HERE)),
+        }
+    }
+
+    /// Opens a session with another server, where it may be.
+    async fn open_other(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
+        let mut refusal = None;
+        for (at, place) in self.places.iter().enumerate() {
+            match place.open(initialize, client).await.map_err(Failure::from) {
+                Ok(opened) => {
+                    self.found.get_or_init(|| at);
+                    return Ok(opened);
+                }
+                Err(failure) if may_be_elsewhere(&failure) => {
+                    refusal.get_or_insert(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| unusable("no MCP answers here".to_owned())))
+    }
+
+    /// Opens a session on the event stream, in the variant that it tells.
+    async fn open_stream(
+        &self,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<AtStream, Failure> {
+        let message = &initialize.message;
+        let beginning = match self.stream.begin(FIRST_EVENT_PATIENCE).await {
+            Ok(beginning) => beginning,
+            // There is no server.
+            Err(failure) if failure.class() == Class::NotSent => return Err(failure),
+            Err(failure) => return Ok(AtStream::Nothing(failure)),
+        };
+        if beginning.first.name == "endpoint" {
+            let initialize = own_request(1, message);
+            let opened = self.stream.open_on(beginning, &initialize, client).await?;
+            if is_own(&opened) {
+                tracing::info!("mcp-amocrm-server on an event stream, with sessions");
+                return Ok(AtStream::Own(self.repaired(opened, message)));
+            }
+            return Ok(AtStream::Other(opened));
+        }
+        let Some(params) = sessionless::greeting(&beginning.first.data) else {
+            let what = "the stream does not begin with an endpoint".to_owned();
+            return Ok(AtStream::Nothing(unusable(what)));
+        };
+        tracing::info!("mcp-amocrm-server without sessions: POST /mcp/messages");
+        let messages = endpoint_at(&self.base, "/mcp/messages");
+        let session = SessionlessSession::new(self.http.clone(), messages, client.clone());
+        let response = sessionless::initialize(&params, message);
+        let opened = Opened { session: Arc::new(session), response };
+        Ok(AtStream::Own(self.repaired(opened, message)))
     }
 
     /// Opens the REST API, where it answers, with the tools of the catalogue.
-    async fn open_rest(&self, initialize: &Request, no_stream: Failure) -> Result<Opened, Failure> {
-        let Some(generation) = self.generation().await else {
-            return Err(no_stream.hint(
-                "Neither MCP (`/mcp/sse`) nor the REST API of mcp-amocrm-server answers here: \
-                 check the address (the root of the server, as in AMOCRM_SERVER_URL). Another MCP \
-                 server needs `--kind mcp`.",
-            ));
-        };
+    async fn open_rest(&self, initialize: &Request) -> Option<Opened> {
+        let generation = self.documents.generation().await?;
+        self.is_other.store(false, Ordering::Relaxed);
         tracing::info!("mcp-amocrm-server with its REST API only ({generation})");
         let response = rest::initialize(&initialize.message, generation);
         let session = CatalogueSession::new(self.api.clone(), &initialize.message);
-        Ok(Opened { session: Arc::new(session), response })
-    }
-
-    /// The generation of the REST API that answers, in words.
-    async fn generation(&self) -> Option<&'static str> {
-        if let Some(text) = self.document("/openapi.json").await {
-            let document = Object::read(local::text(&text))?;
-            let paths = document.get("paths").and_then(Object::read)?;
-            let has = |path| paths.get(path).is_some();
-            return if has("/api/contacts/get-or-create") {
-                Some("with the smart endpoints")
-            } else if has("/api/v4-proxy/{path}") {
-                Some("current")
-            } else if has("/api/entities") {
-                Some("early")
-            } else {
-                None
-            };
-        }
-        let health = self.document("/health").await?;
-        let health = Object::read(local::text(&health))?;
-        (health.string("status")? == "healthy").then_some("of an unknown generation")
-    }
-
-    /// A JSON document of the server, where it exists.
-    async fn document(&self, path: &str) -> Option<bytes::Bytes> {
-        let read = async {
-            let endpoint = endpoint_at(&self.base, path);
-            let answer = self.http.get(&endpoint, rest::json_headers()).await.ok()?;
-            if !answer.status().is_success() || answer.is_event_stream() {
-                return None;
-            }
-            Some(answer.beginning().await)
-        };
-        tokio::time::timeout(DOCUMENT_PATIENCE, read).await.ok()?
+        Some(Opened { session: Arc::new(session), response })
     }
 
     pub(super) fn is_repeatable(&self, message: &Message) -> bool {
         if message.method() != method::TOOLS_CALL {
+            return false;
+        }
+        // Of the tools of another server nothing is known, whatever their names.
+        if self.is_other.load(Ordering::Relaxed) {
             return false;
         }
         let Some(call) = message.read_params::<CallParams<'_>>() else { return false };
@@ -221,7 +332,7 @@ impl Upstream for Amocrm {
         greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(self.open(greeting.initialize(), client))
+        Box::pin(self.open_any(greeting.initialize(), client))
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {

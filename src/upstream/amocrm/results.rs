@@ -6,38 +6,40 @@ use std::time::Duration;
 use super::SERVER_NAME;
 use super::catalogue::HiddenFailure;
 use crate::failure::{Cause, Class, Failure};
-use crate::jsonrpc::{INTERNAL_ERROR, Message, Response, to_json};
-use crate::mcp::CallParams;
+use crate::hint::Hint;
+use crate::jsonrpc::{INTERNAL_ERROR, Response, to_json};
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, repaired, repaired_error};
-use crate::upstream::repair;
 
 /// The pause after amoCRM's limit of seven calls a second. It allows few retries: amoCRM bans
 /// addresses that exceed the limit again and again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// The response to `tools/call` as clients take it. `keeps_errors` leaves failures that come as
+/// The response to `tools/call` with failures that look like successes marked. `keeps_errors` leaves failures that come as
 /// successes unmarked.
 ///
 /// # Errors
 /// amoCRM refused the call as too frequent, before it ran.
-pub(super) fn repair_call(
-    call: &Message,
-    response: Response,
-    keeps_errors: bool,
-) -> Result<Response, Failure> {
+pub(super) fn repair_call(response: Response, keeps_errors: bool) -> Result<Response, Failure> {
     if response.error_code() == Some(INTERNAL_ERROR) {
         return Ok(repaired_error(response, missing_argument));
     }
-    let named: Option<CallParams<'_>> = call.read_params();
-    let name = named.as_ref().map_or("", |named| &named.name);
-    let response = repaired(response, |result| repair::call_result(result, name));
-    let text = response.result().and_then(|result| only_text(local::text(result)));
-    let Some(hidden) = text.and_then(|text| HiddenFailure::find(&text)) else {
-        return Ok(response);
-    };
+    let Some(hidden) = hidden_failure(&response) else { return Ok(response) };
     let marked = if keeps_errors { response } else { repaired(response, mark_error) };
     if hidden.is_rate_limit() { Err(limited(SERVER_NAME, Some(marked))) } else { Ok(marked) }
+}
+
+/// `response` to `tools/call`, marked as an error where it tells of a failure. Nothing is known of
+/// what the call has done before.
+pub(super) fn mark_failure(response: Response) -> Response {
+    match hidden_failure(&response) {
+        Some(_) => repaired(response, mark_error),
+        None => response,
+    }
+}
+
+fn hidden_failure(response: &Response) -> Option<HiddenFailure> {
+    HiddenFailure::find(&only_text(local::text(response.result()?))?)
 }
 
 /// The failure for a call that amoCRM refused as too frequent, before it ran. The client gets
@@ -47,7 +49,10 @@ pub(super) fn limited(url: &str, response: Option<Response>) -> Failure {
     let mut failure = Failure::new(Class::Rejected, Cause::RateLimited, what);
     failure.pace = Some(PACE);
     failure.answer = response.map(Box::new);
-    failure.hint("amoCRM takes seven calls a second: wait, or lower `--rate`.")
+    failure.hint(Hint::both(
+        "amoCRM takes seven calls a second: wait, or lower `--rate`.",
+        "amoCRM принимает семь вызовов в секунду: подождите или уменьшите `--rate`.",
+    ))
 }
 
 /// The text of a result that holds one text item and is not marked as an error.
@@ -100,11 +105,6 @@ pub(super) fn with_resources(response: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jsonrpc::RequestId;
-
-    fn call() -> Message {
-        Message::request(RequestId::number(1), "tools/call", r#"{"name":"t"}"#)
-    }
 
     fn result(text: &str) -> Response {
         local::result(format!(r#"{{"content":[{{"type":"text","text":{}}}]}}"#, to_json(&text)))
@@ -113,15 +113,15 @@ mod tests {
     #[test]
     fn a_hidden_failure_is_marked_and_a_limit_leads_to_a_retry() {
         let is_error = |text: &str| {
-            let response = repair_call(&call(), result(text), false).unwrap();
+            let response = repair_call(result(text), false).unwrap();
             local::text(response.result().unwrap()).contains(r#""isError":true"#)
         };
         assert!(is_error(r#"{"error":"Unknown tool: nope"}"#));
         assert!(!is_error(r#"{"id":1,"status":500}"#));
-        let failure = repair_call(&call(), result(r#"{"status": 429}"#), false).unwrap_err();
+        let failure = repair_call(result(r#"{"status": 429}"#), false).unwrap_err();
         assert_eq!((failure.class(), failure.cause), (Class::Rejected, Cause::RateLimited));
         assert!(failure.answer.is_some());
-        let kept = repair_call(&call(), result(r#"{"error":"x"}"#), true).unwrap();
+        let kept = repair_call(result(r#"{"error":"x"}"#), true).unwrap();
         assert!(!local::text(kept.result().unwrap()).contains("isError"));
     }
 
@@ -129,7 +129,7 @@ mod tests {
     fn a_missing_argument_is_named() {
         let error = |message: &str| {
             let response = local::error(INTERNAL_ERROR, message);
-            let response = repair_call(&call(), response, false).unwrap();
+            let response = repair_call(response, false).unwrap();
             local::text(response.error().unwrap()).to_owned()
         };
         assert!(error("'text'").contains("The argument `text` is missing"));

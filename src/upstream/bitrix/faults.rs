@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::http::{Refusal, shorten};
 use crate::jsonrpc::{INTERNAL_ERROR, Response};
 use crate::mcp::method;
@@ -115,25 +116,25 @@ fn failure(refusal: &Refusal, detail: &Detail<'_>, method: &str) -> Failure {
         {
             failure.cause = Cause::Unauthorised;
             failure.reclassed(Class::Final, "Bitrix24 refuses the webhook").hint(
-                "Bitrix24 refuses the server's webhook or token: the administrator of b24-mcp must \
-                 renew it, or give it the rights (scope) for this method.",
+                Hint::both("Bitrix24 refuses the server's webhook or token: the administrator of b24-mcp must \
+                 renew it, or give it the rights (scope) for this method.", "Битрикс24 не принимает вебхук или токен сервера: администратор b24-mcp должен обновить его или дать ему права (scope) на этот метод."),
             )
         }
         502 if code.is_empty() && !kind.is_empty() => {
             // The server has asked Bitrix24 four times by itself.
             failure.pace = Some(SLOW_PACE);
             failure.hint(
-                "Bitrix24 sent b24-mcp something other than an answer of its API: check the \
-                 webhook's address, and whether Bitrix24 blocks the server's address.",
+                Hint::both("Bitrix24 sent b24-mcp something other than an answer of its API: check the \
+                 webhook's address, and whether Bitrix24 blocks the server's address.", "Битрикс24 ответил b24-mcp не так, как отвечает его API: проверьте адрес вебхука и не блокирует ли Битрикс24 адрес сервера."),
             )
         }
         502 if !code.is_empty() && is_refused_by_bitrix("4") => failure
             .reclassed(Class::Final, "Bitrix24 refuses the call itself")
-            .hint("Bitrix24 refused the call: correct what it complains about."),
+            .hint(Hint::both("Bitrix24 refused the call: correct what it complains about.", "Битрикс24 отклонил вызов: исправьте то, на что он указывает.")),
         500 if method == method::TOOLS_CALL => failure.hint(
-            "As a rule an argument is missing or wrong: check the arguments against the tool's \
+            Hint::both("As a rule an argument is missing or wrong: check the arguments against the tool's \
              schema. For callBitrixMethod, getCompany and getLeadCalls it may also be a limit, the \
-             token or the rights at Bitrix24, which b24-mcp hides: look at its log.",
+             token or the rights at Bitrix24, which b24-mcp hides: look at its log.", "Обычно не хватает аргумента или он неверен: сверьте аргументы со схемой инструмента. У callBitrixMethod, getCompany и getLeadCalls причиной могут быть и ограничение, токен или права в Битрикс24, которые b24-mcp скрывает: посмотрите его журнал."),
         ),
         _ => failure,
     }
@@ -179,15 +180,15 @@ impl Limit {
             Self::TooFast => {
                 failure.pace = Some(PACE);
                 failure.reclassed(Class::Rejected, "Bitrix24 limits calls a second").hint(
-                    "Bitrix24 takes about two calls a second from a portal: ask for less at once, \
-                     or lower `--max-in-flight`.",
+                    Hint::both("Bitrix24 takes about two calls a second from a portal: ask for less at once, \
+                     or lower `--max-in-flight`.", "Битрикс24 принимает от портала около двух вызовов в секунду: запрашивайте меньше за раз или уменьшите `--max-in-flight`."),
                 )
             }
             Self::TooMuch => {
                 failure.reclassed(Class::Final, "Bitrix24 blocks the method for minutes").hint(
-                    "Bitrix24 has blocked this method for up to ten minutes, because its calls \
+                    Hint::both("Bitrix24 has blocked this method for up to ten minutes, because its calls \
                      took more than 480 s of computing time: ask for less at once (narrower \
-                     filters, fewer fields) and try again later.",
+                     filters, fewer fields) and try again later.", "Битрикс24 заблокировал этот метод на срок до десяти минут: его вызовы заняли больше 480 с вычислений. Запрашивайте меньше за раз (уже фильтры, меньше полей) и повторите позже."),
                 )
             }
         }

@@ -3,33 +3,42 @@
 //!
 //! The event stream of the server broadcasts the answers for all clients, so we open it only on
 //! request and take no answers from it. `faults` reads the server's errors, `resources` translates
-//! its resources, `rest` is the older variant.
+//! its resources, `session` is a conversation, `rest` is the older variant. Another MCP server of Bitrix24 at the URL, such as
+//! Bitrix24's own, is spoken to as any (`plain` of the parent), with repairs.
 
 mod faults;
 mod resources;
 mod rest;
+mod session;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::rest::IndexSession;
-use super::local::{self, repaired, sole_response};
-use super::settings::{Keep, KindSettings, With};
-use super::{
-    Greeting, Opened, Pending, Request, Session, Upstream, accepted, empty_success, post_headers,
-    repair, streamable,
-};
+use self::session::BitrixSession;
+use super::json::Object;
+use super::local;
+use super::plain::{Plain, hint_not_here, may_be_elsewhere};
+use super::refusal::{may_be_http_sse, may_refuse_posts};
+use super::repair::{SchemaRepairs, Uris};
+use super::repaired::{OfSchema, Repaired};
+use super::settings::{KindSettings, With};
+use super::streamable::Streamable;
+use super::{Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::{Class, Failure};
+use crate::hint::Hint;
 use crate::http::{self, Endpoint, Http};
-use crate::jsonrpc::{Message, Response};
-use crate::mcp::{CallParams, Revision, asked_revision, method};
+use crate::jsonrpc::Message;
+use crate::mcp::{CallParams, Revision, method};
 use crate::upstream::Client;
 
-/// What the server calls itself in `serverInfo`.
-pub(super) const SERVER_NAME: &str = "Bitrix24 MCP Server";
+/// Time for an answer at an address that the user did not give.
+const GUESS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The revision that we assume of servers that do not state one.
 const DEFAULT_REVISION: Revision = Revision::V2025_06_18;
@@ -46,9 +55,27 @@ const READING_TOOLS: [&str; 8] = [
     "getLeadCalls",
 ];
 
+/// What to do about a server that is none of the variants.
+const NOT_HERE: Hint = Hint::both(
+    "No MCP answers at this URL, and neither `/mcp` nor `/mcp/index` of b24-mcp is below it. For \
+     b24-mcp give the root of the server, as in MCP_PROXY_BASE_URL; for another MCP server give \
+     its MCP endpoint, with `--kind mcp`.",
+    "По этому адресу MCP не отвечает, и ниже него нет ни `/mcp`, ни `/mcp/index` сервера b24-mcp. Для b24-mcp укажите корень сервера, как в MCP_PROXY_BASE_URL, для другого сервера MCP — его точку входа и `--kind mcp`.",
+);
+
 /// A b24-mcp server.
 pub(super) struct Bitrix {
     server: Arc<Server>,
+    /// Where JSON-RPC may be answered, the likeliest place first.
+    places: Vec<Endpoint>,
+    /// The URL as it was given, where another server may answer.
+    given: Plain,
+    /// Whether the URL is one of the places.
+    is_place: bool,
+    /// Whether another server has answered.
+    is_other: AtomicBool,
+    /// Whether it speaks another transport than the one that b24-mcp has.
+    is_at_given: AtomicBool,
 }
 
 /// What every request needs.
@@ -57,7 +84,7 @@ struct Server {
     http: Arc<Http>,
     base: Url,
     rpc: Endpoint,
-    keeps_uris: bool,
+    schema: Arc<SchemaRepairs>,
     opens_stream: bool,
 }
 
@@ -65,44 +92,64 @@ impl Bitrix {
     pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Self {
         let base = super::base_url(url, &["/mcp/index", "/mcp/sse", "/mcp"]);
         let rpc = super::endpoint_at(&base, "/mcp");
-        let keeps_uris = settings.keeps(Keep::Uris);
+        let given = Endpoint::new(url.clone());
+        let is_place = url.path().trim_end_matches('/') == rpc.url.path();
+        let mut places = vec![rpc.clone()];
+        if is_place && url.path().ends_with('/') {
+            // The slash is the user's, and some servers insist on it.
+            places.insert(0, given.clone());
+        }
+        let uris = Uris::of("bitrix24", settings);
+        let schema = Arc::new(SchemaRepairs::new("Bitrix24", uris));
         let opens_stream = settings.does(With::Stream);
-        Self { server: Arc::new(Server { http, base, rpc, keeps_uris, opens_stream }) }
+        Self {
+            given: Plain::new(http.clone(), given),
+            server: Arc::new(Server { http, base, rpc, schema, opens_stream }),
+            places,
+            is_place,
+            is_other: AtomicBool::new(false),
+            is_at_given: AtomicBool::new(false),
+        }
     }
 
-    /// Whether the called tool only reads.
-    pub(super) fn is_repeatable(message: &Message) -> bool {
-        message.method() == method::TOOLS_CALL
+    /// Whether the called tool is known to only read.
+    pub(super) fn is_repeatable(&self, message: &Message) -> bool {
+        // Of the tools of another server nothing is known, whatever their names.
+        !self.is_other.load(Ordering::Relaxed)
+            && message.method() == method::TOOLS_CALL
             && message
                 .read_params()
                 .is_some_and(|CallParams { name, .. }| READING_TOOLS.contains(&name.as_ref()))
     }
 
-    /// Takes over a server that has answered `initialize` at `rpc`.
+    /// Takes over from a session that was opened with b24-mcp at `rpc`, as with any server.
     pub(super) fn adopt(
         &self,
         rpc: Endpoint,
         initialize: &Message,
         client: &Client,
-        response: Response,
+        opened: Opened,
     ) -> Opened {
+        let Opened { session, response } = opened;
+        session.ended().cancel();
+        self.is_other.store(false, Ordering::Relaxed);
         tracing::info!(
             "the server is b24-mcp; its stream, which broadcasts all answers, stays closed"
         );
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
-        let listener = server
-            .opens_stream
-            .then(|| streamable::listener(server.http.clone(), server.rpc.clone(), client));
-        let session = BitrixSession {
-            server,
-            client: client.clone(),
-            listener,
-            ended: CancellationToken::new(),
-        };
-        // Early versions give an object of numbers as the revision.
-        let revision = asked_revision(initialize).unwrap_or(DEFAULT_REVISION).as_str();
-        let response = repaired(response, |result| repair::initialize_result(result, revision));
+        let session = BitrixSession::new(server, client);
+        let response = self.server.schema.response(initialize, response);
         Opened { session: Arc::new(session), response }
+    }
+
+    /// The session of another server.
+    fn other(&self, opened: Opened, initialize: &Message) -> Opened {
+        self.is_other.store(true, Ordering::Relaxed);
+        tracing::info!(
+            "another MCP server than b24-mcp answers here: it is spoken to as with `--kind mcp`, \
+             and its answers are repaired"
+        );
+        Repaired::wrap(opened, initialize, self.server.schema.clone(), Arc::new(OfSchema))
     }
 
     /// Whether `/mcp/index` answers here: current servers have it as well.
@@ -110,58 +157,117 @@ impl Bitrix {
         rest::index(&self.server, true).await.is_ok()
     }
 
-    pub(super) async fn open(
+    /// Opens a session where b24-mcp has its endpoint, or with the older variant.
+    pub(super) async fn open_own(
         &self,
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, Failure> {
-        let refusal = match self.server.post_rpc(initialize, client).await {
-            Ok(response) => {
-                accepted(&response, &self.server.rpc.shown)?;
-                let rpc = self.server.rpc.clone();
-                return Ok(self.adopt(rpc, &initialize.message, client, response));
+        let message = &initialize.message;
+        let mut refusal = None;
+        for place in &self.places {
+            let server = Streamable::new(self.server.http.clone(), place.clone());
+            match server.open(initialize, client).await {
+                Ok(opened) => {
+                    return Ok(match own_endpoint(&opened, place) {
+                        Some(rpc) => self.adopt(rpc, message, client, opened),
+                        None => self.other(opened, message),
+                    });
+                }
+                Err(failure) if may_be_elsewhere(&failure) => {
+                    refusal.get_or_insert(failure);
+                }
+                Err(failure) => return Err(failure),
             }
-            Err(failure) => failure,
-        };
-        let is_other_variant = refusal.class() == Class::Final
-            && !matches!(refusal.status, Some(401 | 403))
-            && refusal.answer.is_none();
-        if !is_other_variant {
-            return Err(refusal);
         }
-        match rest::index(&self.server, false).await {
-            Ok(index) => {
+        let index = tokio::time::timeout(GUESS_PATIENCE, rest::index(&self.server, false)).await;
+        let index =
+            index.unwrap_or_else(|_| Err(http::timed_out(&self.server.rpc.shown, GUESS_PATIENCE)));
+        match (index, refusal) {
+            (Ok(index), _) => {
                 tracing::info!("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
-                let response = rest::initialize(&index, &initialize.message);
+                self.is_other.store(false, Ordering::Relaxed);
+                let response = rest::initialize(&index, message);
+                let response = self.server.schema.response(message, response);
                 let session = IndexSession::new(self.server.clone());
                 Ok(Opened { session: Arc::new(session), response })
             }
-            Err(failure) => {
-                let hint = "Neither the MCP endpoint `/mcp` nor `/mcp/index` of b24-mcp answers \
-                            here: check the address (the root of the server, as in \
-                            MCP_PROXY_BASE_URL). Another MCP server needs `--kind mcp`.";
+            (Err(failure), refusal) => {
                 tracing::debug!("no older variant either: {}", failure.summary());
-                Err(refusal.hint(hint))
+                Err(refusal.unwrap_or(failure))
             }
         }
     }
+
+    /// Opens a session with b24-mcp, or with the other server that answers at the URL: a kind that
+    /// is named must not be worse than `--kind mcp`.
+    async fn open_any(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
+        let message = &initialize.message;
+        if self.is_at_given.load(Ordering::Relaxed) {
+            return Ok(self.other(self.given.open(initialize, client).await?, message));
+        }
+        let mut own = pin!(self.open_own(initialize, client));
+        let refusal = match self.in_time(&mut own).await {
+            Some(Err(failure)) if failure.class() != Class::NotSent && failure.answer.is_none() => {
+                Some(failure)
+            }
+            Some(outcome) => return outcome,
+            None => None,
+        };
+        let opened = match &refusal {
+            Some(refusal) if self.is_place => {
+                if !may_be_http_sse(refusal) && !may_refuse_posts(refusal) {
+                    return Err(hint_not_here(refusal.clone(), NOT_HERE));
+                }
+                self.given.open_http_sse(refusal.clone(), initialize, client).await
+            }
+            _ => self.given.open(initialize, client).await,
+        };
+        match (opened.map_err(Failure::from), refusal) {
+            (Ok(opened), _) => {
+                self.is_at_given.store(true, Ordering::Relaxed);
+                Ok(self.other(opened, message))
+            }
+            (Err(_), None) => own.await,
+            (Err(failure), Some(refusal)) => {
+                tracing::debug!("nothing at the URL as given: {}", failure.summary());
+                Err(match (may_be_elsewhere(&refusal), may_be_elsewhere(&failure)) {
+                    (true, true) => hint_not_here(failure, NOT_HERE),
+                    (true, false) => failure,
+                    (false, _) => refusal,
+                })
+            }
+        }
+    }
+
+    /// What comes of opening a session where b24-mcp would be; `None` when no answer comes for a
+    /// while at an address that is only a guess.
+    async fn in_time<T>(&self, opening: impl Future<Output = T>) -> Option<T> {
+        if self.is_place {
+            return Some(opening.await);
+        }
+        tokio::time::timeout(GUESS_PATIENCE, opening).await.ok()
+    }
 }
 
-impl Server {
-    /// Posts a JSON-RPC request and reads its answer, which may have any id.
-    async fn post_rpc(&self, request: &Request, client: &Client) -> Result<Response, Failure> {
-        let method = request.message.method();
-        let body = request.body.clone();
-        let is_repeatable = request.is_repeatable();
-        let answer =
-            self.http.post_if_repeatable(is_repeatable, &self.rpc, post_headers(), body).await?;
-        if !answer.status().is_success() {
-            return faults::answer(&answer.refusal().await, method);
-        }
-        let url = answer.url().clone();
-        let response = sole_response(answer, client, http::excerpt).await?;
-        let response = response.ok_or_else(|| empty_success(&url))?;
-        faults::reject_rate_limited(response, &url)
+/// Where b24-mcp answers, if it has opened this session at `given`: it answers a POST with plain
+/// JSON, has no sessions, and announces calls of its own, by which its resources are read. A stream
+/// of it that names the endpoint names no session either.
+pub(super) fn own_endpoint(opened: &Opened, given: &Endpoint) -> Option<Endpoint> {
+    let wire = opened.session.wire();
+    let result = Object::read(local::text(opened.response.result()?))?;
+    let capabilities = Object::read(result.get("capabilities")?)?;
+    let announces = |capability: &str, call: &str| {
+        capabilities.get(capability).and_then(Object::read).is_some_and(|calls| calls.has(call))
+    };
+    let is_own = wire.is_in_body
+        && !opened.session.has_id()
+        && announces("resources", "query")
+        && announces("tools", "call");
+    match wire.messages {
+        _ if !is_own => None,
+        None => Some(given.clone()),
+        Some(url) => url.query().is_none().then(|| Endpoint::new(url.clone())),
     }
 }
 
@@ -171,125 +277,11 @@ impl Upstream for Bitrix {
         greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(self.open(greeting.initialize(), client))
+        Box::pin(self.open_any(greeting.initialize(), client))
     }
 
     fn is_repeatable(&self, message: &Message) -> bool {
-        Self::is_repeatable(message)
-    }
-}
-
-/// A conversation with a current server, which has no sessions.
-struct BitrixSession {
-    server: Arc<Server>,
-    client: Client,
-    /// Listens to the stream, where the user asks for it.
-    listener: Option<Arc<dyn Session>>,
-    ended: CancellationToken,
-}
-
-impl BitrixSession {
-    async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
-        let message = &request.message;
-        match message.method() {
-            method::PING => return Ok(local::pong()),
-            method::RESOURCES_READ => return self.read_resource(request).await,
-            method @ (method::PROMPTS_LIST | method::RESOURCE_TEMPLATES_LIST) => {
-                return Ok(empty_or_unknown(method));
-            }
-            _ => {}
-        }
-        let params = message.params().map_or("", local::text);
-        let response = match local::without_null(params) {
-            Some(params) => {
-                let request = with_params(request, message.method(), &params);
-                self.server.post_rpc(&request, &self.client).await?
-            }
-            None => self.server.post_rpc(request, &self.client).await?,
-        };
-        Ok(self.server.repaired(message, response))
-    }
-
-    /// Calls the server's own method `resources/query` instead of MCP's.
-    async fn read_resource(&self, request: &Request) -> Result<Response, Failure> {
-        let Some(uri) = local::uri(&request.message) else {
-            return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
-        };
-        let query = resources::query(&uri);
-        let query = with_params(request, method::RESOURCES_QUERY, &query);
-        let response = self.server.post_rpc(&query, &self.client).await?;
-        Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
-    }
-}
-
-/// The answer to a method that the server does not have: an empty list, or an error.
-fn empty_or_unknown(method: &str) -> Response {
-    local::empty_list(method).unwrap_or_else(|| local::method_not_found(method))
-}
-
-/// `request` with another method and other params.
-fn with_params(request: &Request, method: &str, params: &str) -> Request {
-    let body = Message::request(request.wire_id.clone(), method, params).text().clone();
-    Request { body, ..request.clone() }
-}
-
-impl Server {
-    /// `response` as strict clients take it.
-    fn repaired(&self, message: &Message, response: Response) -> Response {
-        match message.method() {
-            method::TOOLS_LIST => {
-                repaired(response, |result| repair::list(result, "tools", |_| {}))
-            }
-            method::RESOURCES_LIST => repaired(response, |result| {
-                repair::list(result, "resources", |item| {
-                    if !self.keeps_uris {
-                        resources::offer(item);
-                    }
-                })
-            }),
-            method::TOOLS_CALL => repaired(repaired(response, repair::stray_result), |result| {
-                let call: Option<CallParams<'_>> = message.read_params();
-                repair::call_result(result, call.as_ref().map_or("", |call| &call.name))
-            }),
-            _ => response,
-        }
-    }
-}
-
-impl Session for BitrixSession {
-    fn exchange<'a>(&'a self, request: &'a Request) -> Pending<'a, Result<Response, Failure>> {
-        Box::pin(self.exchange(request))
-    }
-
-    fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(async {
-            let Server { http, rpc, .. } = &*self.server;
-            let answer = http.post(rpc, post_headers(), message.text().clone()).await?;
-            if !answer.status().is_success() {
-                return Err(answer.refusal().await.failure());
-            }
-            // Read to keep the connection: some versions answer notifications.
-            let _ = answer.bytes().await;
-            Ok(())
-        })
-    }
-
-    fn listen(&self) {
-        if let Some(listener) = &self.listener {
-            listener.listen();
-        }
-    }
-
-    fn ended(&self) -> &CancellationToken {
-        &self.ended
-    }
-
-    fn close(&self) -> Pending<'_, ()> {
-        self.ended.cancel();
-        if let Some(listener) = &self.listener {
-            listener.ended().cancel();
-        }
-        Box::pin(std::future::ready(()))
+        self.is_repeatable(message)
     }
 }
 

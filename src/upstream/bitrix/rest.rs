@@ -7,7 +7,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{DEFAULT_REVISION, Server, empty_or_unknown, faults, json_headers, resources};
+use super::session::empty_or_unknown;
+use super::{DEFAULT_REVISION, Server, faults, json_headers, resources};
 use crate::failure::Failure;
 use crate::http;
 use crate::jsonrpc::{Message, Response, to_json};
@@ -75,8 +76,8 @@ struct ToolCall<'a> {
 
 /// The body of `/mcp/resource/query`.
 #[derive(Serialize)]
-struct ResourceQuery {
-    resource: String,
+struct ResourceQuery<'a> {
+    resource: &'a str,
     params: Empty,
 }
 
@@ -137,7 +138,9 @@ impl IndexSession {
         let Some(uri) = local::uri(message) else {
             return Ok(local::error(local::INVALID_PARAMS, "`uri` is missing"));
         };
-        let query = to_json(&ResourceQuery { resource: resources::name(&uri), params: Empty {} });
+        let own = self.server.schema.original(&uri);
+        let resource = own.as_deref().unwrap_or(&uri);
+        let query = to_json(&ResourceQuery { resource, params: Empty {} });
         let body = self.post("/mcp/resource/query", query, message.method()).await?;
         Ok(body.map_or_else(
             |refused| refused,

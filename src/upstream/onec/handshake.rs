@@ -17,7 +17,7 @@ use crate::mcp::{
 use crate::upstream;
 use crate::upstream::Client;
 use crate::upstream::json::Object;
-use crate::upstream::local;
+use crate::upstream::local::{self, repaired};
 
 /// The revision that we assume of a service without a handshake.
 const DEFAULT_REVISION: Revision = Revision::V2025_03_26;
@@ -127,7 +127,7 @@ impl Offered {
         match first_failure {
             _ if has_answered => Ok(capabilities),
             Some(failure) => Err(failure),
-            None => Err(empty_success(&service.address.rpc.shown)),
+            None => Err(empty_success(&service.address().rpc.shown)),
         }
     }
 }
@@ -153,7 +153,7 @@ pub(super) async fn synthesize(
     tracing::info!("the 1C service does not know initialize; answered from {source}");
     let info = manifest.get("serverInfo").and_then(Object::read).unwrap_or_default();
     let own = |name| info.string(name).or_else(|| manifest.string(name));
-    let name = own("name").unwrap_or_else(|| format!("1C:{}", service.address.publication));
+    let name = own("name").unwrap_or_else(|| format!("1C:{}", service.address().publication));
     let version = own("version");
     let description =
         format!("This service does not know `initialize`: mcpline made this answer from {source}.");
@@ -169,6 +169,24 @@ pub(super) async fn synthesize(
         instructions: manifest.string("instructions"),
     };
     Ok((local::result(to_json(&result)), offered))
+}
+
+/// `response` to the client's `initialize` in a revision that the client takes. Services state the one
+/// that they were written for, whatever they are asked; a client of an older one would leave, though
+/// what either side writes is the same.
+pub(super) fn for_client(response: Response, initialize: &Message) -> Response {
+    let Some(asked) = asked_revision(initialize) else { return response };
+    repaired(response, |result| {
+        let mut result = Object::read(result)?;
+        let stated = result.string("protocolVersion")?;
+        // Revisions are dates.
+        if stated.as_str() <= asked.as_str() {
+            return None;
+        }
+        tracing::info!("the service states revision {stated}; the client asked for {asked}");
+        result.set_string("protocolVersion", asked.as_str());
+        result.changed()
+    })
 }
 
 /// The failure for a request that was answered with success and an empty body.

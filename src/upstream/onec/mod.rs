@@ -1,8 +1,9 @@
 //! HTTP services of 1C:Enterprise that speak MCP (`--kind 1c`).
 //!
-//! JSON-RPC by POST to `…/hs/<root>/rpc` and nothing else: no streams, no notifications from the
-//! service, and mostly no sessions of MCP. `address` derives the URLs, `service` is the wire, `sessions`
-//! has the platform's own sessions, `handshake` answers `initialize` for services that do not know
+//! JSON-RPC by POST, mostly to `…/hs/<root>/rpc`, and nothing else: no streams, no notifications from
+//! the service, and mostly no sessions of MCP. A service that has them is spoken to as any MCP server,
+//! and keeps the repairs. `address` has the places where a service may be, `search` looks for it
+//! there, `service` is the wire, `sessions` has the platform's own sessions, `handshake` answers `initialize` for services that do not know
 //! it, `session` decides what happens to each message, `names` gives tools names that clients take,
 //! `faults` reads error pages.
 
@@ -10,13 +11,15 @@ mod address;
 mod faults;
 mod handshake;
 mod names;
+mod reuse;
+mod search;
 mod service;
 mod session;
 mod sessions;
 
 use std::sync::Arc;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, LOCATION};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -24,13 +27,17 @@ use self::address::Address;
 pub(crate) use self::address::is_service;
 use self::handshake::Offered;
 use self::names::Names;
-use self::service::{Service, session_headers};
-use self::session::{Aliases, OneCSession, initialize_params, version_header};
+use self::search::{Met, Search};
+use self::service::{Answered, Service, session_headers};
+use self::session::{Aliases, OneCSession, Transport, initialize_params, version_header};
 use super::local::{self, is_method_not_found, repaired_error};
-use super::settings::{Keep, KindSettings, With};
+use super::plain::Plain;
+use super::repair::{SchemaRepairs, Uris};
+use super::settings::{Keep, KindSettings};
 use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
-use crate::http::Http;
+use crate::http::{Endpoint, Http, Refusal};
+use crate::jsonrpc::Response;
 use crate::upstream::Client;
 
 /// Calls in flight with automatic reuse of sessions: fewer than the usual pool of ten.
@@ -38,50 +45,101 @@ pub(crate) const MAX_IN_FLIGHT: usize = 4;
 
 /// A published infobase.
 pub(super) struct OneC {
-    service: Arc<Service>,
+    search: Search,
     aliases: Arc<Aliases>,
-    sends_notifications: bool,
+    schema: Arc<SchemaRepairs>,
 }
 
 impl OneC {
     pub(super) fn new(http: Arc<Http>, url: &Url, settings: &KindSettings) -> Self {
-        let address = Address::new(url, &settings.service_root);
-        tracing::info!("1C service at {}", address.rpc.shown);
+        let places = address::places(url, &settings.service_root);
+        tracing::info!("1C service, looked for at {} first", places[0].rpc.shown);
+        let elsewhere =
+            (!is_service(url)).then(|| Plain::new(http.clone(), Endpoint::new(url.clone())));
+        Self::at(places, elsewhere, http, settings)
+    }
+
+    /// The infobase that has shown itself at `url`: its services are below.
+    pub(super) fn below(url: &Url, http: Arc<Http>, settings: &KindSettings) -> Self {
+        let mut places = address::places(url, &settings.service_root);
+        places.retain(|place| place.rpc.url != *url);
+        Self::at(places, None, http, settings)
+    }
+
+    fn at(
+        places: Vec<Address>,
+        elsewhere: Option<Plain>,
+        http: Arc<Http>,
+        settings: &KindSettings,
+    ) -> Self {
         let names = || (!settings.keeps(Keep::Names)).then(Names::default);
+        let service = Arc::new(Service::new(http, places, settings.managed_sessions));
         Self {
-            service: Arc::new(Service::new(http, address, settings.managed_sessions)),
+            search: Search { service, elsewhere },
             aliases: Arc::new(Aliases::new(names(), names())),
-            sends_notifications: settings.does(With::Notifications),
+            schema: Arc::new(SchemaRepairs::new("1C", Uris::of("onec", settings))),
         }
+    }
+
+    /// Opens a session, and leaves no session of the platform behind if that fails.
+    pub(super) async fn open_own(
+        &self,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        client.note_careless_upstream();
+        let opened = self.open(initialize, client).await;
+        if opened.is_err() {
+            self.search.service.finish(&HeaderMap::new()).await;
+        }
+        opened
     }
 
     async fn open(&self, initialize: &Request, client: &Client) -> Result<Opened, Failure> {
         let message = &initialize.message;
+        let service = &self.search.service;
         let params = initialize_params(message);
-        let answered = self.service.call(message, &params, &HeaderMap::new(), client).await?;
-        let own = answered.response.filter(|response| !is_method_not_found(response));
-        let (response, offered) = match own {
-            Some(response) => {
-                let response = repaired_error(response, |error| faults::compact_error(error, None));
-                accepted(&response, &self.service.address.rpc.shown)?;
-                tracing::info!("the 1C service knows initialize");
-                let offered =
-                    response.result().map(|result| Offered::announced_in(local::text(result)));
-                (response, offered.unwrap_or_default())
-            }
-            None => handshake::synthesize(&self.service, message, client).await?,
-        };
-        let version = response.result().and_then(version_header);
+        let (response, transport, offered) =
+            match self.search.meet(initialize, &params, client).await? {
+                Met::Session(Opened { session, response }) => {
+                    (response, Transport::Own(session), None)
+                }
+                Met::Answered(Answered { response, session_id }) => {
+                    let known = response.filter(|response| !is_method_not_found(response));
+                    let is_own = known.is_some();
+                    let (response, offered) = match known {
+                        Some(response) => (self.accepted(response)?, None),
+                        None => {
+                            let (response, offered) =
+                                handshake::synthesize(service, message, client).await?;
+                            (response, Some(offered))
+                        }
+                    };
+                    let version = response.result().and_then(version_header);
+                    let headers = session_headers(session_id, version);
+                    (response, Transport::Posts { headers, has_handshake: is_own }, offered)
+                }
+            };
+        let result = response.result().map(local::text).unwrap_or_default();
         let session = OneCSession {
-            service: self.service.clone(),
+            service: service.clone(),
             aliases: self.aliases.clone(),
-            offered,
-            headers: session_headers(answered.session_id, version),
-            sends_notifications: self.sends_notifications,
+            schema: self.schema.clone(),
+            offered: offered.unwrap_or_else(|| Offered::announced_in(result)),
+            transport,
             client: client.clone(),
             ended: CancellationToken::new(),
         };
+        let response = handshake::for_client(self.schema.response(message, response), message);
         Ok(Opened { session: Arc::new(session), response })
+    }
+
+    /// The service's own answer to `initialize`.
+    fn accepted(&self, response: Response) -> Result<Response, Failure> {
+        let response = repaired_error(response, |error| faults::compact_error(error, None));
+        accepted(&response, &self.search.service.address().rpc.shown)?;
+        tracing::info!("the 1C service knows initialize");
+        Ok(response)
     }
 }
 
@@ -91,13 +149,24 @@ impl Upstream for OneC {
         greeting: &'a Greeting,
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>> {
-        Box::pin(async {
-            let opened = self.open(greeting.initialize(), client).await;
-            if opened.is_err() {
-                // A failed opening must not leave a session of the platform behind.
-                self.service.finish(&HeaderMap::new()).await;
-            }
-            opened
-        })
+        Box::pin(self.open_own(greeting.initialize(), client))
     }
+}
+
+/// Whether `refusal` comes from the platform itself: its error page, or the way to its web client.
+pub(super) fn is_shown_by(refusal: &Refusal) -> bool {
+    let leads_to_client = || {
+        let target = refusal.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let path = target.unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
+        path.split('/').any(address::is_locale)
+    };
+    match refusal.status.as_u16() {
+        300..=399 => leads_to_client(),
+        _ => is_page(&refusal.body, refusal.content_type()),
+    }
+}
+
+/// Whether `body` is a page of the platform: an error page, or its web client.
+pub(super) fn is_page(body: &[u8], content_type: Option<&str>) -> bool {
+    faults::is_page_of_platform(body, content_type)
 }

@@ -1,23 +1,26 @@
 //! The service on the wire: one POST for each call, in a session of the platform, and the manifest.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, COOKIE, HeaderMap, HeaderValue};
 use tokio::task::JoinSet;
 
 use super::address::Address;
 use super::faults;
+use super::reuse::ReuseWatch;
 use super::sessions::{Place, Sessions};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Http, Refusal};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::method;
-use crate::upstream::Client;
 use crate::upstream::local::{self, sole_response};
-use crate::upstream::{PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, post_headers};
+use crate::upstream::{Client, Request};
+use crate::upstream::{
+    PROTOCOL_VERSION, SESSION_ID, is_session_gone, own_error, parsing, post_headers,
+};
 
 /// Time for the manifest.
 const MANIFEST_PATIENCE: Duration = Duration::from_secs(5);
@@ -31,11 +34,34 @@ const FINISH_PATIENCE: Duration = Duration::from_millis(500);
 /// A published HTTP service.
 pub(super) struct Service {
     http: Arc<Http>,
-    pub(super) address: Address,
+    /// Where the service may be.
+    pub(super) places: Vec<Address>,
+    /// The place where it was found.
+    found: OnceLock<usize>,
     sessions: Sessions,
     /// Numbers the calls: services expect an integer as the id, and some answer with another id.
     calls: AtomicU64,
+    reuse: ReuseWatch,
     has_no_health: AtomicBool,
+}
+
+/// How a service received `initialize`.
+pub(super) enum Greeted {
+    /// It answered.
+    Answered(Answered),
+    /// It opened a session of MCP's own transport, or answers with an event stream.
+    Streams {
+        answer: Answer,
+        request: Request,
+        /// What keeps a load balancer at the same server.
+        cookies: HeaderMap,
+    },
+}
+
+/// What came of sending a call.
+enum Sent<'a> {
+    Taken(Answer, Place<'a>),
+    Refused(Refusal, Option<Response>),
 }
 
 /// The answer of a service to a call.
@@ -46,19 +72,85 @@ pub(super) struct Answered {
     pub(super) session_id: Option<HeaderValue>,
 }
 
-/// What is posted to the service.
-struct Sent {
+/// What is posted.
+struct Post<'a> {
+    address: &'a Address,
     body: Bytes,
     /// Whether it asks for a new session.
     starts: bool,
+    /// Whether it may be sent twice.
     is_repeatable: bool,
 }
 
 impl Service {
-    pub(super) fn new(http: Arc<Http>, address: Address, managed: Option<usize>) -> Self {
+    pub(super) fn new(http: Arc<Http>, places: Vec<Address>, managed: Option<usize>) -> Self {
         let sessions = Sessions::new(managed, http.cookie());
         let (calls, has_no_health) = (AtomicU64::new(1), AtomicBool::new(false));
-        Self { http, address, sessions, calls, has_no_health }
+        let found = OnceLock::new();
+        let reuse = ReuseWatch::default();
+        Self { http, places, found, sessions, calls, reuse, has_no_health }
+    }
+
+    /// Where the service is, or where it is looked for first.
+    pub(super) fn address(&self) -> &Address {
+        &self.places[self.found.get().copied().unwrap_or(0)]
+    }
+
+    /// Whether the service has answered before.
+    pub(super) fn is_found(&self) -> bool {
+        self.found.get().is_some()
+    }
+
+    /// Notes that the service is at the place `at`.
+    pub(super) fn note_found(&self, at: usize) {
+        if self.found.set(at).is_ok() && at > 0 {
+            tracing::info!("the 1C service is at {}", self.address().rpc.shown);
+        }
+    }
+
+    /// The HTTP client.
+    pub(super) fn http(&self) -> Arc<Http> {
+        self.http.clone()
+    }
+
+    /// Sends `initialize` with `params` to `address`.
+    ///
+    /// # Errors
+    /// As for [`Service::call`].
+    pub(super) async fn greet(
+        &self,
+        address: &Address,
+        initialize: &Request,
+        params: &str,
+        client: &Client,
+    ) -> Result<Greeted, Failure> {
+        let request = self.request(&initialize.message, params);
+        let sent = self.send(address, &request, &HeaderMap::new()).await?;
+        match sent {
+            Sent::Taken(answer, place) => {
+                let streams =
+                    answer.is_event_stream() || answer.headers().contains_key(&SESSION_ID);
+                // The platform's sessions that we manage take one call at a time.
+                if streams && !self.sessions.are_managed() {
+                    let mut cookies = HeaderMap::new();
+                    place.leave();
+                    self.sessions.enter().await.write(&mut cookies, false);
+                    if cookies.get(COOKIE).is_some_and(HeaderValue::is_empty) {
+                        cookies.remove(COOKIE);
+                    }
+                    return Ok(Greeted::Streams { answer, request, cookies });
+                }
+                Ok(Greeted::Answered(self.read(answer, place, client).await?))
+            }
+            Sent::Refused(refusal, own_error) => {
+                refused(&refusal, own_error, false).map(Greeted::Answered)
+            }
+        }
+    }
+
+    /// `message` as the service gets it.
+    fn request(&self, message: &Message, params: &str) -> Request {
+        local::request(self.calls.fetch_add(1, Ordering::Relaxed), message, params)
     }
 
     /// Calls the method of `message` with `params`, which is JSON text.
@@ -72,10 +164,24 @@ impl Service {
         headers: &HeaderMap,
         client: &Client,
     ) -> Result<Answered, Failure> {
-        let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let body = local::request(number, message, params).body;
-        let may_start = may_start_session(message.method());
-        let is_repeatable = method::is_safe(message.method());
+        let request = self.request(message, params);
+        match self.send(self.address(), &request, headers).await? {
+            Sent::Taken(answer, place) => self.read(answer, place, client).await,
+            Sent::Refused(refusal, own_error) => {
+                refused(&refusal, own_error, headers.contains_key(&SESSION_ID))
+            }
+        }
+    }
+
+    /// Posts `request` to `address`, in a session of the platform.
+    async fn send(
+        &self,
+        address: &Address,
+        request: &Request,
+        headers: &HeaderMap,
+    ) -> Result<Sent<'_>, Failure> {
+        let may_start = may_start_session(request.message.method());
+        let is_repeatable = method::is_safe(request.message.method());
         let mut place = self.sessions.enter().await;
         let mut is_retry = false;
         loop {
@@ -84,14 +190,21 @@ impl Service {
             }
             let starts = place.needs_start();
             let had_session = place.has_session();
-            let sent = Sent { body: body.clone(), starts, is_repeatable };
-            let answer = self.post(&mut place, headers.clone(), sent).await?;
+            let posted = Instant::now();
+            let post = Post { address, body: request.body.clone(), starts, is_repeatable };
+            let answer = self.post(&mut place, headers.clone(), post).await?;
             if answer.status().is_success() {
-                return self.read(answer, place, client).await;
+                if !had_session && !self.sessions.are_managed() {
+                    self.reuse.note(request.message.method(), posted.elapsed());
+                }
+                return Ok(Sent::Taken(answer, place));
             }
             let refusal = answer.refusal().await;
             // A JSON-RPC error comes from the handler, so the call may have run.
-            let own_error = own_error(&refusal.body, None);
+            let own_error = own_error(&refusal.body, None).or_else(|| {
+                let body = parsing::rewritten(&refusal.body, refusal.content_type())?;
+                own_error(&body, None)
+            });
             let may_retry = had_session && !is_retry && own_error.is_none();
             if may_retry && faults::is_session_gone(&refusal) {
                 tracing::info!("the 1C session is gone; retrying in a new one");
@@ -100,7 +213,7 @@ impl Service {
                 continue;
             }
             place.leave();
-            return refused(&refusal, own_error, headers.contains_key(&SESSION_ID));
+            return Ok(Sent::Refused(refusal, own_error));
         }
     }
 
@@ -109,13 +222,13 @@ impl Service {
         &self,
         place: &mut Place<'_>,
         mut headers: HeaderMap,
-        sent: Sent,
+        post: Post<'_>,
     ) -> Result<Answer, Failure> {
-        let Sent { body, starts, is_repeatable } = sent;
+        let Post { address, body, starts, is_repeatable } = post;
         headers.extend(post_headers());
         place.write(&mut headers, starts);
-        let rpc = &self.address.rpc;
-        let answer = self.http.post_if_repeatable(is_repeatable, rpc, headers, body).await?;
+        let answer =
+            self.http.post_if_repeatable(is_repeatable, &address.rpc, headers, body).await?;
         self.take_cookies(place, &answer, starts);
         Ok(answer)
     }
@@ -131,7 +244,14 @@ impl Service {
         if let Some(id) = session_id.as_ref().and_then(|id| id.to_str().ok()) {
             self.http.conceal(id);
         }
+        let (status, is_page) = (answer.status(), is_page(&answer));
         let response = sole_response(answer, client, faults::message).await;
+        let response = response.map_err(|mut failure| {
+            if is_page && failure.cause == Cause::Unusable {
+                failure.status = Some(status.as_u16());
+            }
+            failure
+        });
         // A body that was read to its end ended the call, even if it cannot be used.
         if response.as_ref().err().is_none_or(|failure| failure.cause == Cause::Unusable) {
             place.leave();
@@ -146,7 +266,7 @@ impl Service {
             let mut headers = HeaderMap::new();
             place.write(&mut headers, true);
             if !self.has_no_health.load(Ordering::Relaxed) {
-                let answer = self.http.get(&self.address.health, headers.clone()).await?;
+                let answer = self.http.get(&self.address().health, headers.clone()).await?;
                 if !matches!(answer.status().as_u16(), 404 | 405) {
                     return Ok(answer);
                 }
@@ -154,14 +274,14 @@ impl Service {
             }
             headers.extend(post_headers());
             let list = Message::request(RequestId::number(1), method::TOOLS_LIST, "{}");
-            self.http.post(&self.address.rpc, headers, list.text().clone()).await
+            self.http.post(&self.address().rpc, headers, list.text().clone()).await
         };
-        let timed_out = |_| Err(http::timed_out(&self.address.health.shown, START_PATIENCE));
+        let timed_out = |_| Err(http::timed_out(&self.address().health.shown, START_PATIENCE));
         let answer = tokio::time::timeout(START_PATIENCE, starting).await;
-        let answer = answer.unwrap_or_else(timed_out).map_err(unsent)?;
+        let answer = answer.unwrap_or_else(timed_out).map_err(Failure::before_call)?;
         self.take_cookies(place, &answer, true);
         if place.needs_start() && !answer.status().is_success() {
-            return Err(unsent(faults::failure(&answer.refusal().await)));
+            return Err(faults::failure(&answer.refusal().await).before_call());
         }
         // Read to keep the connection.
         let _ = answer.bytes().await;
@@ -171,21 +291,28 @@ impl Service {
     /// Takes over what an answer sets, and keeps the id of the session out of logs and errors: the
     /// id alone opens the session.
     fn take_cookies(&self, place: &mut Place<'_>, answer: &Answer, started: bool) {
-        place.take_cookies(answer.headers(), started, answer.status().is_success());
+        // A page of the web server says nothing of the service's sessions.
+        let is_success = answer.status().is_success() && !is_page(answer);
+        place.take_cookies(answer.headers(), started, is_success);
         if let Some(id) = place.session_id() {
             self.http.conceal(id);
         }
     }
 
     /// Passes a notification on and drops what the service answers.
-    pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+    pub(super) async fn notify(
+        &self,
+        message: &Message,
+        headers: &HeaderMap,
+    ) -> Result<(), Failure> {
         // It names the client's id of a request, but the request travels with an id of ours.
         if message.method() == method::CANCELLED {
             return Ok(());
         }
         let mut place = self.sessions.enter().await;
-        let sent = Sent { body: message.text().clone(), starts: false, is_repeatable: false };
-        let answer = self.post(&mut place, HeaderMap::new(), sent).await?;
+        let (address, body) = (self.address(), message.text().clone());
+        let post = Post { address, body, starts: false, is_repeatable: false };
+        let answer = self.post(&mut place, headers.clone(), post).await?;
         let outcome = if answer.status().is_success() {
             // Read to keep the connection.
             let _ = answer.bytes().await;
@@ -204,7 +331,7 @@ impl Service {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
             place.write(&mut headers, false);
-            let answer = self.http.get(&self.address.manifest, headers).await.ok()?;
+            let answer = self.http.get(&self.address().manifest, headers).await.ok()?;
             self.take_cookies(&mut place, &answer, false);
             place.leave();
             if !answer.status().is_success() {
@@ -222,11 +349,11 @@ impl Service {
     pub(super) async fn finish(&self, headers: &HeaderMap) {
         let mut finishing = JoinSet::new();
         for headers in self.sessions.take_open() {
-            let (http, health) = (self.http.clone(), self.address.health.clone());
+            let (http, health) = (self.http.clone(), self.address().health.clone());
             finishing.spawn(async move { http.get(&health, headers).await.map(|_| ()) });
         }
         if headers.contains_key(&SESSION_ID) {
-            let (http, rpc) = (self.http.clone(), self.address.rpc.clone());
+            let (http, rpc) = (self.http.clone(), self.address().rpc.clone());
             let headers = headers.clone();
             finishing.spawn(async move { http.delete(&rpc, headers).await.map(|_| ()) });
         }
@@ -245,6 +372,11 @@ pub(super) fn session_headers(id: Option<HeaderValue>, version: Option<HeaderVal
     let fields = [(SESSION_ID, id), (PROTOCOL_VERSION, version)];
     headers.extend(fields.into_iter().filter_map(|(name, value)| Some((name, value?))));
     headers
+}
+
+/// Whether an answer claims to be a web page.
+fn is_page(answer: &Answer) -> bool {
+    answer.content_type().is_some_and(|value| value.to_ascii_lowercase().contains("html"))
 }
 
 /// Methods without side effects: a failure of theirs cannot hide a finished call.
@@ -272,13 +404,5 @@ fn refused(
     match own_error {
         Some(_) => Ok(Answered { response: own_error, session_id: None }),
         None => Err(faults::failure(refusal)),
-    }
-}
-
-/// `failure` of a step before the call, which was then not sent.
-pub(super) fn unsent(failure: Failure) -> Failure {
-    match failure.class() {
-        Class::Ambiguous => failure.reclassed(Class::NotSent, "the call itself was not sent"),
-        _ => failure,
     }
 }

@@ -12,17 +12,21 @@ use tokio_util::sync::CancellationToken;
 use super::faults::compact_error;
 use super::handshake::{Offered, empty_success};
 use super::names::Names;
-use super::service::{Service, unsent};
+use super::service::Service;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
 use crate::mcp::{CallParams, method};
 use crate::upstream::Client;
 use crate::upstream::json::{Object, items};
 use crate::upstream::local::{self, is_method_not_found, repaired, repaired_error};
-use crate::upstream::{Pending, Request, Session, repair};
+use crate::upstream::repair::{self, SchemaRepairs};
+use crate::upstream::{Pending, Request, Session};
 
 /// Arguments longer than this are not checked for what the service cannot read.
 const MAX_CHECKED: usize = 64 * 1024;
+
+/// The id of a listing that we ask for.
+const LISTING_ID: u64 = 1 << 32;
 
 /// The aliases of names, which outlive a session. `None` leaves names as they are.
 pub(super) struct Aliases {
@@ -37,14 +41,26 @@ impl Aliases {
     }
 }
 
-/// A conversation with one service. Most services have no sessions of MCP.
+/// How messages reach the service.
+pub(super) enum Transport {
+    /// By one POST each, which is all that most services know.
+    Posts {
+        /// The header fields that a service with MCP's own transport wants.
+        headers: HeaderMap,
+        /// Whether the service made the handshake itself, and so may know notifications.
+        has_handshake: bool,
+    },
+    /// In this session of MCP's own transport.
+    Own(Arc<dyn Session>),
+}
+
+/// A conversation with one service.
 pub(super) struct OneCSession {
     pub(super) service: Arc<Service>,
     pub(super) aliases: Arc<Aliases>,
+    pub(super) schema: Arc<SchemaRepairs>,
     pub(super) offered: Offered,
-    /// The header fields that a service with MCP's own transport wants.
-    pub(super) headers: HeaderMap,
-    pub(super) sends_notifications: bool,
+    pub(super) transport: Transport,
     pub(super) client: Client,
     pub(super) ended: CancellationToken,
 }
@@ -53,78 +69,102 @@ impl OneCSession {
     async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
         let message = &request.message;
         match message.method() {
-            // Services answer `ping` with an error.
-            method::PING => Ok(local::pong()),
-            method::TOOLS_LIST => self.list(message, "tools", self.aliases.tools.as_ref()).await,
+            method::PING => self.ping(request).await,
+            method::TOOLS_LIST => self.list(request, "tools", self.aliases.tools.as_ref()).await,
             method::PROMPTS_LIST => {
-                self.list(message, "prompts", self.aliases.prompts.as_ref()).await
+                self.list(request, "prompts", self.aliases.prompts.as_ref()).await
             }
-            method::RESOURCES_LIST => self.list(message, "resources", None).await,
-            method::RESOURCE_TEMPLATES_LIST => self.list(message, "resourceTemplates", None).await,
-            method::TOOLS_CALL => self.call_tool(message).await,
+            method::RESOURCES_LIST => self.list(request, "resources", None).await,
+            method::RESOURCE_TEMPLATES_LIST => self.list(request, "resourceTemplates", None).await,
+            method::TOOLS_CALL => self.call_tool(request).await,
             method::PROMPTS_GET => {
                 let params = self.named_params(message, self.aliases.prompts.as_ref()).await?;
-                let response = self.call(message, &params, None).await?;
-                let name = called_name(&params);
-                Ok(repaired(response, |result| repair::prompt_result(result, &name)))
+                self.call(request, &params, None).await
             }
-            method::RESOURCES_READ => {
-                let response = self.call(message, &readable_params(message), None).await?;
-                let uri = local::uri(message);
-                Ok(repaired(response, |result| repair::read_result(result, uri.as_deref())))
-            }
-            _ => self.call(message, &readable_params(message), None).await,
+            _ => self.call(request, &self.params(message), None).await,
         }
     }
 
-    /// Sends one call and makes its error readable; `hint` is added to an internal error.
+    /// Sends one call and makes what it answers readable; `hint` is added to an internal error.
     async fn call(
         &self,
-        message: &Message,
+        request: &Request,
         params: &str,
         hint: Option<&str>,
     ) -> Result<Response, Failure> {
-        let answered = self.service.call(message, params, &self.headers, &self.client).await?;
-        let url = &self.service.address.rpc.shown;
-        let response = answered.response.ok_or_else(|| empty_success(url))?;
+        let message = &request.message;
+        let response = match &self.transport {
+            Transport::Posts { headers, .. } => {
+                let answered = self.service.call(message, params, headers, &self.client).await?;
+                let url = &self.service.address().rpc.shown;
+                answered.response.ok_or_else(|| empty_success(url))?
+            }
+            Transport::Own(session) if params == local::params(message) => {
+                session.exchange(request).await?
+            }
+            Transport::Own(session) => {
+                let id = request.wire_id.clone();
+                let rewritten = Request::rewritten(message, id, message.method(), params);
+                session.exchange(&rewritten).await?
+            }
+        };
         let hint = hint.filter(|_| response.error_code() == Some(INTERNAL_ERROR));
-        Ok(repaired_error(response, |error| compact_error(error, hint)))
+        let response = repaired_error(response, |error| compact_error(error, hint));
+        Ok(self.schema.response(message, response))
+    }
+
+    /// Answers `ping`, which most services answer with an error.
+    async fn ping(&self, request: &Request) -> Result<Response, Failure> {
+        match &self.transport {
+            Transport::Posts { .. } => Ok(local::pong()),
+            Transport::Own(session) => {
+                let response = session.exchange(request).await?;
+                Ok(if is_method_not_found(&response) { local::pong() } else { response })
+            }
+        }
+    }
+
+    /// The params of `message` as the service can read them. One with MCP's own transport reads all.
+    fn params(&self, message: &Message) -> String {
+        let own = self.schema.params(message);
+        let params = own.as_deref().unwrap_or(local::params(message));
+        match self.transport {
+            Transport::Posts { .. } => readable(params),
+            Transport::Own(_) => params.to_owned(),
+        }
     }
 
     async fn list(
         &self,
-        message: &Message,
+        request: &Request,
         member: &str,
         names: Option<&Names>,
     ) -> Result<Response, Failure> {
+        let message = &request.message;
         let method = message.method();
         let mut response = match self.offered.take_cached(method) {
-            Some(response) => response,
-            None => self.call(message, &readable_params(message), None).await?,
+            Some(cached) => self.schema.response(message, cached),
+            None => self.call(request, &self.params(message), None).await?,
         };
         // Clients ask for lists that the service never announced: those are empty.
         if is_method_not_found(&response)
             && let Some(list) = self.offered.unknown_list(method)
         {
-            response = list;
+            response = self.schema.response(message, list);
         }
-        if let (Some(names), Some(result)) = (names, response.result()) {
+        let Some(names) = names else { return Ok(response) };
+        if let Some(result) = response.result() {
             names.learn(&listed_names(local::text(result), member));
         }
         Ok(repaired(response, |result| {
-            repair::list(result, member, |item| {
-                if let Some(names) = names {
-                    names.apply_to(item);
-                }
-            })
+            repair::edit_list(result, member, |item| names.apply_to(item))
         }))
     }
 
-    async fn call_tool(&self, message: &Message) -> Result<Response, Failure> {
-        let params = self.named_params(message, self.aliases.tools.as_ref()).await?;
+    async fn call_tool(&self, request: &Request) -> Result<Response, Failure> {
+        let params = self.named_params(&request.message, self.aliases.tools.as_ref()).await?;
         let hint = self.check_arguments(&params);
-        let response = self.call(message, &params, hint).await?;
-        Ok(repaired(response, |result| repair::call_result(result, &called_name(&params))))
+        self.call(request, &params, hint).await
     }
 
     /// The params of a call by name, with an alias replaced by the service's own name.
@@ -133,7 +173,7 @@ impl OneCSession {
         message: &Message,
         names: Option<&Names>,
     ) -> Result<String, Failure> {
-        let params = readable_params(message);
+        let params = self.params(message);
         let Some(names) = names else { return Ok(params) };
         let Some(CallParams { name, .. }) = message.read_params() else { return Ok(params) };
         if names.may_be_unknown_alias(&name) {
@@ -150,15 +190,17 @@ impl OneCSession {
     /// Asks for the list `member`, to learn what the alias `name` stands for.
     async fn learn_names(&self, names: &Names, member: &str, name: &str) -> Result<(), Failure> {
         let method = format!("{member}/list");
-        let list = Message::request(RequestId::number(1), &method, "{}");
-        let answered = self.service.call(&list, "{}", &self.headers, &self.client).await;
+        // Far from any id of the client's, which goes to a service with MCP's own transport.
+        let id = RequestId::number(LISTING_ID);
+        let list = Request::new(Message::request(id.clone(), &method, "{}"), id);
+        let answered = self.call(&list, "{}", None).await;
         let response = match answered {
             // A final failure will not pass: the name is then taken as the service's own.
             Err(failure) if failure.class() == Class::Final => {
                 tracing::info!("no listing to look up `{name}` in: {}", failure.summary());
                 None
             }
-            answered => answered.map_err(unsent)?.response,
+            answered => Some(answered.map_err(Failure::before_call)?),
         };
         let result = response.as_ref().and_then(Response::result);
         let listed = result.map(|result| listed_names(local::text(result), member));
@@ -190,15 +232,13 @@ impl OneCSession {
     }
 }
 
-/// `name` of the params of a call, for a log.
-fn called_name(params: &str) -> String {
-    Object::read(params).and_then(|params| params.string("name")).unwrap_or_default()
+fn readable_params(message: &Message) -> String {
+    readable(local::params(message))
 }
 
 /// `params` without `_meta`. The service reads messages into structures, whose member names are
 /// identifiers: the dots and slashes in `_meta` would break the whole call.
-fn readable_params(message: &Message) -> String {
-    let params = local::params(message);
+fn readable(params: &str) -> String {
     let Some(mut object) = Object::read(params) else { return params.to_owned() };
     object.remove("_meta");
     if object.get("arguments") == Some("null") {
@@ -247,20 +287,46 @@ impl Session for OneCSession {
         Box::pin(self.exchange(request))
     }
 
-    /// No service acts on notifications, and early ones answer them with an error under some id.
+    /// A service that knows no handshake knows no notifications either, and answers them with an error
+    /// under some id.
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(async {
-            if self.sends_notifications { self.service.notify(message).await } else { Ok(()) }
-        })
+        match &self.transport {
+            Transport::Own(session) => session.send(message),
+            Transport::Posts { headers, has_handshake: true } => {
+                Box::pin(self.service.notify(message, headers))
+            }
+            Transport::Posts { .. } => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn listen(&self) {
+        if let Transport::Own(session) = &self.transport {
+            session.listen();
+        }
+    }
+
+    fn has_id(&self) -> bool {
+        match &self.transport {
+            Transport::Own(session) => session.has_id(),
+            Transport::Posts { .. } => false,
+        }
     }
 
     fn ended(&self) -> &CancellationToken {
-        &self.ended
+        match &self.transport {
+            Transport::Own(session) => session.ended(),
+            Transport::Posts { .. } => &self.ended,
+        }
     }
 
     fn close(&self) -> Pending<'_, ()> {
-        self.ended.cancel();
-        Box::pin(self.service.finish(&self.headers))
+        match &self.transport {
+            Transport::Own(session) => session.close(),
+            Transport::Posts { headers, .. } => {
+                self.ended.cancel();
+                Box::pin(self.service.finish(headers))
+            }
+        }
     }
 }
 

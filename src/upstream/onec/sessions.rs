@@ -63,6 +63,11 @@ impl Sessions {
         Self { managed, shared: Mutex::new(own) }
     }
 
+    /// Whether we start and end the sessions.
+    pub(super) fn are_managed(&self) -> bool {
+        self.managed.is_some()
+    }
+
     /// Waits for a place for one call.
     pub(super) async fn enter(&self) -> Place<'_> {
         let managed =

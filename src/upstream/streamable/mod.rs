@@ -22,11 +22,11 @@ use self::resumable::Resumable;
 use super::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers, stream_headers};
 use super::reading::{Asker, Awaited, Inbox, Reading};
 use super::refusal::{
-    Standing, accepted, empty_success, lost_by_error, other_transport, refused, unusable,
+    Explain, Standing, accepted, empty_success, lost_by_error, other_transport, refused, unusable,
 };
-use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream};
+use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
 use crate::failure::Failure;
-use crate::http::{self, Answer, Endpoint, Http};
+use crate::http::{self, Answer, Endpoint, Http, Refusal};
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::method;
 use crate::patience::within;
@@ -37,11 +37,33 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) struct Streamable {
     http: Arc<Http>,
     endpoint: Endpoint,
+    explain: Explain,
+    /// Header fields that every request carries.
+    headers: HeaderMap,
 }
 
 impl Streamable {
     pub(super) fn new(http: Arc<Http>, endpoint: Endpoint) -> Self {
-        Self { http, endpoint }
+        Self { http, endpoint, explain: Refusal::failure, headers: HeaderMap::new() }
+    }
+
+    /// The same, whose refusals a kind explains.
+    pub(super) fn explaining(self, explain: Explain) -> Self {
+        Self { explain, ..self }
+    }
+
+    /// The same, with `headers` in every request.
+    pub(super) fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+
+    fn connection(&self, client: &Client) -> Connection {
+        let connection = Connection::new(self.http.clone(), self.endpoint.clone(), client);
+        let mut connection = Connection { explain: self.explain, ..connection };
+        for (name, value) in &self.headers {
+            connection.add_header(name, value);
+        }
+        connection
     }
 
     pub(super) async fn open(
@@ -49,8 +71,27 @@ impl Streamable {
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, Failure> {
-        let mut connection = Connection::new(self.http.clone(), self.endpoint.clone(), client);
+        let connection = self.connection(client);
         let answer = connection.post(initialize).await?;
+        self.opened(connection, answer, initialize).await
+    }
+
+    /// Opens a session of which `answer`, a success, is the answer to `initialize`.
+    pub(super) async fn open_with(
+        &self,
+        answer: Answer,
+        initialize: &Request,
+        client: &Client,
+    ) -> Result<Opened, Failure> {
+        self.opened(self.connection(client), answer, initialize).await
+    }
+
+    async fn opened(
+        &self,
+        mut connection: Connection,
+        answer: Answer,
+        initialize: &Request,
+    ) -> Result<Opened, Failure> {
         if let Some(id) = answer.headers().get(&SESSION_ID) {
             let mut id = id.clone();
             id.set_sensitive(true);
@@ -58,6 +99,7 @@ impl Streamable {
             connection.has_session = true;
             connection.add_header(&SESSION_ID, &id);
         }
+        connection.answers_in_body = !answer.is_event_stream();
         let opening = StreamableSession(Arc::new(connection.clone()));
         let read = opening.read(answer, initialize, Instant::now()).await;
         let accepted = read.and_then(|response| {
@@ -135,6 +177,10 @@ impl Session for StreamableSession {
         self.0.has_session
     }
 
+    fn wire(&self) -> Wire<'_> {
+        Wire { is_in_body: self.0.answers_in_body, messages: None }
+    }
+
     fn ended(&self) -> &CancellationToken {
         &self.0.ended
     }
@@ -160,12 +206,15 @@ struct Connection {
     stream_headers: HeaderMap,
     /// Whether the upstream has given a session id.
     has_session: bool,
+    /// Whether `initialize` was answered with JSON instead of events.
+    answers_in_body: bool,
     /// Whether the handshake is over.
     is_open: bool,
     /// Whether the upstream has a listening stream for us.
     listens: Arc<AtomicBool>,
     late: Arc<LateResponses>,
     client: Client,
+    explain: Explain,
     /// Cancelled when the session is gone or closed; ends the listening stream.
     ended: CancellationToken,
 }
@@ -180,10 +229,12 @@ impl Connection {
             post_headers,
             stream_headers: stream_headers(),
             has_session: false,
+            answers_in_body: false,
             is_open: false,
             listens: Arc::default(),
             late: Arc::default(),
             client: client.clone(),
+            explain: Refusal::failure,
             ended: CancellationToken::new(),
         }
     }
@@ -229,7 +280,7 @@ impl Connection {
             (true, false) => Standing::Sessionless,
             (true, true) => Standing::Session,
         };
-        refused(&answer.refusal().await, request, standing)
+        refused(&answer.refusal().await, self.explain, request, standing)
     }
 
     /// Gets the MCP endpoint as an event stream.

@@ -11,7 +11,9 @@ mod json;
 mod line;
 mod mcp;
 mod message;
+pub(crate) mod neighbour;
 mod onec;
+mod onec_own;
 mod script;
 mod streamable;
 mod tls;
@@ -31,6 +33,7 @@ pub(crate) use self::message::{
     INITIALIZE, INITIALIZED, Message, call, initialize_result, notification, request,
 };
 pub(crate) use self::onec::{Generation, Onec, Reuse, Sessions, manifest, pages, whole_manifest};
+pub(crate) use self::onec_own::Own;
 pub(crate) use self::script::{after_handshake, handshake};
 pub(crate) use self::streamable::Streamable;
 pub(crate) use self::tls::{TlsServer, serve_tls};

@@ -1,110 +1,25 @@
 //! What a refusal by 1C:Enterprise, or by the web server in front of it, means for a call.
 //!
-//! One table decides, by parts of the error text in both languages of the platform. `text`
-//! finds the message in an error body, `stack` finds the cause in the stack text of an exception.
+//! A table decides (`meaning`), by parts of the error text in both languages of the platform and by
+//! the structure of what the platform says of its connections. `text` finds the message in an error
+//! body, `stack` finds the cause in the stack text of an exception.
 
+mod meaning;
 mod stack;
 mod text;
 
-use std::time::Duration;
-
+use self::meaning::{
+    Broken, LOGIN_REFUSED, MEANINGS, NO_CLUSTER, NO_RIGHTS, NO_SERVICE, POOL_BUSY,
+    broken_connection,
+};
 pub(super) use self::stack::compact_error;
-pub(super) use self::text::message;
-use crate::failure::{Cause, Class, Failure};
-use crate::http::{Refusal, offered_schemes};
-
-/// What an error text means.
-struct Meaning {
-    /// Parts of the text, in lower case.
-    texts: &'static [&'static str],
-    /// The statuses that the row applies to; empty for all.
-    statuses: &'static [u16],
-    class: Class,
-    pace: Duration,
-    hint: &'static str,
-}
-
-/// The rows of class [`Class::Rejected`] are refusals before anything ran: any call may be retried.
-const MEANINGS: [&Meaning; 5] = [&LOCKED, &NO_LICENCE, &POOL_BUSY, &NO_DATABASE, &LOGIN_REFUSED];
-
-const LOCKED: Meaning = Meaning {
-    texts: &[
-        "начало сеанса с информационной базой запрещено",
-        "startup of infobase session is not allowed",
-        "session start is not allowed",
-    ],
-    statuses: &[],
-    class: Class::Rejected,
-    pace: Duration::from_secs(5),
-    hint: "The infobase is locked, usually for maintenance: wait until the administrator unlocks \
-           it.",
-};
-
-const NO_LICENCE: Meaning = Meaning {
-    texts: &[
-        "не обнаружено свободной лицензии",
-        "there are no free licenses",
-        "no free license",
-        "не найдена лицензия",
-        "license not found",
-    ],
-    statuses: &[],
-    class: Class::Rejected,
-    pace: Duration::from_secs(2),
-    hint: "All 1C client licences are taken: close another session, or lower `--managed-sessions` \
-           or `--max-in-flight` to 1.",
-};
-
-const POOL_BUSY: Meaning = Meaning {
-    texts: &["истекло время ожидания сеанса", "session timeout", "session wait time"],
-    statuses: &[406],
-    class: Class::Rejected,
-    pace: Duration::from_secs(1),
-    hint: "All sessions of the service's pool were busy: lower `--max-in-flight`, or raise \
-           poolSize in the publication's default.vrd.",
-};
-
-const NO_DATABASE: Meaning = Meaning {
-    texts: &["база данных не обнаружена", "database server not found"],
-    statuses: &[500],
-    class: Class::Rejected,
-    pace: Duration::from_secs(2),
-    hint: "The 1C server cannot reach its database server: ask the administrator.",
-};
-
-const LOGIN_REFUSED: Meaning = Meaning {
-    texts: &[
-        "неправильное имя или пароль",
-        "идентификация пользователя не выполнена",
-        "user identification failed",
-        "invalid user name or password",
-    ],
-    statuses: &[],
-    class: Class::Final,
-    pace: Duration::ZERO,
-    hint: "The 1C user name or password is wrong, or the user may not log in with \
-           \"1C:Enterprise authentication\": set --user (MCP_ONEC_USERNAME) and MCPLINE_PASSWORD \
-           (MCP_ONEC_PASSWORD), and look at the user's card in the Designer.",
-};
+pub(super) use self::text::{is_page_of_platform, message};
+use crate::failure::{Class, Failure};
+use crate::hint::Hint;
+use crate::http::{OFFERED, Refusal, offered_schemes};
 
 /// Error texts that say, with a 500, that the session is gone.
 const SESSION_GONE: [&str; 3] = ["ошибка работы сеанса", "session error", "сеанс отсутствует"];
-
-impl Meaning {
-    fn matches(&self, status: u16, lower: &str) -> bool {
-        (self.statuses.is_empty() || self.statuses.contains(&status))
-            && self.texts.iter().any(|text| lower.contains(text))
-    }
-
-    fn apply(&self, mut failure: Failure) -> Failure {
-        failure = failure.reclassed(self.class, "1C says so in words");
-        failure.pace = Some(self.pace);
-        // 1C sends 401 and 403 for locked infobases too: only the text tells the cause.
-        failure.cause =
-            if self.class == Class::Final { Cause::Unauthorised } else { Cause::Refused };
-        failure.hint(self.hint)
-    }
-}
 
 /// Whether the refusal of a call in a managed session says that this session is gone.
 pub(super) fn is_session_gone(refusal: &Refusal) -> bool {
@@ -118,79 +33,141 @@ pub(super) fn is_session_gone(refusal: &Refusal) -> bool {
     }
 }
 
-/// Whether a refusal names a line of a module, as in `Модуль(41)}`. The handler has run then, and
-/// sessions or licences in the text are part of what the handler says.
+/// Whether a refusal names a place in a module, as in `{ОбщийМодуль.Заказы.Модуль(41)}`. The handler
+/// has run then, and sessions or licences in the text are part of what the handler says.
 fn has_run(refusal: &Refusal) -> bool {
     let text = text::beginning(&refusal.body, refusal.content_type());
-    ["Модуль(", "Module("].iter().any(|module| {
-        text.match_indices(module).any(|(at, _)| {
-            let rest = &text[at + module.len()..];
-            let digits = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
-            digits.len() < rest.len() && digits.starts_with(")}")
-        })
+    text.match_indices(")}").any(|(end, _)| {
+        let before = text[..end].trim_end_matches(|c: char| c.is_ascii_digit() || ", ".contains(c));
+        let numbers = &text[before.len()..end];
+        numbers.starts_with(|digit: char| digit.is_ascii_digit())
+            && before.strip_suffix('(').is_some_and(|place| {
+                place.rfind(['{', '}', '"', '\n']).is_some_and(|at| place[at..].starts_with('{'))
+            })
     })
 }
 
-/// The failure for a refusal: by its text, else by its status.
+/// Whether `failure` says that the infobase answers and has no such service.
+pub(super) fn tells_no_service(failure: &Failure) -> bool {
+    failure.hint.as_ref() == Some(&NO_SERVICE.hint)
+}
+
+/// The failure for a refusal: by its text, else by its structure, else by its status.
 pub(super) fn failure(refusal: &Refusal) -> Failure {
     let said = message(&refusal.body, refusal.content_type());
     let failure = refusal.failure_saying(&said);
     let status = refusal.status.as_u16();
-    let lower = said.to_lowercase();
-    if !has_run(refusal)
-        && let Some(meaning) = MEANINGS.iter().find(|meaning| meaning.matches(status, &lower))
-    {
-        return meaning.apply(failure);
+    let whole = text::beginning(&refusal.body, refusal.content_type()).to_lowercase();
+    if !has_run(refusal) {
+        match broken_connection(&whole) {
+            Some(Broken::BeforeCall) => {
+                let named = MEANINGS.iter().find(|meaning| meaning.matches(status, &whole, true));
+                return named.unwrap_or(&&NO_CLUSTER).apply(failure);
+            }
+            Some(Broken::Perhaps) => {
+                let why = "the connection inside the cluster broke";
+                return failure.reclassed(Class::Ambiguous, why).hint(CONNECTION_BROKE);
+            }
+            None => {}
+        }
+        let (lower, is_page) = (said.to_lowercase(), text::is_of_platform(&whole));
+        if let Some(meaning) =
+            MEANINGS.iter().find(|meaning| meaning.matches(status, &lower, is_page))
+        {
+            return meaning.apply(failure);
+        }
     }
     match status {
-        300..=399 => failure.hint(
-            "The name of a published infobase is case sensitive: write it as it was published. A \
-             redirect to a login page means that the publication expects a browser (OpenID): \
-             publish the service with 1C:Enterprise authentication.",
-        ),
+        300..=399 if wants_https(&refusal.url, &failure.what) => failure.hint(WANTS_HTTPS),
+        300..=399 => failure.hint(REDIRECTED),
         401 => failure.hint(unauthorised(refusal)),
-        403 => failure.hint(
-            "The 1C user has no right to this HTTP service: give it a role that may use the \
-             service.",
-        ),
-        404 => failure.hint(
-            "Check four things: the name of the infobase in the URL (its case counts), the root \
-             URL of the HTTP service (--service-root), that the service is published (for an \
-             extension: publishExtensionsByDefault or its own entry in default.vrd), and that the \
-             1C server is running.",
-        ),
+        403 => failure.hint(NO_RIGHTS.hint.clone()),
+        404 => failure.hint(NOT_FOUND),
         406 => POOL_BUSY.apply(failure),
-        500 => failure.hint(
-            "The service failed outside of its own error handling: look at the event log of the \
-             infobase.",
-        ),
+        500 => failure.hint(OUTSIDE),
         _ => failure,
     }
 }
 
-fn unauthorised(refusal: &Refusal) -> String {
+const CONNECTION_BROKE: Hint = Hint::both(
+    "The web server's connection to the 1C server broke, perhaps in the middle of the call: look at \
+     the event log of the infobase.",
+    "Соединение веб-сервера с сервером 1С оборвалось, возможно, во время вызова: посмотрите журнал \
+     регистрации базы.",
+);
+
+/// Whether what failed at `url` is a redirect to the same host by HTTPS.
+fn wants_https(url: &str, what: &str) -> bool {
+    url.strip_prefix("http://").is_some_and(|rest| {
+        let host = rest.split(['/', ':']).next().unwrap_or_default();
+        what.contains(&format!("a redirect to https://{host}"))
+    })
+}
+
+const WANTS_HTTPS: Hint = Hint::both(
+    "The web server wants HTTPS: write `https://` in the URL.",
+    "Веб-сервер требует HTTPS: напишите в адресе `https://`.",
+);
+
+const REDIRECTED: Hint = Hint::both(
+    "The name of a published infobase is case sensitive: write it as it was published. A redirect to \
+     a login page means that the publication expects a browser (OpenID): publish the service with \
+     1C:Enterprise authentication.",
+    "Регистр букв в имени опубликованной базы важен: напишите его так, как при публикации. \
+     Перенаправление на страницу входа значит, что публикация рассчитана на браузер (OpenID): \
+     опубликуйте сервис с аутентификацией 1С:Предприятия.",
+);
+
+const NOT_FOUND: Hint = Hint::both(
+    "Check four things: the name of the infobase in the URL (its case counts), the root URL of the \
+     HTTP service (--service-root), that the service is published (for an extension: \
+     publishExtensionsByDefault or its own entry in default.vrd), and that the 1C server is running.",
+    "Проверьте четыре вещи: имя базы в адресе (регистр букв важен), корневой URL HTTP-сервиса \
+     (--service-root), опубликован ли сервис (для расширения — publishExtensionsByDefault или \
+     отдельная запись в default.vrd) и запущен ли сервер 1С.",
+);
+
+const OUTSIDE: Hint = Hint::both(
+    "The service failed outside of its own error handling: look at the event log of the infobase.",
+    "В сервисе произошла необработанная ошибка: посмотрите журнал регистрации базы.",
+);
+
+const WINDOWS_LOGIN: Hint = Hint::both(
+    "The web server itself asks for a login by {}, which mcpline does not support. On IIS turn \
+     anonymous authentication on and Basic and Windows authentication off for this publication: then \
+     1C checks the name and password. Or use an access token (--bearer-file).",
+    "Веб-сервер сам требует входа через {}, а mcpline этого не поддерживает. В IIS для этой \
+     публикации включите анонимную проверку подлинности и выключите обычную (Basic) и проверку \
+     Windows: тогда имя и пароль проверит 1С. Либо используйте токен доступа (--bearer-file).",
+);
+
+const IIS_LOGIN: Hint = Hint::both(
+    "If the name and password are right, IIS may check them itself: turn anonymous authentication on \
+     and Basic and Windows authentication off for this publication.",
+    "Если имя и пароль верны, их, возможно, проверяет сам IIS: включите для публикации анонимную \
+     проверку подлинности и выключите обычную (Basic) и проверку Windows.",
+);
+
+fn unauthorised(refusal: &Refusal) -> Hint {
     let schemes = offered_schemes(&refusal.headers);
     let offers = |scheme: &str| schemes.iter().any(|offer| offer.eq_ignore_ascii_case(scheme));
-    let listed = schemes.join(", ");
-    let hint = LOGIN_REFUSED.hint;
+    let hint = LOGIN_REFUSED.hint.clone();
     if schemes.is_empty() {
-        hint.to_owned()
-    } else if offers("Basic") || offers("Bearer") {
-        format!("{hint} The server offers: {listed}.")
-    } else {
-        format!(
-            "The web server offers only {listed}, which mcpline does not speak: allow Basic \
-             authentication for this publication, publish the infobase a second time with Basic, \
-             or use an access token (--bearer-file)."
-        )
+        return hint;
     }
+    let listed = schemes.join(", ");
+    if !offers("Basic") && !offers("Bearer") {
+        return WINDOWS_LOGIN.naming(&listed);
+    }
+    let hint = hint.and(&OFFERED.naming(&listed));
+    if offers("Negotiate") || offers("NTLM") { hint.and(&IIS_LOGIN) } else { hint }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use reqwest::StatusCode;
-    use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+    use reqwest::header::{HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 
     use super::*;
 
@@ -203,30 +180,98 @@ mod tests {
         }
     }
 
+    fn page(said: &str) -> String {
+        format!(
+            "\u{feff}<html><body><h2>1C:Enterprise 8 application error:</h2>{said}</body></html>"
+        )
+    }
+
     #[test]
-    fn every_row_of_the_table_has_its_class() {
-        let cases = [
-            (403, "Начало сеанса с информационной базой запрещено", Class::Rejected),
-            (500, "Startup of infobase session is not allowed", Class::Rejected),
-            (500, "Не обнаружено свободной лицензии!", Class::Rejected),
-            (500, "License not found", Class::Rejected),
-            (406, "Истекло время ожидания сеанса", Class::Rejected),
-            (406, "", Class::Rejected),
-            (500, "Database server not found", Class::Rejected),
-            (500, "База данных не обнаружена", Class::Rejected),
-            (500, "Деление на 0", Class::Final),
-            (500, "{ОбщийМодуль.Заказы.Модуль(41)}: записан. Не найдена лицензия", Class::Final),
-            (401, "", Class::Final),
-            (403, "", Class::Final),
-            (404, "", Class::Final),
-            (302, "", Class::Final),
-            (502, "", Class::Ambiguous),
-            (503, "", Class::Rejected),
+    fn refusals_before_any_handler_ran_have_their_class() {
+        let address = "server_addr=tcp://srv1c:1541 descr=10061(0x0000274D): нет подключения";
+        let rows = [
+            (403, "Начало сеанса с информационной базой запрещено".into(), Class::Rejected),
+            (500, "Startup of infobase session is not allowed".into(), Class::Rejected),
+            (500, "Не обнаружено свободной лицензии!".into(), Class::Rejected),
+            (500, "License not found".into(), Class::Rejected),
+            (503, page("Лицензия не обнаружена"), Class::Rejected),
+            (500, page("Не обнаружен ключ защиты программы"), Class::Rejected),
+            (500, page("Превышено максимальное количество сеансов"), Class::Rejected),
+            (500, page("Превышено максимальное количество подключений"), Class::Rejected),
+            (500, page("Ошибка исключительной блокировки информационной базы"), Class::Rejected),
+            (406, "Истекло время ожидания сеанса".into(), Class::Rejected),
+            (406, String::new(), Class::Rejected),
+            (500, "Database server not found".into(), Class::Rejected),
+            (500, "База данных не обнаружена".into(), Class::Rejected),
+            (500, page("Сервер баз данных не обнаружен"), Class::Rejected),
+            (
+                500,
+                page(&format!("Сервер 1С:Предприятия не обнаружен<br>{address}")),
+                Class::Rejected,
+            ),
+            (404, page(address), Class::Rejected),
+            (500, format!("Fehler {address}"), Class::Rejected),
+            (500, page("Ошибка соединения с сервером 1С:Предприятия"), Class::Rejected),
+            (500, page("1C:Enterprise server not found"), Class::Rejected),
+            (500, page("Не удалось установить соединение с рабочим процессом"), Class::Rejected),
+            (500, page("Информационная база не обнаружена"), Class::Final),
+            (404, page("Infobase not found"), Class::Final),
+            (500, page("Неправильное имя или пароль"), Class::Final),
+            (404, page("Сервис не найден"), Class::Final),
+            (500, page("Обработчик запроса не найден"), Class::Final),
+            (
+                403,
+                "Недостаточно прав для использования ресурса с данным HTTP методом".into(),
+                Class::Final,
+            ),
         ];
-        for (status, body, class) in cases {
-            let failure = failure(&refusal(status, body));
+        for (status, body, class) in rows {
+            let failure = failure(&refusal(status, &body));
             assert_eq!(failure.class(), class, "{status} {body}");
-            assert!(failure.hint.is_some(), "{status} {body}");
+            assert!(failure.never_ran && failure.hint.is_some(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn other_refusals_go_by_their_status() {
+        let reset = "server_addr=tcp://srv1c:1541 descr=10054(0x00002746): соединение разорвано";
+        let rows = [
+            (500, "Деление на 0".into(), Class::Final),
+            (
+                500,
+                "{ОбщийМодуль.Заказы.Модуль(41)}: записан. Не найдена лицензия".into(),
+                Class::Final,
+            ),
+            (500, "{mcp Обработка.X(7, 12)}: записан. Не найдена лицензия".into(), Class::Final),
+            (500, page("{ОбщийМодуль.Обмен.Модуль(4)}: server_addr=a:1 descr=10061"), Class::Final),
+            (500, page(reset), Class::Ambiguous),
+            (500, "Превышено максимальное количество строк заказа".into(), Class::Final),
+            (500, "Заказ записан. Курьерский сервис не найден".into(), Class::Final),
+            (401, String::new(), Class::Final),
+            (403, String::new(), Class::Final),
+            (404, String::new(), Class::Final),
+            (302, String::new(), Class::Final),
+            (502, String::new(), Class::Ambiguous),
+            (503, String::new(), Class::Rejected),
+        ];
+        for (status, body, class) in rows {
+            let failure = failure(&refusal(status, &body));
+            assert_eq!(failure.class(), class, "{status} {body}");
+            assert!(!failure.never_ran && failure.hint.is_some(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_to_https_is_told_from_others() {
+        for (target, hint) in [
+            ("https://srv/base/hs/mcp/rpc", "https://"),
+            ("/Base/hs/mcp/rpc", "case sensitive"),
+            ("https://login.test/", "case sensitive"),
+        ] {
+            let mut refusal = refusal(301, "");
+            refusal.headers.append(LOCATION, HeaderValue::from_static(target));
+            let told = failure(&refusal).hint.unwrap();
+            assert!(told.contains(hint), "{target}: {told}");
         }
     }
 
@@ -251,6 +296,10 @@ mod tests {
             refusal.headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         let hint = failure(&refusal).hint.unwrap();
-        assert!(hint.contains("only Negotiate, NTLM"), "{hint}");
+        assert!(hint.contains("Negotiate, NTLM") && hint.contains("anonymous"), "{hint}");
+        refusal.headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"x\""));
+        let hint = failure(&refusal).hint.unwrap();
+        let offered = "The server offers: Negotiate, NTLM, Basic.";
+        assert!(hint.contains("password is wrong") && hint.contains(offered), "{hint}");
     }
 }

@@ -12,6 +12,36 @@ pub(super) fn beginning(body: &[u8], content_type: Option<&str>) -> String {
     decode(&body[..body.len().min(MAX_SEARCHED)], content_type)
 }
 
+/// Whether a text in lower case is a page of the platform itself, by its heading or its namespace.
+pub(super) fn is_of_platform(lower: &str) -> bool {
+    const MARKS: [&str; 5] = [
+        "1c:enterprise 8 application error",
+        "ошибка приложения 1с:предприятие",
+        "ошибка приложения 1c:предприятие",
+        "http://v8.1c.ru/",
+        "\"#exception\"",
+    ];
+    MARKS.iter().any(|mark| lower.contains(mark))
+}
+
+/// Whether `body` is a page of the platform: an error page, or its web client.
+pub(in crate::upstream::onec) fn is_page_of_platform(
+    body: &[u8],
+    content_type: Option<&str>,
+) -> bool {
+    const OF_CLIENT: [&str; 5] = [
+        "/e1cib/",
+        "/e1csys/",
+        "<title>1с:предприятие",
+        "<title>1c:предприятие",
+        "<title>1c:enterprise",
+    ];
+    let text = beginning(body, content_type).to_lowercase();
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let is_client = || text.starts_with('<') && OF_CLIENT.iter().any(|mark| text.contains(mark));
+    text.starts_with(['<', '{']) && is_of_platform(text) || is_client()
+}
+
 /// The message in the body of an error, on one line; empty when the body holds none.
 pub(in crate::upstream::onec) fn message(body: &[u8], content_type: Option<&str>) -> String {
     let text = beginning(body, content_type);
