@@ -94,7 +94,7 @@ _mcpline() {
                     return 0
                     ;;
                 --with)
-                    COMPREPLY=($(compgen -W "notifications stream resources request-tool" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "stream resources request-tool" -- "${cur}"))
                     return 0
                     ;;
                 --ca-file)

@@ -28,8 +28,8 @@ complete -c mcpline -n "__fish_mcpline_needs_command" -l kind -d 'How the server
 mcp\t'An MCP server on Streamable HTTP (revisions 2025-03-26 and later), else on HTTP+SSE'
 sse\t'An MCP server on HTTP+SSE (revision 2024-11-05)'
 1c\t'An HTTP service of 1C:Enterprise; the URL is the infobase\'s or the service\'s'
-bitrix\t'The Bitrix24 server b24-mcp'
-amocrm\t'The amoCRM server mcp-amocrm-server, over MCP or its REST API'"
+bitrix\t'The Bitrix24 server b24-mcp, or another MCP server of Bitrix24'
+amocrm\t'The amoCRM server mcp-amocrm-server, over MCP or its REST API, or another one'"
 complete -c mcpline -n "__fish_mcpline_needs_command" -l header -d 'Send this header with every request; ${NAME} stands for an environment variable' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l header-file -d 'Read headers from this file, one NAME:VALUE on each line, # for comments' -r -F
 complete -c mcpline -n "__fish_mcpline_needs_command" -l user -d 'Log in with this user name (Basic authentication, UTF-8)' -r
@@ -43,10 +43,9 @@ windows-1251\t'For very old platforms on Windows'"
 complete -c mcpline -n "__fish_mcpline_needs_command" -l rate -d 'AmoCRM: calls of the REST API a second, 0 for no limit' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l catalogue -d 'AmoCRM: add the tools of this file to the catalogue for the REST API' -r -F
 complete -c mcpline -n "__fish_mcpline_needs_command" -l keep -d 'Leave these as the service sends them, separated by commas' -r -f -a "names\t'1C: tool and prompt names that clients or models refuse'
-uris\t'Bitrix24: resource URIs without a scheme'
+uris\t'Resource URIs that some clients refuse'
 errors\t'AmoCRM: failures that come as successful results'"
-complete -c mcpline -n "__fish_mcpline_needs_command" -l with -d 'Do these as well, separated by commas' -r -f -a "notifications\t'1C: pass the client\'s notifications on to the service'
-stream\t'Bitrix24: listen to the stream on which the server tells everybody everything'
+complete -c mcpline -n "__fish_mcpline_needs_command" -l with -d 'Do these as well, separated by commas' -r -f -a "stream\t'Bitrix24: listen to the stream on which the server tells everybody everything'
 resources\t'AmoCRM over MCP: offer the resources of the REST API too'
 request-tool\t'AmoCRM over REST: offer the tool `amocrm_request`, which can do anything'"
 complete -c mcpline -n "__fish_mcpline_needs_command" -l ca-file -d 'Trust the certificates in this file too: a company\'s own authority, or the server\'s own (PEM, DER, PKCS#7)' -r -F
