@@ -106,6 +106,9 @@ pub struct Failure {
     /// The least wait before the second attempt; twice as long before the third, and so on: for
     /// conditions that are known to take their time.
     pub pace: Option<Duration>,
+    /// Whether the upstream has not taken the message because of the form it came in, and a new
+    /// session will give it another form: that is no attempt more, but the first that counts.
+    pub starts_over: bool,
     /// Whether the answer is a page of 1C:Enterprise itself: its services are elsewhere below the URL.
     pub shows_onec: bool,
     /// Whether it is certain that the call itself has not run: a step before it failed, or the
@@ -126,6 +129,7 @@ impl Failure {
             status: None,
             retry_after: None,
             pace: None,
+            starts_over: false,
             shows_onec: false,
             never_ran: false,
             answer: None,
@@ -146,6 +150,18 @@ impl Failure {
             self.class = class;
         }
         self
+    }
+
+    /// The failure as one that is not tried again, although its class would allow that: `why` says
+    /// what must not happen twice.
+    #[must_use]
+    pub fn settled(self, why: &'static str) -> Self {
+        match self.class {
+            Class::NotSent | Class::Rejected | Class::SessionLost => {
+                self.reclassed(Class::Final, why)
+            }
+            Class::Ambiguous | Class::Final => self,
+        }
     }
 
     /// The failure of a step before the call, which was then not sent.

@@ -22,6 +22,7 @@ mod commands;
 mod config;
 pub mod conversation;
 mod demo;
+mod era;
 pub mod failure;
 pub mod hint;
 pub mod http;

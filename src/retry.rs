@@ -84,6 +84,9 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 /// Attempts to bring a client's answer to an upstream that cannot be reached.
 const MAX_DELIVERIES: u32 = 5;
 
+/// Rounds of questions for one request: more than any person will be asked.
+const MAX_ROUNDS: u32 = 64;
+
 /// Growing delays with full jitter: each is drawn evenly between nothing and a bound that doubles.
 /// `backon` makes the bounds. Its own jitter only adds to a delay, and a thousand clients that lost
 /// the same upstream would come back in step.
@@ -133,6 +136,15 @@ pub fn reopening_pause(idle_losses: u32) -> Duration {
     delay / 2 + drawn_from(delay / 2)
 }
 
+/// The pause before a request that stands asks for a new session after its own has ended. It is never
+/// so short that a session which ends at once is asked for in a loop.
+pub fn standing_pause(idle_losses: u32) -> Duration {
+    STANDING_AFTER + reopening_pause(idle_losses)
+}
+
+/// A request that has stood for this long begins afresh when its session is lost.
+pub const STANDING_AFTER: Duration = Duration::from_secs(1);
+
 /// How long and whether requests are tried again.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -157,6 +169,9 @@ impl Policy {
     /// Whether a message may be sent again after `failure`; `is_repeatable` says whether sending it
     /// twice does no harm.
     pub fn allows(&self, failure: &Failure, is_repeatable: bool) -> bool {
+        if failure.starts_over {
+            return true;
+        }
         self.enabled
             && match failure.class() {
                 Class::NotSent | Class::Rejected | Class::SessionLost => true,
@@ -207,6 +222,7 @@ impl Retry {
         if failure.class() == Class::SessionLost {
             self.recoveries += 1;
             let limit = match failure.status {
+                _ if failure.starts_over => MAX_RECOVERIES,
                 Some(400 | 404 | 410) => MAX_RECOVERIES,
                 _ => MAX_RECOVERIES_BY_WORDS,
             };
@@ -336,6 +352,30 @@ impl Listening {
     pub fn after_refusal(&mut self, failure: &Failure) -> Duration {
         let asked = failure.wait_after(1).min(MAX_ASKED_BEFORE_LISTENING);
         self.backoff.next_delay_after(asked).max(MAX_MIN_RETRY)
+    }
+}
+
+/// The rounds in which an upstream asks the client before it answers.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    done: u32,
+    backoff: Backoff,
+}
+
+impl Rounds {
+    /// Whether there has been none.
+    pub fn is_first(&self) -> bool {
+        self.done == 0
+    }
+
+    /// The delay before the next round, where the upstream has asked something or `asks_nothing` and
+    /// only wants to be asked again; `None` when there have been too many.
+    pub fn next(&mut self, asks_nothing: bool) -> Option<Duration> {
+        self.done += 1;
+        if self.done > MAX_ROUNDS {
+            return None;
+        }
+        Some(if asks_nothing { self.backoff.next_delay() } else { Duration::ZERO })
     }
 }
 

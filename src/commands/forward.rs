@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::config::UpstreamSettings;
 use crate::conversation::{self, Conversation, Outcome};
+use crate::era::AnyEra;
 use crate::http::Http;
 use crate::link::Link;
 use crate::setup::SetupError;
-use crate::upstream::Client;
+use crate::upstream::{Client, Stateless};
 use crate::{signals, stdio, terminal, upstream};
 
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
@@ -20,7 +21,7 @@ pub(super) async fn run(
     conversation: conversation::Settings,
     fail: bool,
 ) -> Result<(), SetupError> {
-    let UpstreamSettings { endpoint, kind, http, warnings } = upstream;
+    let UpstreamSettings { endpoint, kind, era, http, warnings } = upstream;
     tracing::info!("mcpline {} forwards to {}", env!("CARGO_PKG_VERSION"), endpoint.shown);
     for warning in &warnings {
         tracing::warn!("{warning}");
@@ -33,10 +34,12 @@ pub(super) async fn run(
     let input = stdio::Stdin::open(conversation.max_message).map_err(no_thread)?;
     let writer = stdio::Writer::open().map_err(no_thread)?;
 
-    let http = Http::new(&http, &endpoint.url)?;
-    let upstream = upstream::upstream(Arc::new(http), endpoint.url, &kind)?;
+    let http = Arc::new(Http::new(&http, &endpoint.url)?);
+    let legacy = upstream::upstream(http.clone(), endpoint.url.clone(), &kind)?;
+    let modern = Stateless::new(http, endpoint.url);
+    let upstream = AnyEra::new(legacy, modern, kind.kind, era);
     let client = Client::new(writer.outlet());
-    let link = Link::new(upstream, client.clone(), conversation.policy);
+    let link = Link::new(Box::new(upstream), client.clone(), conversation.policy);
     let conversation = Conversation::new(conversation, link, client, &writer);
     let client_gone = stdio::client_gone(input.ended());
     let outcome = conversation.run(input, writer, stop, client_gone).await;

@@ -19,6 +19,7 @@ use url::Url;
 
 use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
+use crate::era::UpstreamEra;
 use crate::hint::Readers;
 use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::LogSettings;
@@ -86,6 +87,8 @@ pub(crate) struct UpstreamSettings {
     pub(crate) endpoint: Endpoint,
     /// How it is reached.
     pub(crate) kind: KindSettings,
+    /// Which revisions it is spoken to in.
+    pub(crate) era: UpstreamEra,
     /// How HTTP is spoken.
     pub(crate) http: HttpSettings,
     /// What the user should hear once, as soon as there is a log.
@@ -124,7 +127,7 @@ impl UpstreamSettings {
             max_body: options.limits.max_message,
         };
         warnings.extend([no_check, short, in_clear].into_iter().flatten());
-        Ok(Self { endpoint, kind, http, warnings })
+        Ok(Self { endpoint, kind, era: options.server.upstream_era, http, warnings })
     }
 }
 

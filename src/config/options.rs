@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::given::Given;
 use super::values::{bound, filled_in, seconds, size};
+use crate::era::UpstreamEra;
 use crate::logging::{LogFormat, LogLevel};
 use crate::setup::SetupError;
 use crate::upstream::{Keep, Kind, With};
@@ -70,6 +71,10 @@ pub(crate) struct ServerOptions {
     /// How the server is reached
     #[arg(long, env = "MCPLINE_KIND", value_enum, default_value_t)]
     pub(crate) kind: Kind,
+
+    /// Which revisions of MCP the server is spoken to in
+    #[arg(long, env = "MCPLINE_UPSTREAM_ERA", value_name = "ERA", value_enum, default_value_t)]
+    pub(crate) upstream_era: UpstreamEra,
 
     #[command(flatten)]
     pub(super) credentials: CredentialOptions,

@@ -37,7 +37,7 @@ use self::backlog::Backlog;
 use self::reply::{Ending, Fate, PendingReply, Replies};
 use self::request::Context;
 use crate::hint::Readers;
-use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, OutLine, RequestId};
+use crate::jsonrpc::{Message, OutLine, RequestId};
 use crate::link::Link;
 use crate::mcp::method;
 use crate::redact::Secrets;
@@ -287,7 +287,7 @@ impl Conversation {
             End::Stop => (Ending::Stopped, STOP_PATIENCE, STOP_PATIENCE),
             End::ClientGone => (Ending::Stopped, Duration::ZERO, STOP_PATIENCE),
         };
-        let unanswered = self.in_flight.len() + self.queue.len() + self.held.len();
+        let unanswered = self.places_taken() + self.queue.len() + self.held.len();
         if unanswered > 0 {
             tracing::warn!(unanswered, "ending with requests in flight");
         }
@@ -311,14 +311,9 @@ impl Conversation {
 
     fn start(&mut self, queued: Queued) {
         if !self.has_handshake {
-            if queued.message.method() == method::DISCOVER {
-                // Clients of the modern era fall back to `initialize` on this.
-                let why = "Method not found: server/discover; use initialize";
-                return queued.reply.fail_now(&ErrorObject::new(METHOD_NOT_FOUND, why));
-            }
             self.has_handshake = true;
             let id = self.own_id();
-            self.context.link.ensure_handshake(id);
+            self.context.link.begin_with(&queued.message, id);
         }
         let context = self.context.clone();
         self.spawn(queued, false, |request, reply| request::answer(context, request, reply));

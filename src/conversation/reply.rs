@@ -12,8 +12,9 @@ use bytes::Bytes;
 
 use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::hint::Readers;
-use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, OutLine, RequestId};
-use crate::mcp::method::is_safe;
+use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, OutLine, RequestId, Response};
+use crate::mcp::method::{self, is_safe};
+use crate::mcp::subscription_ended;
 use crate::redact::Secrets;
 use crate::stdio::Outlet;
 use crate::upstream::ProgressToken;
@@ -139,6 +140,8 @@ pub(super) struct PendingReply {
     batch: Option<Arc<Batch>>,
     fate: Arc<Fate>,
     is_unsafe_to_repeat: bool,
+    /// It has no end of its own: that of the conversation is a good one.
+    stands: bool,
     since: Instant,
     is_owed: bool,
 }
@@ -157,6 +160,7 @@ impl PendingReply {
             batch,
             fate: Arc::default(),
             is_unsafe_to_repeat: !is_safe(method),
+            stands: method::stands(method),
             since: Instant::now(),
             is_owed: true,
         }
@@ -252,12 +256,16 @@ impl PendingReply {
     }
 
     fn settle_now(&mut self, error: &ErrorObject) {
-        self.fate.end_progress();
-        self.is_owed = false;
         if !self.fate.is_cancelled() {
             self.replies.note_failure();
         }
-        let line = (!self.fate.is_cancelled()).then(|| error.to_line(Some(&self.id)));
+        self.settle_with(error.to_line(Some(&self.id)));
+    }
+
+    fn settle_with(&mut self, line: Bytes) {
+        self.fate.end_progress();
+        self.is_owed = false;
+        let line = (!self.fate.is_cancelled()).then_some(line);
         match (&self.batch, line) {
             (Some(batch), line) => batch.settle(line, &self.replies.outlet),
             (None, Some(line)) => self.replies.outlet.write_now(line.into()),
@@ -268,6 +276,11 @@ impl PendingReply {
 
 impl Drop for PendingReply {
     fn drop(&mut self) {
+        let is_ending = self.replies.ending.load(Ordering::Relaxed) != Ending::None as u8;
+        if self.is_owed && self.stands && is_ending {
+            let result = Response::with_result(subscription_ended(&self.id));
+            self.settle_with(result.into_line(&self.id).to_bytes());
+        }
         if self.is_owed {
             let error = self.given_up();
             self.settle_now(&error);

@@ -13,7 +13,7 @@ use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
 use crate::patience::within;
-use crate::retry::{Delivery, Retry};
+use crate::retry::{Delivery, Retry, STANDING_AFTER};
 use crate::upstream::{Pending, Request, Session};
 
 /// Bound on telling the upstream that a request is not wanted any more.
@@ -324,8 +324,21 @@ impl<'a> Carrier<'a> {
             let may_live = !matches!(failure.status, Some(404 | 410));
             self.context.link.lost(live, may_live);
         }
+        if failure.class() == Class::SessionLost
+            && method::stands(self.message.method())
+            && self.started.elapsed() >= STANDING_AFTER
+        {
+            // What has stood, maybe for hours, has all its attempts again.
+            self.retry = Retry::new(self.context.settings.policy);
+            self.started = Instant::now();
+        }
         let is_repeatable = self.context.link.allows_repeat(self.message);
-        let Some(delay) = self.retry.after(&failure, is_repeatable, self.started.elapsed()) else {
+        let elapsed = self.started.elapsed();
+        let budget = self.context.link.session_budget(elapsed, self.context.settings.start_timeout);
+        let delay = self.retry.after(&failure, is_repeatable, elapsed);
+        // An upstream that has never answered is not waited for as long as one that has.
+        let Some(delay) = delay.filter(|delay| delay.is_zero() || elapsed + *delay <= budget)
+        else {
             return Err(failure);
         };
         let failure = self.failed_with.insert(failure);

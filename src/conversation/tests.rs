@@ -200,7 +200,7 @@ async fn a_request_that_stands_takes_no_place_and_holds_no_end_up() {
     let born = rig.born;
     let lines = rig.rest().await;
     assert_eq!(lines[0]["id"], 10);
-    assert!(lines[1..].iter().all(|line| line["error"]["code"] == -33008));
+    assert!(lines[1..].iter().all(|line| line["result"]["resultType"] == "complete"));
     assert_eq!(lines.len(), 10);
     assert!(born.elapsed() < 4 * SECOND);
 }
@@ -538,8 +538,6 @@ async fn a_client_without_a_handshake_gets_one_made() {
     let stub = Stub::open(|_, _| ok());
     let mut rig = Rig::start(&stub);
     rig.notify("notifications/progress", json!({})).await;
-    rig.request(1, "server/discover", json!({})).await;
-    assert_eq!(rig.hear().await["error"]["code"], -32601);
     rig.request(2, "tools/list", json!({})).await;
     assert_eq!(rig.hear().await["id"], 2);
     assert_eq!(stub.methods(), ["initialize", "notifications/initialized", "tools/list"]);

@@ -28,10 +28,20 @@ impl RequestId {
         Self(Bytes::from(format!("\"mcpline-{number}\"")))
     }
 
+    /// The `number`th id of ours for a `purpose` other than a request of the client's.
+    pub(crate) fn of_ours_for(purpose: &str, number: u64) -> Self {
+        Self(Bytes::from(format!("\"mcpline-{purpose}-{number}\"")))
+    }
+
     /// The integer `number`, for services that take only integers, and for exchanges in which the
     /// answer needs no id to be recognised.
     pub(crate) fn number(number: u64) -> Self {
         Self(Bytes::from(number.to_string()))
+    }
+
+    /// The same id as the part of `text` that begins at `start`.
+    pub(super) fn within(self, text: &Bytes, start: usize) -> Self {
+        Self(text.slice(start..start + self.0.len()))
     }
 
     /// The id as JSON text.

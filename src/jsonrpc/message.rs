@@ -30,11 +30,12 @@ pub struct Message {
 impl Message {
     /// A request of ours; `params` is JSON text.
     pub(crate) fn request(id: RequestId, method: &str, params: &str) -> Self {
-        let text = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#,
-            to_json(&method)
-        );
-        Self::assemble(text.into(), Kind::Request(id), method, params)
+        const HEAD: &str = r#"{"jsonrpc":"2.0","id":"#;
+        let text =
+            Bytes::from(format!(r#"{HEAD}{id},"method":{},"params":{params}}}"#, to_json(&method)));
+        // A part of the text, as in messages that were read: there it is replaced by another one.
+        let kind = Kind::Request(id.within(&text, HEAD.len()));
+        Self::assemble(text, kind, method, params)
     }
 
     /// A notification of ours; `params` is JSON text.
@@ -44,15 +45,28 @@ impl Message {
         Self::assemble(text.into(), Kind::Notification, method, params)
     }
 
+    /// The message with this `text`, which ends with `params`.
+    fn assemble(text: Bytes, kind: Kind, method: &str, params: &str) -> Self {
+        let end = text.len() - 1;
+        let params = Some(text.slice(end - params.len()..end));
+        Self { text, kind, method: method.into(), params }
+    }
+
+    /// A response of ours to the request `id`; `result` is JSON text.
+    pub(crate) fn answer(id: &RequestId, result: &str) -> Self {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+        Self {
+            text: text.into(),
+            kind: Kind::Response(id.clone()),
+            method: "".into(),
+            params: None,
+        }
+    }
+
     /// A response of ours that refuses the request `id`.
     pub(crate) fn refusal(id: &RequestId, error: &ErrorObject) -> Self {
         let text = error.to_line(Some(id));
         Self { text, kind: Kind::Response(id.clone()), method: "".into(), params: None }
-    }
-
-    fn assemble(text: Bytes, kind: Kind, method: &str, params: &str) -> Self {
-        let params = Some(Bytes::copy_from_slice(params.as_bytes()));
-        Self { text, kind, method: method.into(), params }
     }
 
     /// The message's own text.
@@ -144,6 +158,14 @@ impl Rejection {
     }
 }
 
+/// What to do about a line in another encoding: the shells of Windows have one of their own.
+const SEND_UTF_8: &str = if cfg!(windows) {
+    "send UTF-8 (run `chcp 65001` first in cmd.exe, and in PowerShell \
+     `$OutputEncoding = [Text.UTF8Encoding]::new()`)"
+} else {
+    "send UTF-8"
+};
+
 /// Reads one line from the client.
 ///
 /// # Errors
@@ -153,7 +175,8 @@ pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => {
-            let why = format!("invalid UTF-8 after {} bytes", error.valid_up_to());
+            let valid = error.valid_up_to();
+            let why = format!("invalid UTF-8 after {valid} bytes; {SEND_UTF_8}");
             return not_json_at_all(line, &why);
         }
     };
@@ -335,6 +358,17 @@ mod tests {
 
     use super::super::PARSE_ERROR;
     use super::*;
+
+    #[test]
+    fn a_request_of_ours_gets_another_id_like_any_other() {
+        let request = Message::request(RequestId::number(7), "m", r#"{"a":7}"#);
+        let other = request.text_with_id(&RequestId::of_ours(1));
+        assert_eq!(
+            &other[..],
+            br#"{"jsonrpc":"2.0","id":"mcpline-1","method":"m","params":{"a":7}}"#
+        );
+        assert_eq!(request.params().map(|params| &params[..]), Some(&br#"{"a":7}"#[..]));
+    }
 
     fn one(text: &str) -> Result<Message, Rejection> {
         match from_client(&Bytes::copy_from_slice(text.as_bytes()))? {

@@ -1,10 +1,12 @@
 //! Keeps a session with the upstream: opens it with what the client began with, opens the next one
 //! when it is lost, and says again then what was set in the last one.
 //!
-//! [`State`] is the state machine; [`memory`] is what outlives a session. Invariant: at most one
+//! [`State`] is the state machine; [`memory`] is what outlives a session; [`handshake`] is what we say
+//! in place of the client or the upstream. Invariant: at most one
 //! opening is current, however many requests wait for it. An opening that is not current any more
 //! ends the session that it got.
 
+mod handshake;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -20,11 +22,8 @@ use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
 use crate::failure::{Cause, Class, Failure};
-use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::mcp::{
-    Empty, Implementation, InitializeParams, InitializeResult, ListCapability, Part, Revision,
-    ServerCapabilities, asked_revision, method,
-};
+use crate::jsonrpc::{Message, RequestId, Response};
+use crate::mcp::method;
 use crate::retry::{Delivery, Opening as Attempts, Policy, reopening_pause};
 use crate::upstream::{Client, Greeting, Opened, Request, Session, Upstream};
 
@@ -143,7 +142,7 @@ impl Link {
                 tracing::warn!(
                     "the upstream is not there yet{why}; initialize is answered without it"
                 );
-                let ours = answer_without_upstream(&message);
+                let ours = handshake::answer_without_upstream(&message);
                 self.memory.note_promised(&ours);
                 return Ok(ours);
             }
@@ -161,11 +160,12 @@ impl Link {
         }
     }
 
-    /// Makes the handshake on behalf of a client that has not begun with one, such as a person
-    /// who pipes a single request from a shell. `id` is free for a request of ours.
-    pub fn ensure_handshake(&self, id: RequestId) {
-        if self.memory.begin_without_handshake(|| Greeting::Stateless(own_initialize(id))) {
-            tracing::debug!("the client sent no initialize; making the handshake on its behalf");
+    /// Begins for a client whose `first` request is not a handshake: it speaks a stateless revision,
+    /// or is a person who pipes a single request from a shell. An upstream that wants a handshake
+    /// gets one on the client's behalf; `id` is free for a request of ours.
+    pub fn begin_with(&self, first: &Message, id: RequestId) {
+        if self.memory.begin_without_handshake(|| handshake::greeting(first, id)) {
+            tracing::debug!("the client sent no initialize");
         }
     }
 
@@ -208,7 +208,9 @@ impl Link {
     pub fn session_budget(&self, elapsed: Duration, start_timeout: Duration) -> Duration {
         let begun = self.begun.get().map_or(Duration::ZERO, Instant::elapsed);
         let left_to_start = (start_timeout + elapsed).saturating_sub(begun);
-        self.policy.session_budget(self.has_answered.load(Ordering::Relaxed), left_to_start)
+        let has_answered = self.has_answered.load(Ordering::Relaxed)
+            || self.current().is_some_and(|live| !live.session.is_untried());
+        self.policy.session_budget(has_answered, left_to_start)
     }
 
     /// Whether sending `message` twice does no more than sending it once, as far as its method, the
@@ -388,8 +390,10 @@ impl Link {
     /// `None`, with the session closed, if the opening `id` is not current any more.
     async fn set_up(&self, opened: Opened, id: u64) -> Option<Arc<Live>> {
         let Opened { session, response } = opened;
-        self.has_answered.store(true, Ordering::Relaxed);
-        self.has_worked.store(true, Ordering::Relaxed);
+        if !session.is_untried() {
+            self.has_answered.store(true, Ordering::Relaxed);
+            self.has_worked.store(true, Ordering::Relaxed);
+        }
         let live = Arc::new(Live { session, response, initialized: Mutex::new(false) });
         let session = Some(live.session.clone());
         let mut is_current =
@@ -445,8 +449,7 @@ impl Link {
         if sending.await.is_err() {
             tracing::warn!("the upstream does not take notifications/initialized; going on");
         }
-        // A single request from a shell has no client that could use what the upstream sends.
-        if self.memory.greeting().is_some_and(|greeting| greeting.is_of_client()) {
+        if self.memory.greeting().is_some_and(|greeting| greeting.is_listened_to()) {
             live.session.listen();
         }
     }
@@ -465,28 +468,4 @@ impl Link {
 /// Whether a status comes from what stands in front of a server, which it says nothing about.
 fn is_of_gateway(status: u16) -> bool {
     matches!(status, 407 | 502 | 504 | 520..=530 | 598 | 599)
-}
-
-/// The `initialize` for a client that sent none.
-fn own_initialize(id: RequestId) -> Request {
-    let params = to_json(&InitializeParams {
-        protocol_version: Revision::LATEST,
-        capabilities: Empty {},
-        client_info: Implementation::OURS,
-    });
-    Request::new(Message::request(id.clone(), method::INITIALIZE, &params), id)
-}
-
-/// The answer to `initialize` for an upstream that is not there yet. It promises what can be kept
-/// whatever the upstream turns out to offer: each list is asked for again once it is there.
-fn answer_without_upstream(initialize: &Message) -> Response {
-    let list = || Some(ListCapability { list_changed: true });
-    let capabilities = ServerCapabilities { tools: list(), resources: list(), prompts: list() };
-    let result = InitializeResult {
-        protocol_version: asked_revision(initialize).unwrap_or(Revision::LATEST).as_str(),
-        capabilities: Part::Ours(capabilities),
-        server_info: Part::Ours(Implementation::OURS),
-        instructions: None,
-    };
-    Response::with_result(to_json(&result).into())
 }

@@ -44,7 +44,7 @@ fn initialized() -> Message {
 async fn many_requests_open_one_session() {
     let stub = Stub::new(|_, _| Reply::After(SECOND, Box::new(Reply::Result(INITIALIZED))));
     let (link, _told) = link(&stub);
-    link.ensure_handshake(RequestId::number(1));
+    link.begin_with(&request("tools/list", "{}").message, RequestId::number(1));
     let lives = [(); 5].map(|()| {
         let link = link.clone();
         tokio::spawn(async move { link.live().await.is_ok() })

@@ -42,11 +42,24 @@ pub(crate) const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 pub(crate) const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
 /// The list of resources has changed.
 pub(crate) const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
+/// Asks for notifications until it is cancelled, in the stateless revisions.
+pub(crate) const LISTEN: &str = "subscriptions/listen";
+/// Confirms [`LISTEN`].
+pub(crate) const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+/// A log message of the server.
+pub(crate) const LOG: &str = "notifications/message";
+/// A server asks for a completion by the client's model.
+pub(crate) const SAMPLING: &str = "sampling/createMessage";
+/// A server asks the person in front of the client.
+pub(crate) const ELICITATION: &str = "elicitation/create";
+/// A server asks for the client's directories.
+pub(crate) const ROOTS: &str = "roots/list";
 /// A resource has changed.
 pub(crate) const RESOURCE_UPDATED: &str = "notifications/resources/updated";
 
 /// A request that clients make of servers.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "it is a row of a table")]
 struct ClientRequest {
     name: &'static str,
     /// It changes nothing, or nothing more when it runs twice.
@@ -55,12 +68,25 @@ struct ClientRequest {
     list: Option<&'static str>,
     /// It has no end of its own: it stands until it is cancelled.
     stands: bool,
+    /// Its result says for how long it may be kept (2026-07-28, Caching, "Cacheable Results").
+    is_cacheable: bool,
+    /// The server may ask the client something before it answers (2026-07-28, Multi Round-Trip
+    /// Requests, "Supported Requests").
+    has_rounds: bool,
     /// Clients answer it as well: a server may ask the same of them.
     is_mutual: bool,
 }
 
 const fn request(name: &'static str) -> ClientRequest {
-    ClientRequest { name, is_safe: false, list: None, stands: false, is_mutual: false }
+    ClientRequest {
+        name,
+        is_safe: false,
+        list: None,
+        stands: false,
+        is_cacheable: false,
+        has_rounds: false,
+        is_mutual: false,
+    }
 }
 
 const fn safe(name: &'static str) -> ClientRequest {
@@ -68,7 +94,15 @@ const fn safe(name: &'static str) -> ClientRequest {
 }
 
 const fn list(name: &'static str, member: &'static str) -> ClientRequest {
-    ClientRequest { list: Some(member), ..safe(name) }
+    ClientRequest { list: Some(member), ..cacheable(name) }
+}
+
+const fn cacheable(name: &'static str) -> ClientRequest {
+    ClientRequest { is_cacheable: true, ..safe(name) }
+}
+
+const fn with_rounds(request: ClientRequest) -> ClientRequest {
+    ClientRequest { has_rounds: true, ..request }
 }
 
 const fn mutual(request: ClientRequest) -> ClientRequest {
@@ -78,18 +112,18 @@ const fn mutual(request: ClientRequest) -> ClientRequest {
 /// What clients ask of servers, in all revisions, and `resources/query` of the Bitrix24 server. A
 /// method that only servers ask for needs no row: it goes to the client as it came.
 const CLIENT_REQUESTS: [ClientRequest; 21] = [
-    request(TOOLS_CALL),
+    with_rounds(request(TOOLS_CALL)),
     list(TOOLS_LIST, "tools"),
     list(RESOURCES_LIST, "resources"),
     list(RESOURCE_TEMPLATES_LIST, "resourceTemplates"),
     list(PROMPTS_LIST, "prompts"),
     safe(INITIALIZE),
-    safe(DISCOVER),
+    cacheable(DISCOVER),
     mutual(safe(PING)),
-    safe(RESOURCES_READ),
+    with_rounds(cacheable(RESOURCES_READ)),
     safe(RESOURCES_SUBSCRIBE),
     safe(RESOURCES_UNSUBSCRIBE),
-    safe(PROMPTS_GET),
+    with_rounds(safe(PROMPTS_GET)),
     safe(COMPLETE),
     safe(SET_LEVEL),
     request(RESOURCES_QUERY),
@@ -98,7 +132,7 @@ const CLIENT_REQUESTS: [ClientRequest; 21] = [
     mutual(safe("tasks/result")),
     mutual(request("tasks/cancel")),
     request("tasks/update"),
-    ClientRequest { stands: true, ..safe("subscriptions/listen") },
+    ClientRequest { stands: true, ..safe(LISTEN) },
 ];
 
 fn client_request(method: &str) -> Option<&'static ClientRequest> {
@@ -119,6 +153,16 @@ pub(crate) fn list_member(method: &str) -> Option<&'static str> {
 /// Whether a request has no end of its own and so holds no place among those in flight.
 pub(crate) fn stands(method: &str) -> bool {
     client_request(method).is_some_and(|known| known.stands)
+}
+
+/// Whether the result of a method says for how long it may be kept.
+pub(crate) fn is_cacheable(method: &str) -> bool {
+    client_request(method).is_some_and(|known| known.is_cacheable)
+}
+
+/// Whether the server may ask the client something before it answers a request.
+pub(crate) fn has_rounds(method: &str) -> bool {
+    client_request(method).is_some_and(|known| known.has_rounds)
 }
 
 /// Whether only clients send this. Some servers tell everybody on their streams what others have
@@ -149,5 +193,7 @@ mod tests {
         }
         assert!(is_safe("tasks/list") && !is_safe("tasks/cancel"));
         assert!(stands("subscriptions/listen") && !stands(TOOLS_CALL));
+        assert!(is_cacheable(TOOLS_LIST) && is_cacheable(RESOURCES_READ) && !is_cacheable(PING));
+        assert!(has_rounds(TOOLS_CALL) && has_rounds(PROMPTS_GET) && !has_rounds(TOOLS_LIST));
     }
 }

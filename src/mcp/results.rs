@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Revision;
+use crate::jsonrpc::RequestId;
 
 /// `params` of `initialize`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InitializeParams<'a> {
     pub(crate) protocol_version: Revision,
-    pub(crate) capabilities: Empty,
-    pub(crate) client_info: Implementation<'a>,
+    pub(crate) capabilities: Part<'a, Empty>,
+    pub(crate) client_info: Part<'a, Implementation<'a>>,
 }
 
 /// A value of ours, or one that the service wrote, as it wrote it.
@@ -177,4 +178,11 @@ pub(crate) struct TextResourceContents<'a> {
 /// The empty result of a method that lists; `None` for other methods.
 pub(crate) fn empty_list(method: &str) -> Option<Bytes> {
     super::method::list_member(method).map(|member| format!(r#"{{"{member}":[]}}"#).into())
+}
+
+/// The result that ends the subscription `id` in good order (2026-07-28, Subscriptions, "Graceful
+/// Closure").
+pub(crate) fn subscription_ended(id: &RequestId) -> Bytes {
+    format!(r#"{{"resultType":"complete","_meta":{{"{}":{id}}}}}"#, super::meta::SUBSCRIPTION_ID)
+        .into()
 }

@@ -1,4 +1,4 @@
-//! The revisions of MCP with an `initialize` handshake.
+//! The revisions of MCP: those with an `initialize` handshake, and the stateless one.
 
 use std::fmt;
 
@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::jsonrpc::Message;
 
-/// A revision of the specification. Later ones are greater.
+/// The revision without a handshake that we speak.
+pub(crate) const STATELESS_REVISION: &str = "2026-07-28";
+
+/// A revision of the specification with a handshake. Later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Revision {
     /// HTTP+SSE.

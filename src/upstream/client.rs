@@ -17,17 +17,30 @@ pub trait Sink: Send + Sync {
     /// Takes `message`, waiting while the client is behind: so a flood slows the upstream down
     /// instead of filling memory.
     fn put(&self, message: Message) -> Pending<'_, ()>;
+
+    /// As [`Sink::put`], for a message in the answer to the request that travels with the id
+    /// `during`, or on a stream that belongs to no request.
+    fn put_during<'a>(
+        &'a self,
+        message: Message,
+        _during: Option<&'a RequestId>,
+    ) -> Pending<'a, ()> {
+        self.put(message)
+    }
 }
 
 /// Delivers what an upstream sends of its own accord; replies go another way, because each of
 /// them belongs to a request. Clones deliver to the same client.
 #[derive(Clone)]
-pub struct Client(Arc<Shared>);
+pub struct Client {
+    sink: Arc<dyn Sink>,
+    gap: Arc<Notify>,
+    shared: Arc<Shared>,
+}
 
+#[derive(Default)]
 struct Shared {
-    sink: Box<dyn Sink>,
     asked: Mutex<Asked>,
-    gap: Notify,
     /// The tokens of the requests in flight that asked for progress.
     progress: Mutex<Vec<RequestId>>,
     /// Whether a malformed message has been warned of: heartbeats come for ever.
@@ -81,32 +94,35 @@ struct Question {
 impl Client {
     /// From now on what the upstream sends is read even if it is not quite JSON.
     pub(super) fn note_careless_upstream(&self) {
-        self.0.is_careless.store(true, Ordering::Relaxed);
+        self.shared.is_careless.store(true, Ordering::Relaxed);
     }
 
     /// Whether the upstream is known to write what is not quite JSON.
     pub(super) fn has_careless_upstream(&self) -> bool {
-        self.0.is_careless.load(Ordering::Relaxed)
+        self.shared.is_careless.load(Ordering::Relaxed)
     }
 
     /// The client behind `sink`.
     pub fn new(sink: impl Sink + 'static) -> Self {
-        Self(Arc::new(Shared {
-            sink: Box::new(sink),
-            asked: Mutex::default(),
-            gap: Notify::new(),
-            progress: Mutex::default(),
-            has_warned: AtomicBool::new(false),
-            is_careless: AtomicBool::new(false),
-        }))
+        Self { sink: Arc::new(sink), gap: Arc::default(), shared: Arc::default() }
     }
 
-    /// Delivers a request or notification that has come in `session`, waiting while the client is
-    /// behind.
+    /// The same client for an upstream whose messages and gaps go through `sink` first.
+    pub(crate) fn through(&self, sink: impl Sink + 'static) -> Self {
+        Self { sink: Arc::new(sink), gap: Arc::default(), shared: self.shared.clone() }
+    }
+
+    /// Delivers a request or notification that has come in `session`, in the answer to the request
+    /// `during` if it came in one, waiting while the client is behind.
     ///
     /// Returns the refusal to send back when the message asks something of a client that has
     /// closed its input and so can never answer.
-    pub async fn deliver(&self, message: Message, session: &Arc<dyn Session>) -> Option<Message> {
+    pub async fn deliver(
+        &self,
+        message: Message,
+        session: &Arc<dyn Session>,
+        during: Option<&RequestId>,
+    ) -> Option<Message> {
         if let Kind::Request(id) = message.kind() {
             let mut asked = self.asked();
             if asked.input_closed {
@@ -117,7 +133,7 @@ impl Client {
             }
             asked.questions.push_back(Question { id: id.clone(), asked_by: session.clone() });
         }
-        self.notify(message).await;
+        self.sink.put_during(message, during).await;
         None
     }
 
@@ -128,7 +144,7 @@ impl Client {
     }
 
     fn progress(&self) -> MutexGuard<'_, Vec<RequestId>> {
-        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `message` is progress that no request in flight has asked for.
@@ -144,7 +160,7 @@ impl Client {
 
     /// Warns of a malformed message, once; some servers send their heartbeats as such.
     pub fn warn_of_malformed(&self, why: &str) {
-        if self.0.has_warned.swap(true, Ordering::Relaxed) {
+        if self.shared.has_warned.swap(true, Ordering::Relaxed) {
             tracing::debug!("an event from the upstream is ignored: {why}");
         } else {
             tracing::warn!("an event from the upstream is ignored, as later ones will be: {why}");
@@ -153,7 +169,12 @@ impl Client {
 
     /// Delivers a notification of ours, or of a session.
     pub async fn notify(&self, message: Message) {
-        self.0.sink.put(message).await;
+        self.sink.put(message).await;
+    }
+
+    /// Delivers a notification in the answer to the request `during`, if it came in one.
+    pub(crate) async fn notify_during(&self, message: Message, during: Option<&RequestId>) {
+        self.sink.put_during(message, during).await;
     }
 
     /// Notes that the client has answered the upstream's request `id`, and returns the session
@@ -175,16 +196,16 @@ impl Client {
 
     /// Tells that notifications of the upstream may have been lost.
     pub fn note_gap(&self) {
-        self.0.gap.notify_one();
+        self.gap.notify_one();
     }
 
     /// Waits for [`Client::note_gap`]. Cancel safe.
     pub async fn gap(&self) {
-        self.0.gap.notified().await;
+        self.gap.notified().await;
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

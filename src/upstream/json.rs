@@ -17,50 +17,50 @@ use crate::jsonrpc::to_json;
 /// One JSON object: its members in their order, each value as text. Of two members with one name
 /// the last counts, as for most parsers.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     is_changed: bool,
 }
 
 impl<'a> Object<'a> {
     /// Parses one level of `text`; `None` when it is not an object.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
     /// The text of the member `name`.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let mut members = self.members.iter().rev();
         members.find(|(member, _)| member == name).map(|(_, value)| value.as_ref())
     }
 
     /// The names and texts of all members.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.members.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// Whether the object has no members.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
     /// Whether a member has a name that is not in `names`.
-    pub(super) fn holds_other_than(&self, names: &[&str]) -> bool {
+    pub(crate) fn holds_other_than(&self, names: &[&str]) -> bool {
         self.members.iter().any(|(name, _)| !names.contains(&name.as_ref()))
     }
 
     /// Whether the object has a member `name` that is not `null`.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value != "null")
     }
 
     /// The member `name` where it is a string.
-    pub(super) fn string(&self, name: &str) -> Option<String> {
+    pub(crate) fn string(&self, name: &str) -> Option<String> {
         self.get(name).and_then(string)
     }
 
     /// Gives the member `name` a new value, at its place or at the end.
-    pub(super) fn set(&mut self, name: &str, value: String) {
+    pub(crate) fn set(&mut self, name: &str, value: String) {
         self.is_changed = true;
         match self.members.iter_mut().rev().find(|(member, _)| member == name) {
             Some((_, old)) => *old = value.into(),
@@ -69,12 +69,12 @@ impl<'a> Object<'a> {
     }
 
     /// Gives the member `name` the string `value`.
-    pub(super) fn set_string(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_string(&mut self, name: &str, value: &str) {
         self.set(name, to_json(&value));
     }
 
     /// Removes the member `name`.
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(crate) fn remove(&mut self, name: &str) {
         let before = self.members.len();
         self.members.retain(|(member, _)| member != name);
         self.is_changed |= self.members.len() != before;
@@ -82,24 +82,24 @@ impl<'a> Object<'a> {
 
     /// Replaces the value of the member `name` by the result of `edit`, if there is such a member and
     /// a result.
-    pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> Option<String>) {
+    pub(crate) fn edit(&mut self, name: &str, edit: impl FnOnce(&str) -> Option<String>) {
         if let Some(value) = self.get(name).and_then(edit) {
             self.set(name, value);
         }
     }
 
     /// Whether a member was changed.
-    pub(super) fn is_changed(&self) -> bool {
+    pub(crate) fn is_changed(&self) -> bool {
         self.is_changed
     }
 
     /// The object's new text; `None` when nothing was changed.
-    pub(super) fn changed(self) -> Option<String> {
+    pub(crate) fn changed(self) -> Option<String> {
         self.is_changed.then(|| self.text())
     }
 
     /// The object's text.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut seen = HashSet::new();
         let mut members: Vec<_> =
             self.members.iter().rev().filter(|(name, _)| seen.insert(name)).collect();
@@ -167,7 +167,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 /// `text` where it is a string; half of a surrogate pair, which no Rust string can hold, becomes
 /// U+FFFD.
-pub(super) fn string(text: &str) -> Option<String> {
+pub(crate) fn string(text: &str) -> Option<String> {
     if !text.starts_with('"') {
         return None;
     }
@@ -177,13 +177,13 @@ pub(super) fn string(text: &str) -> Option<String> {
 }
 
 /// The texts of the items of an array; `None` when `text` is not an array.
-pub(super) fn items(text: &str) -> Option<Vec<&str>> {
+pub(crate) fn items(text: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     Some(items.into_iter().map(RawValue::get).collect())
 }
 
 /// The array with each item replaced by the result of `edit`; `None` when no item changes.
-pub(super) fn edit_items(
+pub(crate) fn edit_items(
     text: &str,
     mut edit: impl FnMut(&str) -> Option<String>,
 ) -> Option<String> {
@@ -197,8 +197,14 @@ pub(super) fn edit_items(
     Some(format!("[{}]", texts.join(",")))
 }
 
+/// The members of an object, in their order; `None` when `text` is none.
+pub(crate) fn members(text: &str) -> Option<Vec<(String, String)>> {
+    let members = Object::read(text)?.members.into_iter();
+    Some(members.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+}
+
 /// `text` without the white space between its tokens.
-pub(super) fn compact(text: &str) -> String {
+pub(crate) fn compact(text: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     text.chars()
         .filter(|character| {

@@ -12,30 +12,25 @@ use crate::failure::Failure;
 use crate::http::Answer;
 use crate::jsonrpc::{ErrorObject, METHOD_NOT_FOUND, Message, RequestId, Response, to_json};
 use crate::mcp;
-
-/// The `params` are wrong (JSON-RPC 2.0 section 5.1).
-pub(super) const INVALID_PARAMS: i64 = -32602;
-
-/// There is no such resource (revisions up to 2025-11-25, Resources, "Error Handling").
-pub(super) const RESOURCE_NOT_FOUND: i64 = -32002;
+pub(super) use crate::mcp::code::{INVALID_PARAMS, RESOURCE_NOT_FOUND};
 
 /// A result of ours, which is JSON text.
-pub(super) fn result(text: impl Into<String>) -> Response {
+pub(crate) fn result(text: impl Into<String>) -> Response {
     Response::with_result(Bytes::from(text.into()))
 }
 
 /// An error of ours that a service would have given.
-pub(super) fn error(code: i64, message: &str) -> Response {
+pub(crate) fn error(code: i64, message: &str) -> Response {
     Response::with_error(to_json(&ErrorObject::new(code, message)).into())
 }
 
 /// The answer to a method that the service does not have.
-pub(super) fn method_not_found(method: &str) -> Response {
+pub(crate) fn method_not_found(method: &str) -> Response {
     error(METHOD_NOT_FOUND, &format!("Method not found: {method}"))
 }
 
 /// Whether `response` says that the service does not know the method.
-pub(super) fn is_method_not_found(response: &Response) -> bool {
+pub(crate) fn is_method_not_found(response: &Response) -> bool {
     response.error_code() == Some(METHOD_NOT_FOUND)
 }
 
@@ -45,17 +40,17 @@ pub(super) fn empty_list(method: &str) -> Option<Response> {
 }
 
 /// The empty answer to `ping`.
-pub(super) fn pong() -> Response {
+pub(crate) fn pong() -> Response {
     result("{}")
 }
 
 /// `text` of a response as UTF-8: JSON that was read once is.
-pub(super) fn text(bytes: &Bytes) -> &str {
+pub(crate) fn text(bytes: &Bytes) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// `response` with its result as `repair` returns it, or unchanged when it returns `None`.
-pub(super) fn repaired(
+pub(crate) fn repaired(
     response: Response,
     repair: impl FnOnce(&str) -> Option<String>,
 ) -> Response {
@@ -66,7 +61,7 @@ pub(super) fn repaired(
 }
 
 /// `response` with its error as `repair` returns it, or unchanged when it returns `None`.
-pub(super) fn repaired_error(
+pub(crate) fn repaired_error(
     response: Response,
     repair: impl FnOnce(&str) -> Option<String>,
 ) -> Response {
@@ -77,7 +72,7 @@ pub(super) fn repaired_error(
 }
 
 /// `params.uri` of a message.
-pub(super) fn uri(message: &Message) -> Option<String> {
+pub(crate) fn uri(message: &Message) -> Option<String> {
     #[derive(Deserialize)]
     struct ReadParams {
         uri: String,
@@ -86,7 +81,7 @@ pub(super) fn uri(message: &Message) -> Option<String> {
 }
 
 /// `params` as text; `{}` where there are none, or `null`.
-pub(super) fn params(message: &Message) -> &str {
+pub(crate) fn params(message: &Message) -> &str {
     message.params().map(text).filter(|params| *params != "null").unwrap_or("{}")
 }
 

@@ -10,8 +10,8 @@ mod bitrix;
 mod client;
 mod headers;
 mod http_sse;
-mod json;
-mod local;
+pub(crate) mod json;
+pub(crate) mod local;
 mod misplaced;
 mod onec;
 mod parsing;
@@ -22,6 +22,7 @@ mod repair;
 mod repaired;
 mod request;
 mod settings;
+mod stateless;
 mod streamable;
 #[cfg(test)]
 pub(crate) mod stub;
@@ -45,6 +46,7 @@ pub(crate) use self::client::{Client, ProgressToken, Sink};
 pub(crate) use self::onec::MAX_IN_FLIGHT as ONEC_MAX_IN_FLIGHT;
 pub(crate) use self::request::Request;
 pub(crate) use self::settings::{Keep, KindSettings, LeadDefaults, With};
+pub(crate) use self::stateless::{Stateless, answer_in, has_ours, supported_versions};
 
 use self::headers::{PROTOCOL_VERSION, SESSION_ID, post_headers};
 use self::misplaced::Misplaced;
@@ -76,6 +78,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether only revisions with a handshake are spoken in this way.
+    pub(crate) fn is_of_handshake(self) -> bool {
+        !matches!(self, Self::Auto | Self::Mcp)
+    }
+
     /// The kind that a URL gives away by itself.
     pub(crate) fn at(self, url: &Url) -> Self {
         if self == Self::Auto && onec::is_service(url) { Self::OneC } else { self }
@@ -156,20 +163,31 @@ pub trait Upstream: Send + Sync {
 pub enum Greeting {
     /// With this `initialize`.
     Handshake(Request),
-    /// With a request and no handshake. An upstream that wants one gets this `initialize` of ours.
+    /// With a request of a stateless revision. An upstream that wants a handshake gets this
+    /// `initialize` of ours, which says what the client says of itself.
     Stateless(Request),
+    /// With a request that says nothing of the client, such as a line from a shell. An upstream that
+    /// wants a handshake gets this `initialize` of ours.
+    Bare(Request),
 }
 
 impl Greeting {
     /// The `initialize` for an upstream that wants a handshake.
     pub fn initialize(&self) -> &Request {
-        let (Self::Handshake(initialize) | Self::Stateless(initialize)) = self;
+        let (Self::Handshake(initialize) | Self::Stateless(initialize) | Self::Bare(initialize)) =
+            self;
         initialize
     }
 
     /// Whether the client itself has made the handshake, and so waits for its answer.
     pub fn is_of_client(&self) -> bool {
         matches!(self, Self::Handshake(_))
+    }
+
+    /// Whether there is a client that can use what the upstream sends of its own accord. A line from
+    /// a shell has none.
+    pub fn is_listened_to(&self) -> bool {
+        !matches!(self, Self::Bare(_))
     }
 }
 
@@ -207,6 +225,12 @@ pub trait Session: Send + Sync {
     /// Starts to listen for what the upstream sends outside of any exchange, where the kind
     /// knows such a thing. Called once, after `notifications/initialized`.
     fn listen(&self) {}
+
+    /// Whether the session was opened without asking the upstream and nothing has come from it, so that
+    /// nobody knows whether there is one.
+    fn is_untried(&self) -> bool {
+        false
+    }
 
     /// Whether the upstream has given the session an id, by which alone it knows us.
     fn has_id(&self) -> bool {

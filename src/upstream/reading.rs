@@ -31,11 +31,13 @@ pub(super) struct Inbox<'a> {
     /// Whether it reads a stream that belongs to no request. Progress on it may belong to a request
     /// that is over, on which clients close the connection.
     is_shared: bool,
+    /// The request in whose answer it reads.
+    during: Option<&'a RequestId>,
 }
 
 impl<'a> Inbox<'a> {
     pub(super) fn new(client: &'a Client, asker: Option<&'a dyn Asker>) -> Self {
-        Self { client, asker, is_shared: false }
+        Self { client, asker, is_shared: false, during: None }
     }
 
     /// The same for a stream that belongs to no request.
@@ -103,14 +105,14 @@ impl<'a> Inbox<'a> {
                 tracing::debug!("progress for a request that is not in flight is dropped");
                 return;
             }
-            return self.client.notify(message).await;
+            return self.client.notify_during(message, self.during).await;
         }
         let Some(asker) = self.asker else {
             tracing::warn!(method = name, "a request of a service without sessions is dropped");
             return;
         };
         let session = asker.handle();
-        if let Some(refusal) = self.client.deliver(message, &session).await
+        if let Some(refusal) = self.client.deliver(message, &session, self.during).await
             && let Err(failure) = session.send(&refusal).await
         {
             tracing::debug!("refusing the upstream's request failed: {}", failure.summary());
@@ -138,7 +140,10 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(awaited: Awaited<'a>, inbox: Inbox<'a>) -> Self {
+    pub(super) fn new(awaited: Awaited<'a>, mut inbox: Inbox<'a>) -> Self {
+        if let Awaited::Of(request) = awaited {
+            inbox.during = Some(&request.wire_id);
+        }
         Self { awaited, inbox, other: None, garbage: None }
     }
 

@@ -10,6 +10,7 @@ use super::{Request, onec};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{Refusal, excerpt, shorten};
 use crate::jsonrpc::{FromUpstream, Response, from_upstream};
+use crate::mcp::code;
 
 /// What servers write of sessions in answers whose status alone says that a session may be gone, in
 /// small letters. The bare word is too common: a cash register has sessions too.
@@ -194,6 +195,8 @@ pub(super) enum Standing {
     Sessionless,
     /// It is, in a session.
     Session,
+    /// There is no handshake: each request says it all.
+    Stateless,
 }
 
 /// Makes a failure of a refusal, by its text and status.
@@ -212,6 +215,14 @@ pub(super) fn refused(
         onec::is_shown_by(refusal) && self::own_error(&refusal.body, None).is_none();
     // An error with the request's own id comes from a server that knew what it was asked.
     let knew = own_error.as_ref().is_some_and(|error| !error.has_no_id());
+    let has_no_sessions = own_error
+        .as_ref()
+        .and_then(Response::error_code)
+        .is_some_and(|code| matches!(code, code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION));
+    if matches!(standing, Standing::Session | Standing::Sessionless) && has_no_sessions {
+        failure = failure.reclassed(Class::SessionLost, "the server knows no sessions any more");
+        failure.starts_over = true;
+    }
     // It may be told in JSON or HTML.
     let is_gone = || {
         is_session_gone(refusal.status, &refusal.body, knew)
@@ -221,7 +232,8 @@ pub(super) fn refused(
         failure =
             failure.reclassed(Class::SessionLost, "the refusal tells that the session is gone");
     }
-    if standing == Standing::Sessionless && request.is_some() && is_of_ingress(refusal) {
+    let is_sessionless = matches!(standing, Standing::Sessionless | Standing::Stateless);
+    if is_sessionless && request.is_some() && is_of_ingress(refusal) {
         failure =
             failure.reclassed(Class::Rejected, "an ingress whose server is away for a moment");
     }

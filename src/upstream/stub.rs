@@ -145,7 +145,7 @@ impl Stub {
             (state.client.clone().unwrap(), state.sessions[number - 1].clone())
         };
         let session: Arc<dyn Session> = session;
-        client.deliver(message, &session).await
+        client.deliver(message, &session, None).await
     }
 
     async fn take(&self, session: usize, message: &Message) -> Result<Response, Failure> {

@@ -20,6 +20,7 @@ mod detection;
 mod drop_in;
 mod emulators;
 mod ending;
+mod era;
 mod errors;
 mod field;
 #[cfg(unix)]

@@ -1,0 +1,285 @@
+//! `subscriptions/listen` before a legacy upstream: the lists that may change are heard on its
+//! listening stream, and each resource is subscribed to. A subscription outlives sessions.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Deserialize;
+
+use super::{Inner, results};
+use crate::failure::{Cause, Class, Failure};
+use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::mcp::{ResourceParams, code, meta, method};
+use crate::retry::standing_pause;
+use crate::upstream::json::Object;
+use crate::upstream::{Client, Request, local};
+
+/// What the upstream can tell of.
+#[expect(clippy::struct_excessive_bools, reason = "they are the members of the capabilities")]
+pub(super) struct Offered {
+    tools: bool,
+    prompts: bool,
+    resources: bool,
+    subscriptions: bool,
+}
+
+impl Offered {
+    pub(super) fn of(capabilities: &Object<'_>) -> Self {
+        let has = |name: &str, member: &str| {
+            let one = capabilities.get(name).and_then(Object::read);
+            one.is_some_and(|one| one.get(member) == Some("true"))
+        };
+        Self {
+            tools: has("tools", "listChanged"),
+            prompts: has("prompts", "listChanged"),
+            resources: has("resources", "listChanged"),
+            subscriptions: has("resources", "subscribe"),
+        }
+    }
+}
+
+/// What a client wants to hear of.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Filter {
+    tools_list_changed: bool,
+    prompts_list_changed: bool,
+    resources_list_changed: bool,
+    resource_subscriptions: BTreeSet<String>,
+}
+
+impl Filter {
+    /// The part of it that the upstream can tell of.
+    fn within(mut self, offered: &Offered) -> Self {
+        self.tools_list_changed &= offered.tools;
+        self.prompts_list_changed &= offered.prompts;
+        self.resources_list_changed &= offered.resources;
+        if !offered.subscriptions {
+            self.resource_subscriptions.clear();
+        }
+        self
+    }
+
+    /// The notifications for the lists in it.
+    fn lists(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        [
+            (self.tools_list_changed, "toolsListChanged", method::TOOLS_CHANGED),
+            (self.prompts_list_changed, "promptsListChanged", method::PROMPTS_CHANGED),
+            (self.resources_list_changed, "resourcesListChanged", method::RESOURCES_CHANGED),
+        ]
+        .into_iter()
+        .filter_map(|(wants, member, method)| wants.then_some((member, method)))
+    }
+
+    fn text(&self) -> String {
+        let mut object = Object::default();
+        for (member, _) in self.lists() {
+            object.set(member, "true".to_owned());
+        }
+        if !self.resource_subscriptions.is_empty() {
+            object.set("resourceSubscriptions", to_json(&self.resource_subscriptions));
+        }
+        object.text()
+    }
+}
+
+/// A subscription that is being served.
+pub(super) struct Subscription {
+    /// The client's id for it.
+    id: RequestId,
+    /// The id of its request on the way.
+    wire_id: RequestId,
+    granted: Filter,
+}
+
+impl Subscription {
+    /// Whether the client's request for it travels with `id`.
+    pub(super) fn is(&self, id: &RequestId) -> bool {
+        self.wire_id.matches(id)
+    }
+
+    /// Whether it asks for the notification `name`, about the resource `uri` if it is about one.
+    pub(super) fn is_for(&self, name: &str, uri: Option<&str>) -> bool {
+        match uri {
+            // A server may name a part of what was subscribed to.
+            Some(uri) => self.granted.resource_subscriptions.iter().any(|wanted| {
+                uri == wanted || uri.starts_with(&format!("{}/", wanted.trim_end_matches('/')))
+            }),
+            None => self.granted.lists().any(|(_, method)| method == name),
+        }
+    }
+
+    /// The notification `name` with `params` and the subscription's id.
+    pub(super) fn tagged(&self, name: &str, mut params: Object<'_>) -> Message {
+        let given = params.get("_meta").unwrap_or("{}").to_owned();
+        let mut given = Object::read(&given).unwrap_or_default();
+        given.set(meta::SUBSCRIPTION_ID, self.id.to_string());
+        let given = given.text();
+        params.set("_meta", given);
+        Message::notification(name, &params.text())
+    }
+
+    fn acknowledgement(&self) -> Message {
+        let mut params = Object::default();
+        params.set("notifications", self.granted.text());
+        self.tagged(method::ACKNOWLEDGED, params)
+    }
+
+    /// Everything that may have changed.
+    fn possible_changes(&self) -> Vec<Message> {
+        let lists = self.granted.lists().map(|(_, name)| self.tagged(name, Object::default()));
+        let resources = self.granted.resource_subscriptions.iter().map(|uri| {
+            let params = to_json(&ResourceParams { uri: uri.clone() });
+            self.tagged(method::RESOURCE_UPDATED, Object::read(&params).unwrap_or_default())
+        });
+        lists.chain(resources).collect()
+    }
+}
+
+/// Ends a subscription when its request ends.
+struct Served<'a> {
+    inner: &'a Arc<Inner>,
+    subscription: Arc<Subscription>,
+    wire_id: &'a RequestId,
+    /// Whether the next session goes on with it.
+    goes_on: bool,
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        let ears = &self.inner.ears;
+        ears.subscriptions().retain(|other| !Arc::ptr_eq(other, &self.subscription));
+        if self.goes_on {
+            return;
+        }
+        self.inner.bridge.acknowledged().remove(self.wire_id);
+        let inner = self.inner.clone();
+        let uris = self.subscription.granted.resource_subscriptions.clone();
+        let unused = uris.into_iter().filter(|uri| !inner.is_subscribed(uri)).collect::<Vec<_>>();
+        if unused.is_empty() || inner.legacy.ended().is_cancelled() {
+            return;
+        }
+        tokio::spawn(async move {
+            for uri in unused {
+                let asked = inner.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri).await;
+                tracing::debug!(uri, is_done = asked.is_ok(), "unsubscribed");
+            }
+        });
+    }
+}
+
+impl Inner {
+    /// Serves the client's subscription until the client takes it back, or the session ends.
+    pub(super) async fn listen_for(
+        self: &Arc<Self>,
+        request: &Request,
+    ) -> Result<Response, Failure> {
+        #[derive(Deserialize)]
+        struct Params {
+            notifications: Filter,
+        }
+        let Some(Params { notifications }) = request.message.read_params() else {
+            return Ok(local::error(
+                code::INVALID_PARAMS,
+                "`notifications` is missing or malformed",
+            ));
+        };
+        let mut granted = notifications.within(&self.offered);
+        for uri in granted.resource_subscriptions.clone() {
+            if self.is_subscribed(&uri) {
+                continue;
+            }
+            let answer = self.subscribe(method::RESOURCES_SUBSCRIBE, &uri).await?;
+            if answer.error().is_some() {
+                let error = answer.error().map(local::text).unwrap_or_default();
+                tracing::info!("the upstream refuses a subscription to {uri}: {error}");
+                granted.resource_subscriptions.remove(&uri);
+            }
+        }
+        let id = request.message.id().unwrap_or(&request.wire_id).clone();
+        let wire_id = &request.wire_id;
+        let subscription = Arc::new(Subscription { id, wire_id: wire_id.clone(), granted });
+        let is_first = self.bridge.acknowledged().insert(wire_id.clone());
+        let mut served =
+            Served { inner: self, subscription: subscription.clone(), wire_id, goes_on: false };
+        let client = self.ears.client();
+        if is_first {
+            client.notify(subscription.acknowledgement()).await;
+            self.ears.subscriptions().push(subscription);
+        } else {
+            self.ears.subscriptions().push(subscription.clone());
+            for message in subscription.possible_changes() {
+                client.notify(message).await;
+            }
+        }
+        self.legacy.ended().cancelled().await;
+        served.goes_on = true;
+        drop(served);
+        let losses = self.bridge.idle_losses.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(standing_pause(losses)).await;
+        let what = "the session has ended";
+        Err(Failure::new(Class::SessionLost, Cause::Interrupted, what))
+    }
+
+    /// Whether a subscription of the client has this resource.
+    fn is_subscribed(&self, uri: &str) -> bool {
+        let subscriptions = self.ears.subscriptions();
+        subscriptions.iter().any(|one| one.granted.resource_subscriptions.contains(uri))
+    }
+
+    async fn subscribe(&self, method: &str, uri: &str) -> Result<Response, Failure> {
+        let id = self.bridge.own_id();
+        let params = to_json(&ResourceParams { uri: uri.to_owned() });
+        let ask = Message::request(id.clone(), method, &params);
+        let answer = self.legacy.exchange(&Request::new(ask, id)).await?;
+        Ok(results::response(method, answer))
+    }
+}
+
+impl Inner {
+    /// Tells every subscription what may have changed, each time that there was a gap in what
+    /// `heard` hears.
+    pub(super) fn tell_of_gaps(self: &Arc<Self>, heard: Client) {
+        let inner = Arc::downgrade(self);
+        let ended = self.legacy.ended().clone();
+        tokio::spawn(ended.run_until_cancelled_owned(async move {
+            loop {
+                heard.gap().await;
+                let Some(inner) = inner.upgrade() else { return };
+                let served: Vec<_> = inner.ears.subscriptions().clone();
+                for message in served.iter().flat_map(|one| one.possible_changes()) {
+                    inner.ears.client().notify(message).await;
+                }
+            }
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_upstream_offers_is_granted() {
+        let capabilities =
+            r#"{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true}}"#;
+        let offered = Offered::of(&Object::read(capabilities).unwrap());
+        let wanted: Filter = serde_json::from_str(
+            r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:1"]}"#,
+        )
+        .unwrap();
+        let granted = wanted.within(&offered);
+        assert_eq!(granted.text(), r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1"]}"#);
+        let id = RequestId::number(7);
+        let subscription = Subscription { id: id.clone(), wire_id: id, granted };
+        assert!(subscription.is_for(method::TOOLS_CHANGED, None));
+        assert!(!subscription.is_for(method::PROMPTS_CHANGED, None));
+        assert!(subscription.is_for(method::RESOURCE_UPDATED, Some("a:1")));
+        assert!(!subscription.is_for(method::RESOURCE_UPDATED, Some("a:2")));
+        assert_eq!(
+            subscription.acknowledgement().text(),
+            r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:1"]},"_meta":{"io.modelcontextprotocol/subscriptionId":7}}}"#
+        );
+    }
+}
