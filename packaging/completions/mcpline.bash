@@ -35,7 +35,7 @@ _mcpline() {
 
     case "${cmd}" in
         mcpline)
-            opts="-h -V --kind --header --header-file --user --password-file --api-key-file --bearer-file --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help --version demo help"
+            opts="-h -V --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help --version demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -43,6 +43,10 @@ _mcpline() {
             case "${prev}" in
                 --kind)
                     COMPREPLY=($(compgen -W "auto mcp sse 1c bitrix amocrm" -- "${cur}"))
+                    return 0
+                    ;;
+                --upstream-era)
+                    COMPREPLY=($(compgen -W "auto legacy modern" -- "${cur}"))
                     return 0
                     ;;
                 --header)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_mcpline_global_optspecs
-    string join \n kind= header= header-file= user= password-file= api-key-file= bearer-file= service-root= managed-sessions= basic-charset= rate= catalogue= keep= with= ca-file= client-cert= client-key= insecure proxy= connect-timeout= timeout= max-time= start-timeout= retry-for= no-retry drain= max-in-flight= max-message= fail log-format= log-file= log-level= config= h/help V/version
+    string join \n kind= upstream-era= header= header-file= user= password-file= api-key-file= bearer-file= service-root= managed-sessions= basic-charset= rate= catalogue= keep= with= ca-file= client-cert= client-key= insecure proxy= connect-timeout= timeout= max-time= start-timeout= retry-for= no-retry drain= max-in-flight= max-message= fail log-format= log-file= log-level= config= h/help V/version
 end
 
 function __fish_mcpline_needs_command
@@ -30,6 +30,9 @@ sse\t'An MCP server on HTTP+SSE (revision 2024-11-05)'
 1c\t'An HTTP service of 1C:Enterprise; the URL is the infobase\'s or the service\'s'
 bitrix\t'The Bitrix24 server b24-mcp, or another MCP server of Bitrix24'
 amocrm\t'The amoCRM server mcp-amocrm-server, over MCP or its REST API, or another one'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l upstream-era -d 'Which revisions of MCP the server is spoken to in' -r -f -a "auto\t'The client\'s own, and the other one where the server refuses that'
+legacy\t'With a handshake: revisions 2024-11-05 to 2025-11-25'
+modern\t'Without one: revision 2026-07-28'"
 complete -c mcpline -n "__fish_mcpline_needs_command" -l header -d 'Send this header with every request; ${NAME} stands for an environment variable' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l header-file -d 'Read headers from this file, one NAME:VALUE on each line, # for comments' -r -F
 complete -c mcpline -n "__fish_mcpline_needs_command" -l user -d 'Log in with this user name (Basic authentication, UTF-8)' -r

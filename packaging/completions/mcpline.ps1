@@ -22,6 +22,7 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
     $completions = @(switch ($command) {
         'mcpline' {
             [CompletionResult]::new('--kind', '--kind', [CompletionResultType]::ParameterName, 'How the server is reached')
+            [CompletionResult]::new('--upstream-era', '--upstream-era', [CompletionResultType]::ParameterName, 'Which revisions of MCP the server is spoken to in')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Send this header with every request; ${NAME} stands for an environment variable')
             [CompletionResult]::new('--header-file', '--header-file', [CompletionResultType]::ParameterName, 'Read headers from this file, one NAME:VALUE on each line, # for comments')
             [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Log in with this user name (Basic authentication, UTF-8)')
