@@ -16,8 +16,11 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use self::install::{Changes, Install, Uninstall};
-use crate::config::{self, Options, Translated};
+use crate::config::{self, Options, Presets, Translated};
 use crate::setup::SetupError;
+
+/// What stands in place of a URL for the sample service.
+pub(crate) const DEMO: &str = "demo";
 
 /// The short help, which fits a screen.
 const BRIEF: &str = "\
@@ -64,7 +67,7 @@ Environment:
   MCPLINE_...       every other option, by its name: MCPLINE_LOG_LEVEL is --log-level
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                     the proxy, where --proxy does not say it
-  The command line goes before the environment. ${NAME} in the URL, in headers, in --proxy
+  The command line goes before the environment, and that before the settings file. ${NAME} in the URL, in headers, in --proxy
   and in names of files stands for the environment variable NAME.
 
 Exit status:
@@ -86,6 +89,7 @@ Examples:
   mcpline --kind bitrix http://crm.local:8000
   mcpline --header 'X-API-Key:${KEY}' http://crm.local:8000/mcp
                                       the key comes from the environment variable KEY
+  mcpline crm                         the server of the section [crm] in the settings file
 
 mcpline reads JSON-RPC messages from standard input, one a line, and writes the
 replies to standard output; MCP clients start it and do that.";
@@ -132,34 +136,40 @@ pub enum NoCommand {
     Unusable(SetupError),
 }
 
+impl From<SetupError> for NoCommand {
+    fn from(error: SetupError) -> Self {
+        Self::Unusable(error)
+    }
+}
+
+/// What `error` in `arguments`, or in what the settings file presets, means.
+fn no_command(
+    error: &clap::Error,
+    command: &clap::Command,
+    arguments: &[OsString],
+    presets: Option<&Presets>,
+) -> NoCommand {
+    let is_there = |name: &str| arguments.iter().any(|argument| argument == name);
+    let of_command = command.get_subcommands().any(|command| is_there(command.get_name()));
+    let is_brief = !is_there("--help") && !is_there("help") && !of_command;
+    match error.kind() {
+        ErrorKind::DisplayHelp if is_brief => NoCommand::Answer(BRIEF.to_owned()),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => NoCommand::Answer(error.to_string()),
+        _ => NoCommand::Unusable(usage::explain(error, command, arguments, presets)),
+    }
+}
+
 impl Cli {
-    /// Reads the command line and the environment.
+    /// Reads the command line, the environment and the settings file.
     ///
     /// # Errors
     /// There is nothing to run.
     pub fn from_environment() -> Result<Self, NoCommand> {
         let arguments = config::without_script(std::env::args_os());
         let (arguments, warnings) = Self::in_our_words(arguments);
-        let read = Self::read(arguments.clone()).map(|mut cli| {
-            cli.warnings.extend(warnings);
-            cli
-        });
-        read.map_err(|error| {
-            let is_there = |name: &str| arguments.iter().any(|argument| argument == name);
-            let of_command =
-                Self::command().get_subcommands().any(|command| is_there(command.get_name()));
-            let is_brief = !is_there("--help") && !is_there("help") && !of_command;
-            match error.kind() {
-                ErrorKind::DisplayHelp if is_brief => NoCommand::Answer(BRIEF.to_owned()),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                    NoCommand::Answer(error.to_string())
-                }
-                _ => {
-                    let command = Self::complete_command();
-                    NoCommand::Unusable(usage::explain(&error, &command, &arguments))
-                }
-            }
-        })
+        let mut cli = Self::with_presets(&arguments)?;
+        cli.warnings.extend(warnings);
+        Ok(cli)
     }
 
     /// The arguments with options of `mcp-remote` replaced by ours, and what to warn of.
@@ -174,11 +184,40 @@ impl Cli {
         (std::iter::once(program).chain(args).map(OsString::from).collect(), warnings)
     }
 
-    fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+    /// Reads `arguments`, and what the settings file says beside them.
+    fn with_presets(arguments: &[OsString]) -> Result<Self, NoCommand> {
         let mut command = Self::complete_command();
+        let mut cli = Self::read(&mut command, arguments)
+            .map_err(|error| no_command(&error, &command, arguments, None))?;
+        let server = cli.server().map(|server| server.clone());
+        let presets = Presets::find(&cli.options, server.as_ref(), &command)?;
+        let Some(presets) = presets else { return Ok(cli) };
+        let mut cli = Self::read(&mut command, &presets.in_front_of(arguments))
+            .map_err(|error| no_command(&error, &command, arguments, Some(&presets)))?;
+        presets.complete(&mut cli.options)?;
+        let kind = cli.options.server.kind;
+        if let Some(server) = cli.server() {
+            *server = presets.url(kind)?;
+        }
+        cli.warnings.extend(presets.warning);
+        Ok(cli)
+    }
+
+    /// Where the command names its server: by a URL, or by a section of the settings file.
+    fn server(&mut self) -> Option<&mut Option<String>> {
+        match &mut self.command {
+            None => Some(&mut self.url),
+            Some(
+                Command::Check(CheckArguments { server, .. })
+                | Command::Tools(ToolsArguments { server, .. }),
+            ) if server.as_deref() != Some(DEMO) => Some(server),
+            Some(_) => None,
+        }
+    }
+
+    fn read(command: &mut clap::Command, arguments: &[OsString]) -> Result<Self, clap::Error> {
         let matches = command.try_get_matches_from_mut(arguments)?;
-        let mut cli =
-            Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(command))?;
         if cli.command.is_some() && matches.value_source("url") == Some(ValueSource::CommandLine) {
             let message = "a URL and a command cannot be used together";
             return Err(command.error(ErrorKind::ArgumentConflict, message));
@@ -290,7 +329,10 @@ mod tests {
 
     #[test]
     fn an_option_may_follow_a_command() {
-        let read = |args: &str| Cli::read(args.split(' ').map(OsString::from).collect());
+        let read = |args: &str| {
+            let args: Vec<_> = args.split(' ').map(OsString::from).collect();
+            Cli::read(&mut Cli::complete_command(), &args)
+        };
         for args in ["mcpline --kind 1c demo", "mcpline demo --kind 1c"] {
             let cli = read(args).unwrap();
             assert!(matches!(cli.command, Some(Command::Demo)), "{args}");

@@ -4,12 +4,9 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::config::is_unset;
+use crate::config::{Presets, SECRET_VARIABLES, is_unset};
 use crate::redact::without_secrets;
 use crate::setup::SetupError;
-
-/// The variables that have no option: secrets do not belong on a command line.
-const SECRET_VARIABLES: [&str; 3] = ["MCPLINE_PASSWORD", "MCPLINE_API_KEY", "MCPLINE_BEARER"];
 
 const BEARER: &str =
     "set MCPLINE_BEARER or use `--bearer-file FILE`: other people see a command line";
@@ -43,6 +40,7 @@ pub(super) fn explain(
     error: &clap::Error,
     command: &clap::Command,
     arguments: &[OsString],
+    presets: Option<&Presets>,
 ) -> SetupError {
     let argument = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => argument.as_str(),
@@ -60,7 +58,8 @@ pub(super) fn explain(
     let text = without_secrets(&lines.collect::<Vec<_>>().join(" "));
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let text = text.trim_end_matches(" For more information, try '--help'.");
-    let text = match variable_behind(argument, command, arguments) {
+    let preset = || presets?.place(option_in(argument).strip_prefix("--")?);
+    let text = match variable_behind(argument, command, arguments).or_else(preset) {
         Some(name) => text.replace(&format!("'{argument}'"), name),
         None => text.to_owned(),
     };
@@ -90,7 +89,7 @@ fn variable_behind<'a>(
     command: &'a clap::Command,
     arguments: &[OsString],
 ) -> Option<&'a str> {
-    let name = argument.split([' ', '=', '[']).next().unwrap_or_default();
+    let name = option_in(argument);
     let arg = command.get_arguments().find(|arg| match arg.get_long() {
         Some(long) => name.strip_prefix("--") == Some(long),
         None => false,
@@ -103,10 +102,15 @@ fn variable_behind<'a>(
     (!is_typed && std::env::var_os(variable).is_some()).then_some(variable)
 }
 
+/// The option in `argument`, as clap names it, its value.
+fn option_in(argument: &str) -> &str {
+    argument.split([' ', '=', '[']).next().unwrap_or_default()
+}
+
 /// What to warn of: variables that look like ours and are none.
 pub(super) fn unknown_variables(command: &clap::Command) -> Vec<String> {
     let of_options = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
-    let known: Vec<&str> = of_options.chain(SECRET_VARIABLES).collect();
+    let known: Vec<&str> = of_options.chain(SECRET_VARIABLES.map(|(_, name)| name)).collect();
     let ours = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok().filter(|name| name.starts_with("MCPLINE_"))?;
         (!is_unset(&value) && !known.contains(&name.as_str())).then_some(name)

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use super::demo;
-use crate::cli::Cli;
+use crate::cli::{Cli, DEMO};
 use crate::config::{self, Target, UpstreamSettings};
 use crate::demo::Demo;
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::{conversation, terminal};
-
-/// The word that stands for the sample service in the place of a URL.
-pub(super) const DEMO: &str = "demo";
 
 /// A server with the settings to reach it.
 pub(super) struct Server {

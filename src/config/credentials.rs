@@ -1,7 +1,6 @@
 //! Builds the credentials of every request: header fields, API key, Basic and bearer, from the
 //! command line, files and the environment.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use super::drop_in;
 use super::effects;
 use super::given::{Given, TypedLogin};
 use super::options::{BasicCharset, CredentialOptions, Options};
-use super::values::{filled_in, header_line, percent_decoded, read_text, variable};
+use super::values::{filled_in, header_line, percent_decoded, read_text};
 use crate::http::{Authorization, TokenFile, bare_token, to_windows_1251, unquoted};
 use crate::redact::{Secrets, is_ordinary};
 use crate::setup::SetupError;
@@ -33,13 +32,13 @@ pub(super) fn credentials(
     let credentials = &server.credentials;
     let mut headers = headers(credentials, given, secrets)?;
     let mut warnings = effects::without_effect(options, target, &headers);
-    let login = Login { options: credentials, typed: given.typed_login(), target, secrets };
+    let login = Login { options: credentials, given, target, secrets };
     let mut authorization = login.authorization(services.basic_charset, &mut warnings)?;
     // An explicit header overrides every other way to log in.
     if headers.contains_key(AUTHORIZATION) {
         authorization = Authorization::None;
     }
-    if let Some(key) = api_key(credentials, secrets)? {
+    if let Some(key) = api_key(credentials, given, secrets)? {
         headers.entry(API_KEY).or_insert(key);
     }
     Ok((headers, authorization, warnings))
@@ -53,9 +52,11 @@ pub(super) fn have_secret(headers: &HeaderMap, authorization: &Authorization) ->
 /// The value of `X-API-Key`.
 fn api_key(
     options: &CredentialOptions,
+    given: &Given,
     secrets: &Secrets,
 ) -> Result<Option<HeaderValue>, SetupError> {
-    let key = secret(options.api_key_file.as_deref(), "--api-key-file", "MCPLINE_API_KEY")?;
+    let file = options.api_key_file.as_deref();
+    let key = secret(given, file, "--api-key-file", "MCPLINE_API_KEY")?;
     let Some(key) = key else { return Ok(None) };
     // Pasted with the header's name, or with quotes.
     let key = unquoted(&key);
@@ -64,8 +65,7 @@ fn api_key(
         _ => key,
     };
     if key.is_empty() {
-        let source =
-            Source::of(options.api_key_file.as_deref(), "--api-key-file", "MCPLINE_API_KEY");
+        let source = source(given, file, "--api-key-file", "MCPLINE_API_KEY");
         return Err(SetupError::usage(format!("{source} holds no key")));
     }
     secrets.add(key);
@@ -147,7 +147,7 @@ fn is_secret(name: &HeaderName) -> bool {
 /// What decides how we log in.
 struct Login<'a> {
     options: &'a CredentialOptions,
-    typed: TypedLogin,
+    given: &'a Given,
     target: &'a Target,
     secrets: &'a Arc<Secrets>,
 }
@@ -159,9 +159,10 @@ impl Login<'_> {
         charset: BasicCharset,
         warnings: &mut Vec<String>,
     ) -> Result<Authorization, SetupError> {
-        let Self { options, typed, target, secrets } = *self;
+        let Self { options, given, target, secrets } = *self;
+        let typed = given.typed_login();
         let file = options.password_file.as_deref();
-        let password = secret(file, "--password-file", "MCPLINE_PASSWORD")?;
+        let password = secret(given, file, "--password-file", "MCPLINE_PASSWORD")?;
         if let Some(file) = file
             && password.as_deref() == Some("")
         {
@@ -180,7 +181,7 @@ impl Login<'_> {
             secrets.add(&base64(login.as_bytes()));
         }
         if typed != TypedLogin::User
-            && let Some(token) = bearer_token(options)?
+            && let Some(token) = bearer_token(options, given)?
         {
             warnings.extend(unmaskable(&token, "the token"));
             secrets.add(&token);
@@ -216,10 +217,11 @@ fn unmaskable(secret: &str, what: &str) -> Option<String> {
     })
 }
 
-fn bearer_token(options: &CredentialOptions) -> Result<Option<String>, SetupError> {
+fn bearer_token(options: &CredentialOptions, given: &Given) -> Result<Option<String>, SetupError> {
     let file = options.bearer_file.as_deref();
-    let Some(text) = secret(file, "--bearer-file", "MCPLINE_BEARER")? else { return Ok(None) };
-    let source = Source::of(file, "--bearer-file", "MCPLINE_BEARER");
+    let text = secret(given, file, "--bearer-file", "MCPLINE_BEARER")?;
+    let Some(text) = text else { return Ok(None) };
+    let source = source(given, file, "--bearer-file", "MCPLINE_BEARER");
     let token = bare_token(&text);
     if token.is_empty() {
         return Err(SetupError::usage(format!("{source} holds no token")));
@@ -292,31 +294,24 @@ fn sensitive(value: String) -> Result<HeaderValue, SetupError> {
 }
 
 /// Where a secret comes from, for an error.
-enum Source<'a> {
-    File(&'static str, &'a Path),
-    Variable(&'static str),
-}
-
-impl<'a> Source<'a> {
-    fn of(file: Option<&'a Path>, option: &'static str, name: &'static str) -> Self {
-        file.map_or(Self::Variable(name), |file| Self::File(option, file))
+fn source(given: &Given, file: Option<&Path>, option: &str, name: &str) -> String {
+    match file {
+        Some(file) => format!("{option} {}", file.display()),
+        None => given.secret_name(name).unwrap_or_else(|| name.to_owned()),
     }
 }
 
-impl fmt::Display for Source<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(option, file) => write!(formatter, "{option} {}", file.display()),
-            Self::Variable(name) => formatter.write_str(name),
-        }
-    }
-}
-
-/// A secret from a file, else from the environment variable, without the line end at its end.
-fn secret(file: Option<&Path>, option: &str, name: &str) -> Result<Option<String>, SetupError> {
+/// A secret from a file, else from the environment variable or the settings file, without the line
+/// end at its end.
+fn secret(
+    given: &Given,
+    file: Option<&Path>,
+    option: &str,
+    name: &str,
+) -> Result<Option<String>, SetupError> {
     let text = match file {
         Some(path) => Some(read_text(path, option)?),
-        None => variable(name),
+        None => given.secret(name),
     };
     Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()))
 }

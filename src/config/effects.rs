@@ -7,7 +7,6 @@ use super::credentials::{API_KEY, login_in};
 use super::drop_in;
 use super::given::{Given, TypedLogin};
 use super::options::{Options, ServiceOptions};
-use super::values::variable;
 use crate::upstream::{Keep, Kind, With};
 
 /// The options that belong to kinds of service.
@@ -31,13 +30,14 @@ pub(super) fn without_effect(
             warnings.push(format!("{loser} has no effect, because {winner} goes before it"));
         }
     }
-    let password = variable("MCPLINE_PASSWORD").filter(|_| given.name("password_file").is_none());
+    let password =
+        given.secret_name("MCPLINE_PASSWORD").filter(|_| given.name("password_file").is_none());
     let has_user = given.name("user").is_some()
         || login_in(&target.url).is_some()
         || target.kind == Kind::OneC && drop_in::onec_credentials().is_some();
-    if password.is_some() && !has_user {
+    if let Some(password) = password.filter(|_| !has_user) {
         let hint = "the name of the user is missing (`--user NAME` or MCPLINE_USER)";
-        warnings.push(format!("MCPLINE_PASSWORD has no effect: {hint}"));
+        warnings.push(format!("{password} has no effect: {hint}"));
     }
     if let Some(name) = given.name("basic_charset").filter(|_| !has_user) {
         warnings.push(format!("{name} has no effect without a user name (`--user NAME`)"));
@@ -103,7 +103,7 @@ fn overridden(
     target: &Target,
     headers: &HeaderMap,
 ) -> [(Option<String>, Option<String>); 10] {
-    let set = |name: &str| variable(name).map(|_| name.to_owned());
+    let set = |name: &str| given.secret_name(name);
     let user = || given.name("user");
     let bearer = || given.name("bearer_file").or_else(|| set("MCPLINE_BEARER"));
     let is_user_typed = given.typed_login() == TypedLogin::User;

@@ -1,12 +1,21 @@
-//! Which options are given, and where: on the command line or by their variables.
+//! Which options are given, and where: on the command line, by their variables or in the settings
+//! file.
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
 
+use super::values::variable;
+
 /// The options that are not left at their defaults.
 #[derive(Default)]
-pub(crate) struct Given(Vec<GivenOption>);
+pub(crate) struct Given {
+    options: Vec<GivenOption>,
+    /// Those that stand in the settings file, and where.
+    presets: Vec<(String, String)>,
+    /// Secrets of the settings file by their variables: where they stand, and the secrets.
+    secrets: Vec<(&'static str, String, String)>,
+}
 
 /// An option that is not left at its default.
 pub(super) struct GivenOption {
@@ -26,11 +35,42 @@ impl GivenOption {
 impl Given {
     /// Every one of them.
     pub(super) fn options(&self) -> &[GivenOption] {
-        &self.0
+        &self.options
     }
 
     fn source(&self, id: &str) -> Option<ValueSource> {
-        self.0.iter().find(|given| given.id == id).map(|given| given.source)
+        self.options.iter().find(|given| given.id == id).map(|given| given.source)
+    }
+
+    /// The long names of all options.
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
+        self.options.iter().map(|given| given.id.replace('_', "-"))
+    }
+
+    /// Says that the option stands at `place` in the settings file, and not on the command line.
+    pub(super) fn preset(&mut self, id: &str, place: &str) {
+        self.options.retain(|given| given.id != id);
+        self.presets.push((id.to_owned(), place.to_owned()));
+    }
+
+    /// Adds the secret at `place` in the settings file, which stands for the variable `name`.
+    pub(super) fn preset_secret(&mut self, name: &'static str, place: &str, secret: String) {
+        self.secrets.push((name, place.to_owned(), secret));
+    }
+
+    /// The secret of the variable `name`: from there, else from the settings file.
+    pub(super) fn secret(&self, name: &str) -> Option<String> {
+        variable(name).or_else(|| self.preset_of(name).map(|(_, _, secret)| secret.clone()))
+    }
+
+    /// What the person wrote to set that secret, if it is set.
+    pub(super) fn secret_name(&self, name: &str) -> Option<String> {
+        let of_variable = variable(name).map(|_| name.to_owned());
+        of_variable.or_else(|| self.preset_of(name).map(|(_, place, _)| place.clone()))
+    }
+
+    fn preset_of(&self, name: &str) -> Option<&(&'static str, String, String)> {
+        self.secrets.iter().find(|(of, ..)| *of == name)
     }
 
     /// Whether the option stands on the command line.
@@ -38,11 +78,16 @@ impl Given {
         self.source(id) == Some(ValueSource::CommandLine)
     }
 
-    /// What the person wrote to set the option: its name, or that of its variable.
+    /// What the person wrote to set the option: its name, that of its variable, or its key in the
+    /// settings file.
     pub(super) fn name(&self, id: &str) -> Option<String> {
-        self.source(id).map(|source| match source {
-            ValueSource::EnvVariable => format!("MCPLINE_{}", id.to_ascii_uppercase()),
-            _ => format!("--{}", id.replace('_', "-")),
+        let preset = self.presets.iter().find(|(given, _)| given == id);
+        let preset = preset.map(|(_, place)| place.clone());
+        preset.or_else(|| {
+            self.source(id).map(|source| match source {
+                ValueSource::EnvVariable => format!("MCPLINE_{}", id.to_ascii_uppercase()),
+                _ => format!("--{}", id.replace('_', "-")),
+            })
         })
     }
 
@@ -79,7 +124,7 @@ impl FromArgMatches for Given {
             let values = values.map(|value| value.to_string_lossy().into_owned()).collect();
             Some(GivenOption { id: id.to_string(), source, values })
         });
-        let given = Self(given.collect());
+        let given = Self { options: given.collect(), ..Self::default() };
         if given.is_typed("user") && given.is_typed("bearer_file") {
             let message = "--user and --bearer-file cannot be used together";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));

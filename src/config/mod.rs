@@ -9,6 +9,8 @@ mod effects;
 mod foreign;
 mod given;
 mod options;
+mod presets;
+mod settings_file;
 mod values;
 mod written;
 
@@ -31,8 +33,17 @@ use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
 pub(crate) use self::drop_in::{names_service, without_script};
 pub(crate) use self::foreign::{Translated, like_mcp_remote, program_name, translated};
 pub(crate) use self::options::Options;
+pub(crate) use self::presets::Presets;
 pub(crate) use self::values::is_unset;
 pub(crate) use self::written::Written;
+
+/// The secrets, as a settings file names them, and their variables. They have no option: secrets do
+/// not belong on a command line.
+pub(crate) const SECRET_VARIABLES: [(&str, &str); 3] = [
+    ("password", "MCPLINE_PASSWORD"),
+    ("api-key", "MCPLINE_API_KEY"),
+    ("bearer", "MCPLINE_BEARER"),
+];
 
 /// The bound on silence during a request where nobody has chosen one.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_mins(5);

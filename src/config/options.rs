@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) limits: LimitOptions,
     #[command(flatten)]
     pub(crate) logs: LogOptions,
+    #[command(flatten)]
+    pub(super) config: ConfigOptions,
 }
 
 impl Options {
@@ -273,4 +275,16 @@ pub(crate) struct LogOptions {
     /// How much to log [default: warn on standard error, info in the log file]
     #[arg(long, env = "MCPLINE_LOG_LEVEL", value_name = "LEVEL", value_enum)]
     pub(super) log_level: Option<LogLevel>,
+}
+
+/// Where more settings are.
+#[derive(Args)]
+#[command(next_help_heading = "Settings file")]
+pub(crate) struct ConfigOptions {
+    /// Read settings from this file: options for all servers, and a section for each named one
+    ///
+    /// Without it the file config.toml in the folder mcpline is read, if it is there, where the
+    /// system keeps settings: ~/.config, ~/Library/Application Support or %APPDATA%.
+    #[arg(long, env = "MCPLINE_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
 }

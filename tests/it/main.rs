@@ -27,6 +27,7 @@ mod errors;
 mod field;
 #[cfg(unix)]
 mod frozen;
+mod generated;
 mod handshake;
 mod hostile;
 mod http_sse;
@@ -53,6 +54,7 @@ mod repairs;
 mod replies;
 mod session;
 mod settings;
+mod settings_file;
 mod stdin;
 mod streams;
 mod support;

@@ -35,7 +35,7 @@ pub(super) fn entry(
             .hint("`mcpline install CLIENT [NAME] URL`, or `demo` as the URL")
     })?;
     let name = name.map(|name| checked(name)).transpose()?;
-    let name = if url == "demo" {
+    let name = if url == crate::cli::DEMO {
         name.unwrap_or_else(|| url.to_owned())
     } else {
         let target = Target::new(Some(url), cli.options.server.kind, secrets)?;

@@ -157,6 +157,8 @@ impl Line {
                 command.env(name, value);
             }
         }
+        // Where a developer's own settings file is not.
+        command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
         // Hints are in the system's language.
         command.env("LC_ALL", "C");
         let setup = Setup { command, read_stdout: true, read_stderr: true };

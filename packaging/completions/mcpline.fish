@@ -1,0 +1,85 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_mcpline_global_optspecs
+    string join \n kind= upstream-era= header= header-file= user= password-file= api-key-file= bearer-file= service-root= managed-sessions= basic-charset= rate= catalogue= keep= with= ca-file= client-cert= client-key= insecure proxy= connect-timeout= timeout= max-time= start-timeout= retry-for= no-retry drain= max-in-flight= max-message= fail log-format= log-file= log-level= config= h/help V/version
+end
+
+function __fish_mcpline_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_mcpline_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_mcpline_using_subcommand
+    set -l cmd (__fish_mcpline_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c mcpline -n "__fish_mcpline_needs_command" -l kind -d 'How the server is reached' -r -f -a "auto\t'Find out: 1C by `/hs/` in the URL, the other services by what answers, else as `mcp`'
+mcp\t'An MCP server on Streamable HTTP (revisions 2025-03-26 and later), else on HTTP+SSE'
+sse\t'An MCP server on HTTP+SSE (revision 2024-11-05)'
+1c\t'An HTTP service of 1C:Enterprise; the URL is the infobase\'s or the service\'s'
+bitrix\t'The Bitrix24 server b24-mcp, or another MCP server of Bitrix24'
+amocrm\t'The amoCRM server mcp-amocrm-server, over MCP or its REST API, or another one'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l upstream-era -d 'Which revisions of MCP the server is spoken to in' -r -f -a "auto\t'The client\'s own, and the other one where the server refuses that'
+legacy\t'With a handshake: revisions 2024-11-05 to 2025-11-25'
+modern\t'Without one: revision 2026-07-28'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l header -d 'Send this header with every request; ${NAME} stands for an environment variable' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l header-file -d 'Read headers from this file, one NAME:VALUE on each line, # for comments' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l user -d 'Log in with this user name (Basic authentication, UTF-8)' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l password-file -d 'Read the password for --user from this file; or set MCPLINE_PASSWORD' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l api-key-file -d 'Send this key as X-API-Key, read from this file; or set MCPLINE_API_KEY' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l bearer-file -d 'Read a bearer token from this file; or set MCPLINE_BEARER' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l service-root -d '1C: the root URL of the HTTP service, where the URL does not name it [default: mcp]' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l managed-sessions -d '1C: keep this many sessions of our own, each of which may take a licence [COUNT: 1]' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l basic-charset -d 'Encode name and password in this charset; old 1C platforms on Windows read windows-1251' -r -f -a "utf-8\t'What RFC 7617 recommends, and 1C reads'
+windows-1251\t'For very old platforms on Windows'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l rate -d 'AmoCRM: calls of the REST API a second, 0 for no limit' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l catalogue -d 'AmoCRM: add the tools of this file to the catalogue for the REST API' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l keep -d 'Leave these as the service sends them, separated by commas' -r -f -a "names\t'1C: tool and prompt names that clients or models refuse'
+uris\t'Resource URIs that some clients refuse'
+errors\t'AmoCRM: failures that come as successful results'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l with -d 'Do these as well, separated by commas' -r -f -a "stream\t'Bitrix24: listen to the stream on which the server tells everybody everything'
+resources\t'AmoCRM over MCP: offer the resources of the REST API too'
+request-tool\t'AmoCRM over REST: offer the tool `amocrm_request`, which can do anything'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l ca-file -d 'Trust the certificates in this file too: a company\'s own authority, or the server\'s own (PEM, DER, PKCS#7)' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l client-cert -d 'Show the server this certificate, with its chain (PEM, DER, PKCS#7)' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l client-key -d 'The private key of --client-cert, without a password (PEM, DER); not needed if that file has it too' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l proxy -d 'Connect through this proxy: http://, https:// or socks5://, with USER:PASSWORD@ if needed' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l connect-timeout -d 'Give up connecting after this time, 0 for no limit' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l timeout -d 'Give a request up when the server shows no sign of life for this time, 0 for no limit [default: 300]' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l max-time -d 'Give a request up after this time in any case, 0 for no limit [default: 0]' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l start-timeout -d 'Answer the client\'s `initialize` without the server after this time' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l retry-for -d 'Try a failed request again for at most this time, where that cannot do anything twice' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l drain -d 'When the input ends, wait for replies for at most this time' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l max-in-flight -d 'Send at most this many requests at once; more wait in order [default: 64, for 1C 4]' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l max-message -d 'Refuse messages longer than this, in either direction: bytes, or with KiB, MiB, GiB' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l log-format -d 'Write the log as text or as one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs: one JSON object a line'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l log-file -d 'Write the log of the day to this file too; the last seven days are in FILE.days' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l log-level -d 'How much to log [default: warn on standard error, info in the log file]' -r -f -a "off\t'Nothing'
+error\t'What stops mcpline from working'
+warn\t'What a person should look at'
+info\t'Sessions, retries, recoveries'
+debug\t'Every request, and what the upstream sends of its own accord'
+trace\t'What libraries have to say, too'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l config -d 'Read settings from this file: options for all servers, and a section for each named one' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l insecure -d 'Accept any certificate: anybody in between can read and change everything'
+complete -c mcpline -n "__fish_mcpline_needs_command" -l no-retry -d 'Never try a failed request again'
+complete -c mcpline -n "__fish_mcpline_needs_command" -l fail -d 'End with status 1 when a request was answered with an error; for shells'
+complete -c mcpline -n "__fish_mcpline_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mcpline -n "__fish_mcpline_needs_command" -s V -l version -d 'Print version'
+complete -c mcpline -n "__fish_mcpline_needs_command" -a "demo" -d 'Forward to a sample service of 1C inside the process'
+complete -c mcpline -n "__fish_mcpline_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo help" -f -a "demo" -d 'Forward to a sample service of 1C inside the process'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
