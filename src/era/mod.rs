@@ -98,7 +98,10 @@ impl AnyEra {
         era: UpstreamEra,
     ) -> Self {
         let forced = match era {
-            UpstreamEra::Auto => kind.is_of_handshake().then_some(Era::Legacy),
+            UpstreamEra::Auto => {
+                let is_legacy = kind.is_of_handshake() || legacy.wants_handshake_first();
+                is_legacy.then_some(Era::Legacy)
+            }
             UpstreamEra::Legacy => Some(Era::Legacy),
             UpstreamEra::Modern => Some(Era::Modern),
         };

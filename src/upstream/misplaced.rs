@@ -96,6 +96,11 @@ impl Upstream for Explained {
     fn is_repeatable(&self, message: &Message) -> bool {
         self.inner.is_repeatable(message)
     }
+
+    /// Some of these places act on whatever they are sent.
+    fn wants_handshake_first(&self) -> bool {
+        true
+    }
 }
 
 /// The path of `url` in its segments, without those that are empty.

@@ -165,9 +165,7 @@ impl ToLegacy {
         self.0.bridge.declared().add(more);
         self.0.is_superseded.store(true, Ordering::Relaxed);
         let what = "the client can do more than the session was opened for";
-        let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
-        failure.starts_over = true;
-        failure
+        Failure::new(Class::WrongForm, Cause::Refused, what)
     }
 }
 
