@@ -214,6 +214,15 @@ impl Upstream for AnyEra {
     }
 }
 
+/// `outcome`, where an error of the upstream's own that came with a status of refusal is its answer.
+fn answered(outcome: Result<Response, Failure>) -> Result<Response, Failure> {
+    let is_final = outcome.as_ref().is_err_and(|failure| failure.class() == Class::Final);
+    match outcome {
+        Err(Failure { answer: Some(answer), .. }) if is_final => Ok(*answer),
+        outcome => outcome,
+    }
+}
+
 /// Whether the answer to `initialize` names a revision that has no handshake.
 fn is_modern_version(initialize: &Response) -> bool {
     let result = initialize.result().map(local::text).and_then(crate::upstream::json::Object::read);
