@@ -158,6 +158,14 @@ impl Rejection {
     }
 }
 
+/// What to do about a line in another encoding: the shells of Windows have one of their own.
+const SEND_UTF_8: &str = if cfg!(windows) {
+    "send UTF-8 (run `chcp 65001` first in cmd.exe, and in PowerShell \
+     `$OutputEncoding = [Text.UTF8Encoding]::new()`)"
+} else {
+    "send UTF-8"
+};
+
 /// Reads one line from the client.
 ///
 /// # Errors
@@ -167,7 +175,8 @@ pub fn from_client(line: &Bytes) -> Result<Parsed, Rejection> {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => {
-            let why = format!("invalid UTF-8 after {} bytes", error.valid_up_to());
+            let valid = error.valid_up_to();
+            let why = format!("invalid UTF-8 after {valid} bytes; {SEND_UTF_8}");
             return not_json_at_all(line, &why);
         }
     };

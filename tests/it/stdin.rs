@@ -210,6 +210,7 @@ fn a_line_that_is_not_utf8_is_a_parse_error() {
     ] {
         let reply = reply_to(bytes);
         assert_eq!(reply.error_code(), -32700, "{reply}");
+        assert!(reply.error_text().contains("send UTF-8"), "{reply}");
         assert_eq!(reply.id(), id, "{reply}");
     }
 }

@@ -4,13 +4,13 @@
 //! a gate or for the test, write half an answer, and go on.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -295,7 +295,7 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         allow_reuse(&socket)?;
         match socket.bind(&address.into()) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
                 thread::yield_now();
             }
             bound => return bound.map(|()| socket),
@@ -339,9 +339,36 @@ fn accept(server: &Arc<Server>, listener: &TcpListener) {
     }
 }
 
+/// Reads from a connection until the upstream is stopped. On Windows nothing wakes a thread that reads
+/// from a socket, so there each read ends after a while, and looks.
+struct Reading<'a> {
+    socket: &'a TcpStream,
+    stopping: &'a AtomicBool,
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.socket.read(bytes) {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    if self.stopping.load(Ordering::SeqCst) {
+                        return Ok(0);
+                    }
+                }
+                read => return read,
+            }
+        }
+    }
+}
+
 fn converse(server: &Server, socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    let mut from = BufReader::new(socket);
+    if cfg!(windows) {
+        socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+    }
+    let mut from = BufReader::new(Reading { socket, stopping: &server.stopping });
     while let Some(request) = Request::read(&mut from)? {
         server.ledger.update(|ledger| ledger.requests.push(request.clone()));
         let life =
@@ -369,7 +396,7 @@ fn describe(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[test]
 fn a_script_that_fails_fails_its_test() {
-    use std::io::{Read, Write};
+    use std::io::Write;
 
     for script in [
         (|_: &mut Exchange<'_>| panic!("as scripted")) as fn(&mut Exchange<'_>) -> Answered,
@@ -393,7 +420,7 @@ fn an_upstream_that_was_stopped_refuses_and_can_come_back() {
         let socket = TcpStream::connect(upstream.address).unwrap();
         upstream.stop();
         let refused = TcpStream::connect(upstream.address).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         upstream.start();
         drop(socket);
     }
