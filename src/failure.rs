@@ -20,10 +20,20 @@ pub enum Class {
     Rejected,
     /// As [`Class::Rejected`]: its session is gone.
     SessionLost,
+    /// As [`Class::SessionLost`], because of the form that the message came in: a new session gives it
+    /// another one, and that is the first attempt which counts.
+    WrongForm,
     /// It was sent, and nobody can tell whether the upstream acted on it.
     Ambiguous,
     /// The upstream answered, and another attempt would change nothing.
     Final,
+}
+
+impl Class {
+    /// Whether the session is of no use any more.
+    pub fn ends_session(self) -> bool {
+        matches!(self, Self::SessionLost | Self::WrongForm)
+    }
 }
 
 /// The errors that we make ourselves, each with its own code.
@@ -106,9 +116,6 @@ pub struct Failure {
     /// The least wait before the second attempt; twice as long before the third, and so on: for
     /// conditions that are known to take their time.
     pub pace: Option<Duration>,
-    /// Whether the upstream has not taken the message because of the form it came in, and a new
-    /// session will give it another form: that is no attempt more, but the first that counts.
-    pub starts_over: bool,
     /// Whether the answer is a page of 1C:Enterprise itself: its services are elsewhere below the URL.
     pub shows_onec: bool,
     /// Whether it is certain that the call itself has not run: a step before it failed, or the
@@ -129,7 +136,6 @@ impl Failure {
             status: None,
             retry_after: None,
             pace: None,
-            starts_over: false,
             shows_onec: false,
             never_ran: false,
             answer: None,
@@ -157,7 +163,7 @@ impl Failure {
     #[must_use]
     pub fn settled(self, why: &'static str) -> Self {
         match self.class {
-            Class::NotSent | Class::Rejected | Class::SessionLost => {
+            Class::NotSent | Class::Rejected | Class::SessionLost | Class::WrongForm => {
                 self.reclassed(Class::Final, why)
             }
             Class::Ambiguous | Class::Final => self,

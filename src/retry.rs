@@ -169,15 +169,12 @@ impl Policy {
     /// Whether a message may be sent again after `failure`; `is_repeatable` says whether sending it
     /// twice does no harm.
     pub fn allows(&self, failure: &Failure, is_repeatable: bool) -> bool {
-        if failure.starts_over {
-            return true;
+        match failure.class() {
+            Class::WrongForm => true,
+            Class::NotSent | Class::Rejected | Class::SessionLost => self.enabled,
+            Class::Ambiguous => self.enabled && is_repeatable,
+            Class::Final => false,
         }
-        self.enabled
-            && match failure.class() {
-                Class::NotSent | Class::Rejected | Class::SessionLost => true,
-                Class::Ambiguous => is_repeatable,
-                Class::Final => false,
-            }
     }
 }
 
@@ -219,10 +216,10 @@ impl Retry {
         if self.attempts >= MAX_ATTEMPTS || !self.policy.allows(failure, is_repeatable) {
             return None;
         }
-        if failure.class() == Class::SessionLost {
+        if failure.class().ends_session() {
             self.recoveries += 1;
             let limit = match failure.status {
-                _ if failure.starts_over => MAX_RECOVERIES,
+                _ if failure.class() == Class::WrongForm => MAX_RECOVERIES,
                 Some(400 | 404 | 410) => MAX_RECOVERIES,
                 _ => MAX_RECOVERIES_BY_WORDS,
             };
@@ -307,7 +304,7 @@ impl Resumption {
 
     /// The delay after the upstream refused to open the stream again; `None` when it is given up.
     pub fn after_refusal(&mut self, failure: &Failure) -> Option<Duration> {
-        if matches!(failure.class(), Class::Final | Class::SessionLost) {
+        if failure.class() == Class::Final || failure.class().ends_session() {
             return None;
         }
         self.failed += 1;
@@ -399,7 +396,7 @@ impl Delivery {
     /// The delay before `notifications/initialized` is sent again after `failure`, for as long as
     /// the caller has patience.
     pub fn of_initialized_after(&mut self, failure: &Failure) -> Option<Duration> {
-        let may_arrive = !matches!(failure.class(), Class::Final | Class::SessionLost);
+        let may_arrive = failure.class() != Class::Final && !failure.class().ends_session();
         may_arrive.then(|| self.backoff.next_delay())
     }
 }

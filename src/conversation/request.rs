@@ -319,7 +319,7 @@ impl<'a> Carrier<'a> {
 
     /// Returns when the message may be sent again.
     async fn prepare_retry(&mut self, failure: Failure, live: &Arc<Live>) -> Result<(), Failure> {
-        if failure.class() == Class::SessionLost {
+        if failure.class().ends_session() {
             // 404 and 410 say that the session is gone; words may be wrong.
             let may_live = !matches!(failure.status, Some(404 | 410));
             self.context.link.lost(live, may_live);

@@ -112,7 +112,10 @@ impl AnyEra {
     /// The upstream that `legacy`, of `kind`, and `modern` are two ways to.
     fn new(legacy: Box<dyn Upstream>, modern: Stateless, kind: Kind, era: UpstreamEra) -> Self {
         let forced = match era {
-            UpstreamEra::Auto => kind.is_of_handshake().then_some(Era::Legacy),
+            UpstreamEra::Auto => {
+                let is_legacy = kind.is_of_handshake() || legacy.wants_handshake_first();
+                is_legacy.then_some(Era::Legacy)
+            }
             UpstreamEra::Legacy => Some(Era::Legacy),
             UpstreamEra::Modern => Some(Era::Modern),
         };
@@ -229,6 +232,15 @@ impl Upstream for AnyEra {
             Some(Era::Modern) => Some("the server speaks revision 2026-07-28".to_owned()),
             _ => self.legacy.variant(),
         }
+    }
+}
+
+/// `outcome`, where an error of the upstream's own that came with a status of refusal is its answer.
+fn answered(outcome: Result<Response, Failure>) -> Result<Response, Failure> {
+    let is_final = outcome.as_ref().is_err_and(|failure| failure.class() == Class::Final);
+    match outcome {
+        Err(Failure { answer: Some(answer), .. }) if is_final => Ok(*answer),
+        outcome => outcome,
     }
 }
 

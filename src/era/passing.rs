@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::signs::{self, Sign};
 use super::{Era, Known, to_legacy};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::method;
 use crate::upstream::{Pending, Request, Session};
@@ -40,7 +40,7 @@ impl Passing {
         if !self.has_answered.load(Ordering::Relaxed) {
             let has_answered = match &outcome {
                 Ok(_) => true,
-                Err(failure) => failure.status.is_some() || failure.starts_over,
+                Err(failure) => failure.status.is_some() || failure.class() == Class::WrongForm,
             };
             self.has_answered.store(has_answered, Ordering::Relaxed);
         }

@@ -69,7 +69,7 @@ fn of_refusal(method: &str, failure: &Failure, code: Option<i64>) -> Sign {
 /// is away, overloaded, or wants other credentials.
 fn is_about_the_form(failure: &Failure) -> bool {
     let is_settled = match failure.class() {
-        Class::Final | Class::SessionLost => true,
+        Class::Final | Class::SessionLost | Class::WrongForm => true,
         // The page of an ingress, or of a server that has nothing here.
         Class::Rejected => failure.status == Some(404),
         Class::NotSent | Class::Ambiguous => false,
@@ -85,9 +85,7 @@ fn is_about_the_form(failure: &Failure) -> bool {
 /// The failure of a message that must be said in another way: the upstream at `url` wants a handshake.
 pub(super) fn wants_handshake(url: &str) -> Failure {
     let what = format!("{url} wants a handshake");
-    let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
-    failure.starts_over = true;
-    failure
+    Failure::new(Class::WrongForm, Cause::Refused, what)
 }
 
 /// Whether a server that has been modern is certain not to be any more: modern servers may refuse a

@@ -105,6 +105,11 @@ impl Upstream for Explained {
     fn variant(&self) -> Option<String> {
         self.inner.variant()
     }
+
+    /// Some of these places act on whatever they are sent.
+    fn wants_handshake_first(&self) -> bool {
+        true
+    }
 }
 
 /// The path of `url` in its segments, without those that are empty.

@@ -156,6 +156,11 @@ pub trait Upstream: Send + Sync {
         client: &'a Client,
     ) -> Pending<'a, Result<Opened, Failure>>;
 
+    /// Whether nothing may be sent to the upstream but a handshake, in which the kind sees what is there.
+    fn wants_handshake_first(&self) -> bool {
+        false
+    }
+
     /// Whether the kind knows that doing `message` twice does no more than doing it once, although
     /// nothing that the upstream says of its tools tells so.
     fn is_repeatable(&self, _message: &Message) -> bool {

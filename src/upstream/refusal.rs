@@ -220,8 +220,7 @@ pub(super) fn refused(
         .and_then(Response::error_code)
         .is_some_and(|code| matches!(code, code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION));
     if matches!(standing, Standing::Session | Standing::Sessionless) && has_no_sessions {
-        failure = failure.reclassed(Class::SessionLost, "the server knows no sessions any more");
-        failure.starts_over = true;
+        failure = failure.reclassed(Class::WrongForm, "the server knows no sessions any more");
     }
     // It may be told in JSON or HTML.
     let is_gone = || {
@@ -239,7 +238,7 @@ pub(super) fn refused(
     }
     let says_it_better =
         failure.class() == Class::Final && refusal.status != StatusCode::UNAUTHORIZED;
-    if says_it_better || failure.class() == Class::SessionLost {
+    if says_it_better || failure.class().ends_session() {
         failure.answer = own_error.map(Box::new);
     }
     failure

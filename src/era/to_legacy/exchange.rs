@@ -13,6 +13,7 @@ use super::ears::{abandon, say};
 use super::held::Binding;
 use super::requests::{Capabilities, Plain};
 use super::{Inner, results};
+use crate::era::answered;
 use crate::failure::Failure;
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::mcp::{code, method};
@@ -320,7 +321,7 @@ impl Inner {
         let Some(request) = state.unsent.take() else { return };
         state.id = request.wire_id.clone();
         let (session, own) = (self.legacy.clone(), call.clone());
-        let exchange = async move { own.finish(session.exchange(&request).await) };
+        let exchange = async move { own.finish(answered(session.exchange(&request).await)) };
         state.task = Some(tokio::spawn(exchange.in_current_span()).abort_handle());
     }
 

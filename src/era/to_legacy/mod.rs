@@ -27,6 +27,7 @@ use self::held::Held;
 use self::requests::{Capabilities, Plain};
 pub(super) use self::results::completed;
 use self::table::Fate;
+use super::answered;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::{CancelledParams, RequestMeta, STATELESS_REVISION, code, meta, method};
@@ -154,7 +155,7 @@ impl ToLegacy {
                         capabilities.unwrap_or_else(|| self.0.ears.capabilities.clone());
                     return self.0.ask_in_rounds(request, plain, capabilities).await;
                 }
-                let response = self.0.legacy.exchange(&plain.request(request)).await?;
+                let response = answered(self.0.legacy.exchange(&plain.request(request)).await)?;
                 Ok(results::response(method, response))
             }
         }
@@ -165,9 +166,7 @@ impl ToLegacy {
         self.0.bridge.declared().add(more);
         self.0.is_superseded.store(true, Ordering::Relaxed);
         let what = "the client can do more than the session was opened for";
-        let mut failure = Failure::new(Class::SessionLost, Cause::Refused, what);
-        failure.starts_over = true;
-        failure
+        Failure::new(Class::WrongForm, Cause::Refused, what)
     }
 }
 

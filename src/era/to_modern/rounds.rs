@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::{ToModern, results};
+use crate::era::answered;
 use crate::era::signs::{self, Sign};
 use crate::failure::Failure;
 use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
@@ -67,7 +68,7 @@ impl ToModern {
             {
                 return Err(signs::wants_handshake(&self.0.url));
             }
-            let failure = match outcome {
+            let failure = match answered(outcome) {
                 Ok(response) => return Ok(response),
                 Err(failure) if is_first => return Err(failure),
                 Err(failure) => failure,

@@ -13,7 +13,7 @@ use super::super::Request;
 use super::super::headers::{PROTOCOL_VERSION, post_headers};
 use super::tools::Tools;
 use crate::http::Endpoint;
-use crate::mcp::{RequestMeta, STATELESS_REVISION, method};
+use crate::mcp::{STATELESS_REVISION, method};
 use crate::upstream::json;
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -26,8 +26,8 @@ const ENCODED: (&str, &str) = ("=?base64?", "?=");
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Params<'a> {
-    #[serde(borrow, rename = "_meta")]
-    meta: Option<&'a RawValue>,
+    #[serde(borrow, rename = "_meta", default)]
+    meta: Meta<'a>,
     #[serde(borrow)]
     name: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -36,6 +36,13 @@ struct Params<'a> {
     task_id: Option<&'a RawValue>,
     #[serde(borrow)]
     arguments: Option<&'a RawValue>,
+}
+
+/// The member of `_meta` that is repeated.
+#[derive(Default, Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
+    protocol_version: Option<Cow<'a, str>>,
 }
 
 impl<'a> Params<'a> {
@@ -68,12 +75,12 @@ pub(super) fn common(endpoint: &Endpoint) -> HeaderMap {
 pub(super) fn of(request: &Request, common: &HeaderMap, tools: &Tools) -> HeaderMap {
     let message = &request.message;
     let params: Params<'_> = message.read_params().unwrap_or_default();
-    let meta = params.meta.and_then(|meta| serde_json::from_str(meta.get()).ok());
-    let RequestMeta { protocol_version, .. } = meta.unwrap_or_default();
     let mut headers = common.clone();
     // A request without a version gets the server's own answer to that.
-    if let Some(version) = protocol_version.filter(|version| version != STATELESS_REVISION) {
-        headers.insert(PROTOCOL_VERSION, value(&version));
+    if let Some(version) =
+        params.meta.protocol_version.as_deref().filter(|version| *version != STATELESS_REVISION)
+    {
+        headers.insert(PROTOCOL_VERSION, value(version));
     }
     headers.insert(METHOD, value(message.method()));
     let name = params.name_for(message.method()).and_then(|name| json::string(name.get()));

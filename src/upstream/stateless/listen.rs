@@ -50,7 +50,7 @@ impl StatelessSession {
                     tracing::debug!("a stream of notifications dropped; opening it again");
                     listening.after_end(lived, subscription.was_acknowledged(), retry)
                 }
-                // Whoever asked hears of it as of any other request.
+                // The client has no acknowledgement yet: this is the answer to its request.
                 Err(failure) if !subscription.was_acknowledged() => return Err(failure),
                 Err(failure) if failure.class() == Class::Final => return Err(failure),
                 Err(failure) => {

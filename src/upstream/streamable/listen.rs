@@ -52,7 +52,7 @@ impl StreamableSession {
                 }
                 Err(failure) => {
                     // Only the refusal of a POST ends a session, so a POST has to ask.
-                    if failure.class() == Class::SessionLost && self.is_lost().await {
+                    if failure.class().ends_session() && self.is_lost().await {
                         tracing::info!("the upstream has forgotten the session");
                         self.0.ended.cancel();
                         return;
@@ -63,7 +63,7 @@ impl StreamableSession {
                     }
                     tracing::debug!("no listening stream yet: {}", failure.summary());
                     // A place in the stream that the upstream has forgotten: start over.
-                    if matches!(failure.class(), Class::Final | Class::SessionLost) {
+                    if failure.class() == Class::Final || failure.class().ends_session() {
                         resume_from = None;
                     }
                     listening.after_refusal(&failure)
@@ -80,7 +80,7 @@ impl StreamableSession {
         };
         let ping = Request::new(Message::request(id.clone(), method::PING, "{}"), id);
         match tokio::time::timeout(PING_PATIENCE, self.exchange(&ping)).await {
-            Ok(Err(failure)) => failure.class() == Class::SessionLost,
+            Ok(Err(failure)) => failure.class().ends_session(),
             // Any answer comes from a server that knows the session; silence says nothing.
             Ok(Ok(_)) | Err(_) => false,
         }

@@ -270,9 +270,10 @@ fn a_subscription_is_acknowledged_tagged_and_outlives_the_session() {
 fn a_resource_that_is_not_there_has_the_code_of_the_clients_era() {
     let upstream = Upstream::serve(after_handshake(|exchange| {
         let id = exchange.rpc().id().to_owned();
-        exchange.json(format!(
+        let body = format!(
             r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32002,"message":"Resource not found"}}}}"#
-        ))
+        );
+        exchange.send(&Reply::status(400).body("application/json", body))
     }));
     let mut line = Line::to(&upstream.url()).spawn();
     line.send(modern(1, "server/discover", ""));

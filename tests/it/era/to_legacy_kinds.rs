@@ -56,3 +56,13 @@ fn amocrm() {
         assert_eq!(server.created("leads"), 1);
     }
 }
+
+#[test]
+fn nothing_is_posted_to_an_address_that_acts_on_whatever_it_is_sent() {
+    let upstream = Upstream::serve(|exchange| exchange.status(200));
+    let mut line = Line::to(&upstream.url_of("/rest/1/abcdefgh12345678/crm.deal.add")).spawn();
+    line.send(modern(1, "server/discover", ""));
+    assert!(line.recv_id("1").error_text().contains("webhook"));
+    line.finish_with_nothing_left();
+    assert!(upstream.requests().is_empty());
+}

@@ -256,9 +256,12 @@ fn subscriptions_become_one_stream_that_is_opened_again_as_they_change() {
 fn errors_have_the_codes_of_the_clients_era() {
     let upstream = modern_alone(|exchange| {
         let id = exchange.rpc().id().to_owned();
-        exchange.json(format!(
+        // In either status.
+        let status = if exchange.name() == "resources/read" { 400 } else { 200 };
+        let body = format!(
             r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32602,"message":"Resource not found","data":{{"uri":"a:1"}}}}}}"#
-        ))
+        );
+        exchange.send(&Reply::status(status).body("application/json", body))
     });
     let mut line = Line::to(&upstream.url()).ready();
     line.send(request(1, "resources/read", r#"{"uri":"a:1"}"#));
