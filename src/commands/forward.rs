@@ -40,7 +40,7 @@ pub(super) async fn run(
     let link = Link::new(Box::new(upstream), client.clone(), conversation.policy);
     let conversation = Conversation::new(conversation, link, client, &writer);
     let client_gone = stdio::client_gone(input.ended());
-    let outcome = conversation.run(input, writer, stop, client_gone).await;
+    let outcome = conversation.run(input, writer, Box::pin(stop), Box::pin(client_gone)).await;
     let Outcome { has_failed, input, output } = outcome;
     if let Some(why) = output {
         return Err(SetupError::failed(format!("a reply could not be written to stdout: {why}")));

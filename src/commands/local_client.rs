@@ -81,8 +81,12 @@ impl LocalClient {
         let client = Client::new(writer.outlet());
         let link = Link::new(Box::new(kind), client.clone(), settings.policy);
         let conversation = Conversation::new(settings.clone(), link.clone(), client, &writer);
-        let conversation =
-            tokio::spawn(conversation.run(stdin, writer, stop, std::future::pending()));
+        let conversation = tokio::spawn(conversation.run(
+            stdin,
+            writer,
+            Box::pin(stop),
+            Box::pin(std::future::pending()),
+        ));
         let input = Some(input);
         Ok(Self { input, output, conversation, requests: 0, link })
     }

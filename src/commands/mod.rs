@@ -10,6 +10,7 @@ mod local_client;
 mod server;
 mod tools;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,34 +43,35 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             upstream.warnings.extend(cli.warnings.iter().cloned());
             let conversation = config::conversation(options, &upstream);
             let log = config::log(&options.logs, upstream.kind.kind, secrets.clone());
-            on_runtime(&log, forward::run(upstream, conversation, options.logs.fail))
+            on_runtime(&log, Box::pin(forward::run(upstream, conversation, options.logs.fail)))
         }
         Some(Command::Demo) => {
             demo::check_kind(options.server.kind)?;
             let log = config::log(&options.logs, demo::KIND, secrets.clone());
-            on_runtime(&log, demo::run(cli, secrets))
+            on_runtime(&log, Box::pin(demo::run(cli, secrets)))
         }
         Some(Command::Check(arguments)) => {
             let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
-            on_runtime(&log, check::run(cli, arguments, secrets))
+            on_runtime(&log, Box::pin(check::run(cli, arguments, secrets)))
         }
         Some(Command::Tools(arguments)) => {
             let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
-            on_runtime(&log, tools::run(cli, arguments, secrets))
+            on_runtime(&log, Box::pin(tools::run(cli, arguments, secrets)))
         }
         Some(Command::Call(arguments)) => {
             let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
-            on_runtime(&log, call::run(cli, arguments, secrets))
+            on_runtime(&log, Box::pin(call::run(cli, arguments, secrets)))
         }
         Some(Command::Install(arguments)) => install::install(cli, arguments, secrets),
         Some(Command::Uninstall(arguments)) => install::uninstall(arguments),
     }
 }
 
-/// Starts logging, and runs `command` on the process's one runtime.
+/// Starts logging, and runs `command` on the process's one runtime. It is boxed, so that the runtime
+/// is compiled once and not for each command.
 fn on_runtime(
     log: &LogSettings,
-    command: impl Future<Output = Result<(), SetupError>>,
+    command: Pin<Box<dyn Future<Output = Result<(), SetupError>> + '_>>,
 ) -> Result<(), SetupError> {
     let log = logging::start(log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -206,8 +206,8 @@ impl Conversation {
         mut self,
         mut input: Stdin,
         writer: Writer,
-        stop: impl Future<Output = ()> + Send + 'static,
-        client_gone: impl Future<Output = ()> + Send + 'static,
+        stop: Pending<'static, ()>,
+        client_gone: Pending<'static, ()>,
     ) -> Outcome {
         let (mut cut_short, watch) = watch_for_end(&writer, stop, client_gone);
         let announcer = tokio::spawn(announce_gaps(self.client.clone(), self.context.link.clone()));
@@ -426,8 +426,8 @@ fn progress_token(message: &Message) -> Option<(RequestId, bool)> {
 /// several times for each request, polls one thing only.
 fn watch_for_end(
     writer: &Writer,
-    stop: impl Future<Output = ()> + Send + 'static,
-    client_gone: impl Future<Output = ()> + Send + 'static,
+    stop: Pending<'static, ()>,
+    client_gone: Pending<'static, ()>,
 ) -> (oneshot::Receiver<End>, AbortHandle) {
     let (tell, told) = oneshot::channel();
     let gone = writer.gone().clone();

@@ -56,7 +56,8 @@ impl Rig {
                 std::future::pending::<()>().await;
             }
         };
-        let run = conversation.run(stdin, writer, stopped, std::future::pending());
+        let run =
+            conversation.run(stdin, writer, Box::pin(stopped), Box::pin(std::future::pending()));
         let conversation = tokio::spawn(run);
         let born = Instant::now();
         Self { input: Some(input), output, stop: Some(stop), conversation, born }

@@ -1,8 +1,8 @@
 //! Entries for this program in the configuration of MCP clients.
 //!
 //! A client is a row of [`client::CLIENTS`]: where its file is, in which format, and how an entry looks
-//! there. Nothing below knows a client by name. A file is read and written by [`file`], edited as a
-//! [`document::Document`], and a change is shown by [`diff`].
+//! there. Nothing below knows a client by name. A file is read and written by [`mod@file`], edited as a
+//! [`document::Document`], and a change is shown by [`mod@diff`].
 //!
 //! **Invariants.** A file that cannot be parsed is not touched. Of a file that can be, only the entry
 //! changes: comments, order, indentation, line ends and BOM stay. The file as it was is kept beside it.
