@@ -44,8 +44,17 @@ pub(crate) fn decode_file(bytes: &[u8]) -> Option<String> {
 
 /// `text` in windows-1251; `None` when it has characters that the charset does not.
 pub(crate) fn to_windows_1251(text: &str) -> Option<Vec<u8>> {
-    let (bytes, _, is_lossy) = WINDOWS_1251.encode(text);
-    (!is_lossy).then(|| bytes.into_owned())
+    // Found by decoding: the encoders of the library would bring those of all its charsets along.
+    let upper: Vec<u8> = (0x80..=0xff).collect();
+    let upper_half = WINDOWS_1251.decode_without_bom_handling(&upper).0;
+    let byte_of = |letter: char| match u8::try_from(letter) {
+        Ok(byte) if byte.is_ascii() => Some(byte),
+        _ => {
+            let place = upper_half.chars().position(|known| known == letter)?;
+            upper.get(place).copied()
+        }
+    };
+    text.chars().map(byte_of).collect()
 }
 
 /// `body` when it is UTF-8, perhaps cut in the middle of its last character.
