@@ -21,9 +21,6 @@ const PASTES: [Paste; 6] = [
             let pages = [
                 "github.com",
                 "gitlab.com",
-                "npmjs.com",
-                "www.npmjs.com",
-                "pypi.org",
                 "smithery.ai",
                 "glama.ai",
                 "mcp.so",
