@@ -39,14 +39,23 @@ pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: 
         let request = &request;
         async move { live.session.exchange(request).await }
     };
-    let outcome = match context.settings.max_time {
+    let start_timeout = context.settings.start_timeout;
+    let is_start = request.message.method() == method::DISCOVER && !context.link.has_answered();
+    let until_start = is_start.then_some(start_timeout);
+    let limit = until_start.into_iter().chain(context.settings.max_time).min();
+    let outcome = match limit {
         None => carrier.carry(attempt).await,
         // Seldom, and large.
         Some(limit) => {
             let mut carrying = Box::pin(carrier.carry(attempt));
             let outcome = within(limit, carrying.as_mut()).await;
             drop(carrying);
-            outcome.unwrap_or_else(|| Err(carrier.out_of_time(limit)))
+            outcome.unwrap_or_else(|| match until_start {
+                Some(start) if start == limit => {
+                    Ok(context.link.discover_without_upstream(&request.message))
+                }
+                _ => Err(carrier.out_of_time(limit)),
+            })
         }
     };
     let tried = Effort { attempts: carrier.retry.attempts(), was_sent: carrier.was_sent, started };
@@ -103,8 +112,9 @@ fn settle(
     reply: &PendingReply,
     effort: Effort,
 ) -> OutLine {
-    // The answer to `initialize` may be ours.
-    if request.message.method() != method::INITIALIZE && context.link.end_outage() {
+    // The answer to these may be ours.
+    let may_be_ours = matches!(request.message.method(), method::INITIALIZE | method::DISCOVER);
+    if !may_be_ours && context.link.end_outage() {
         tracing::info!("{} answers again", context.settings.url);
     }
     let response = if response.error().is_some() {

@@ -244,6 +244,11 @@ fn answered(outcome: Result<Response, Failure>) -> Result<Response, Failure> {
     }
 }
 
+/// The answer to `server/discover` that says what `initialize`, an answer of the legacy era, says.
+pub(crate) fn discovered(initialize: &Response) -> Response {
+    to_legacy::discovered(initialize)
+}
+
 /// Whether the answer to `initialize` names a revision that has no handshake.
 fn is_modern_version(initialize: &Response) -> bool {
     let result = initialize.result().map(local::text).and_then(upstream::json::Object::read);

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
+use crate::era;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::method;
@@ -135,17 +136,7 @@ impl Link {
         let response = match (live, self.current()) {
             (Ok(live), _) => live?.response.clone(),
             (Err(_), Some(live)) => live.response.clone(),
-            (Err(_), None) => {
-                let why = self.tried().map(|tried| format!(" ({})", tried.failure.summary()));
-                let why = why.unwrap_or_default();
-                self.begin_outage();
-                tracing::warn!(
-                    "the upstream is not there yet{why}; initialize is answered without it"
-                );
-                let ours = handshake::answer_without_upstream(&message);
-                self.memory.note_promised(&ours);
-                return Ok(ours);
-            }
+            (Err(_), None) => return Ok(self.answer_for_upstream(&message)),
         };
         self.memory.note_told(&response);
         Ok(response)
@@ -208,9 +199,32 @@ impl Link {
     pub fn session_budget(&self, elapsed: Duration, start_timeout: Duration) -> Duration {
         let begun = self.begun.get().map_or(Duration::ZERO, Instant::elapsed);
         let left_to_start = (start_timeout + elapsed).saturating_sub(begun);
-        let has_answered = self.has_answered.load(Ordering::Relaxed)
-            || self.current().is_some_and(|live| !live.session.is_untried());
-        self.policy.session_budget(has_answered, left_to_start)
+        self.policy.session_budget(self.has_answered(), left_to_start)
+    }
+
+    /// Whether the upstream has answered anything yet.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+            || self.current().is_some_and(|live| !live.session.is_untried())
+    }
+
+    /// The answer to `server/discover` for an upstream that is not there yet: a client of the modern
+    /// era waits for a start no longer than others do.
+    pub fn discover_without_upstream(&self, discover: &Message) -> Response {
+        let ours = self.answer_for_upstream(discover);
+        era::discovered(&ours)
+    }
+
+    /// Answers the `first` request as `initialize` is answered, and remembers what that promises.
+    fn answer_for_upstream(&self, first: &Message) -> Response {
+        let why = self.tried().map(|tried| format!(" ({})", tried.failure.summary()));
+        let why = why.unwrap_or_default();
+        self.begin_outage();
+        let method = first.method();
+        tracing::warn!("the upstream is not there yet{why}; {method} is answered without it");
+        let ours = handshake::answer_without_upstream(first);
+        self.memory.note_promised(&ours);
+        ours
     }
 
     /// Whether sending `message` twice does no more than sending it once, as far as its method, the

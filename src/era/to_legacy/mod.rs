@@ -26,6 +26,7 @@ use self::ears::{Ears, Heard};
 use self::held::Held;
 use self::requests::{Capabilities, Plain};
 pub(super) use self::results::completed;
+pub(super) use self::results::discover as discovered;
 use self::table::Fate;
 use super::answered;
 use crate::failure::{Cause, Class, Failure};

@@ -6,7 +6,7 @@ use crate::upstream::json::Object;
 use crate::upstream::local;
 
 /// The answer to `server/discover`, from the answer to `initialize`.
-pub(super) fn discover(initialize: &Response) -> Response {
+pub(in crate::era) fn discover(initialize: &Response) -> Response {
     let result = initialize.result().map_or("{}", local::text);
     let mut result = Object::read(result).unwrap_or_default();
     let mut capabilities = result.get("capabilities").and_then(Object::read).unwrap_or_default();

@@ -203,10 +203,13 @@ fn a_lost_answer_is_asked_for_again_under_another_id() {
 }
 
 #[test]
-fn a_server_that_has_never_answered_is_not_waited_for_in_vain() {
+fn the_discovery_is_answered_in_time_without_a_server_and_what_follows_tells_the_reason() {
     let mut line = Line::to("http://127.0.0.1:9/mcp").env("MCPLINE_START_TIMEOUT", "0.2").spawn();
     line.send(modern(1, "server/discover", ""));
-    assert_eq!(line.recv_id("1").error_code(), -33001);
+    let discovered = line.recv_id("1");
+    assert_eq!(discovered.result()["supportedVersions"][0], "2026-07-28");
+    line.send(modern(2, "tools/list", ""));
+    assert_eq!(line.recv_id("2").error_code(), -33001);
     line.finish_with_nothing_left();
 }
 
