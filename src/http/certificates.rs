@@ -215,7 +215,6 @@ impl Contents {
         const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];
         let parts: Vec<_> = item.children().collect();
         let tags: Vec<_> = parts.iter().map(|part| part.tag).collect();
-        let inner = parts.first().and_then(|part| part.children().next());
         match tags.as_slice() {
             [OID, ..] if parts[0].content == SIGNED_DATA => self.take_pkcs7(&parts),
             [INTEGER, der::SEQUENCE, rest @ ..] if rest.first() != Some(&OCTETS) => {
@@ -228,9 +227,7 @@ impl Contents {
             [der::SEQUENCE, der::SEQUENCE, ..] if is_request(parts[0].children()) => {
                 self.others.push(Other::Request);
             }
-            [der::SEQUENCE, der::SEQUENCE, _] if inner.is_some() => {
-                self.certificates.push(item.whole.to_vec().into());
-            }
+            _ if is_certificate(item) => self.certificates.push(item.whole.to_vec().into()),
             [der::SEQUENCE, _] => self.others.push(Other::PublicKey),
             _ => {}
         }
@@ -242,10 +239,20 @@ impl Contents {
         let signed = parts.get(1).and_then(|part| part.children().next());
         let sets = signed.as_ref().map(Der::children).into_iter().flatten();
         for set in sets.filter(|part| part.tag == FIRST) {
-            let certificates = set.children().filter(|part| part.tag == der::SEQUENCE);
+            let certificates = set.children().filter(is_certificate);
             self.certificates.extend(certificates.map(|part| part.whole.to_vec().into()));
         }
     }
+}
+
+/// A certificate has what is signed, an algorithm, and the signature (RFC 5280 section 4.1).
+fn is_certificate(item: &Der<'_>) -> bool {
+    let parts: Vec<_> = item.children().collect();
+    let tags: Vec<_> = parts.iter().map(|part| part.tag).collect();
+    item.tag == der::SEQUENCE
+        && matches!(tags.as_slice(), [der::SEQUENCE, der::SEQUENCE, _])
+        && parts[0].children().next().is_some()
+        && !is_request(parts[0].children())
 }
 
 /// A request begins with a version and the name; a certificate has an algorithm in between.
