@@ -203,15 +203,13 @@ impl Cli {
         Ok(cli)
     }
 
-    /// Where the command names its server: by a URL, or by a section of the settings file.
+    /// The server that the command is to reach, as it is named: by a URL, or by a section of the
+    /// settings file. `None` for a command that has none, or has the sample service.
     fn server(&mut self) -> Option<&mut Option<String>> {
-        match &mut self.command {
-            None => Some(&mut self.url),
-            Some(
-                Command::Check(CheckArguments { server, .. })
-                | Command::Tools(ToolsArguments { server, .. }),
-            ) if server.as_deref() != Some(DEMO) => Some(server),
-            Some(_) => None,
+        match &self.command {
+            Some(Command::Demo | Command::Install(_) | Command::Uninstall(_)) => None,
+            Some(_) if self.url.as_deref() == Some(DEMO) => None,
+            _ => Some(&mut self.url),
         }
     }
 
@@ -222,6 +220,9 @@ impl Cli {
             let message = "a URL and a command cannot be used together";
             return Err(command.error(ErrorKind::ArgumentConflict, message));
         }
+        let has_url = cli.url.is_some();
+        let named = cli.command.as_mut().and_then(|command| command.take_server(has_url));
+        cli.url = named.or(cli.url);
         cli.warnings = usage::unknown_variables(&Self::command());
         Ok(cli)
     }
@@ -253,6 +254,23 @@ pub(crate) enum Command {
     Install(Install),
     /// Remove a server from the configuration of an MCP client
     Uninstall(Uninstall),
+}
+
+impl Command {
+    /// Takes the server that a command names in its own arguments, so that it stands in one place
+    /// whatever the command. `has_url` says whether `MCPLINE_URL` names one: then `call` may leave it
+    /// out.
+    fn take_server(&mut self, has_url: bool) -> Option<String> {
+        let is_server = |word: &str| word == DEMO || word.contains("://") || !has_url;
+        match self {
+            Self::Check(CheckArguments { server, .. })
+            | Self::Tools(ToolsArguments { server, .. }) => server.take(),
+            Self::Call(CallArguments { words, .. }) => {
+                words.first().is_some_and(|word| is_server(word)).then(|| words.remove(0))
+            }
+            Self::Demo | Self::Install(_) | Self::Uninstall(_) => None,
+        }
+    }
 }
 
 /// What `mcpline check` is told.

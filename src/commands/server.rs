@@ -21,22 +21,18 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// The server that `named` names: a URL, or [`DEMO`]; else the one of the environment.
+    /// The server at the URL of the command line or the environment, or the sample for [`DEMO`].
     ///
     /// # Errors
     /// A setting cannot be used, or the sample service cannot be started.
-    pub(super) async fn new(
-        cli: &Cli,
-        named: Option<&str>,
-        secrets: &Arc<Secrets>,
-    ) -> Result<Self, SetupError> {
+    pub(super) async fn new(cli: &Cli, secrets: &Arc<Secrets>) -> Result<Self, SetupError> {
         let options = &cli.options;
-        let (target, demo) = if named == Some(DEMO) {
+        let url = cli.url.as_deref();
+        let (target, demo) = if url == Some(DEMO) {
             demo::check_kind(options.server.kind)?;
             let (service, url) = demo::start().await?;
             (Target { kind: demo::KIND, url }, Some(service))
         } else {
-            let url = named.or(cli.url.as_deref());
             (Target::new(url, options.server.kind, secrets)?, None)
         };
         let upstream = UpstreamSettings::new(options, target, secrets)?;

@@ -23,7 +23,7 @@ pub(super) async fn run(
     arguments: &ToolsArguments,
     secrets: &Arc<Secrets>,
 ) -> Result<(), SetupError> {
-    let server = Server::new(cli, arguments.server.as_deref(), secrets).await?;
+    let server = Server::new(cli, secrets).await?;
     server.warn();
     let mut client = LocalClient::start(&server)?;
     let listed = client.list(method::TOOLS_LIST, "tools").await;
@@ -44,10 +44,7 @@ pub(super) async fn run(
     if tools.is_empty() {
         return terminal::print(&count);
     }
-    let named = arguments
-        .server
-        .as_deref()
-        .map_or_else(|| "URL".to_owned(), |named| server.redacted(named));
+    let named = cli.url.as_deref().map_or_else(|| "URL".to_owned(), |url| server.redacted(url));
     terminal::print(&format!(
         "{}\n{count}. Call one: mcpline call {named} TOOL KEY=VALUE\n",
         tools.join("\n")

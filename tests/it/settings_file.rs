@@ -218,3 +218,26 @@ fn a_file_with_secrets_that_others_may_read_is_warned_of() {
         assert_eq!(shown.contains("chmod 600"), is_warned, "{text} {mode:o}: {shown}");
     }
 }
+
+/// The command differs, the server is named in the same way.
+#[test]
+fn commands_that_ask_a_server_take_the_name_of_a_section_too() {
+    for command in ["check crm", "tools crm", "call crm look"] {
+        let upstream = Upstream::serve(after_handshake(|exchange| {
+            exchange.result(match exchange.name().as_str() {
+                "tools/list" => r#"{"tools":[{"name":"look","inputSchema":{"type":"object"}}]}"#,
+                _ => r#"{"content":[]}"#,
+            })
+        }));
+        let text = format!("url = '{DEAD}'\n[crm]\nurl = '{}'\n", upstream.url());
+        let file = File::of(text);
+        let ended = file.run(command).output("");
+        assert_eq!(ended.status, 0, "{command}: {}{}", ended.stdout, ended.stderr);
+        assert!(upstream.count("tools/list") > 0, "{command}");
+        // The environment goes before what the file says for all.
+        let file = File::of(format!("url = '{DEAD}'\n"));
+        let of_all = command.replacen(" crm", "", 1);
+        let ended = file.run(&of_all).env("MCPLINE_URL", &upstream.url()).output("");
+        assert_eq!(ended.status, 0, "{of_all}: {}{}", ended.stdout, ended.stderr);
+    }
+}

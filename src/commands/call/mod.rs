@@ -12,7 +12,7 @@ use self::arguments::Schema;
 use super::Form;
 use super::local_client::LocalClient;
 use super::server::Server;
-use crate::cli::{self, CallArguments, Cli, DEMO};
+use crate::cli::{self, CallArguments, Cli};
 use crate::jsonrpc::{METHOD_NOT_FOUND, to_json};
 use crate::mcp::method;
 use crate::redact::Secrets;
@@ -29,40 +29,20 @@ pub(super) async fn run(
     arguments: &CallArguments,
     secrets: &Arc<Secrets>,
 ) -> Result<(), SetupError> {
-    let Asked { server, tool, words } = Asked::read(cli, &arguments.words)?;
+    let [tool, words @ ..] = &arguments.words[..] else {
+        return Err(SetupError::usage("no tool given")
+            .hint("`mcpline call URL TOOL KEY=VALUE`; `mcpline tools URL` lists them"));
+    };
     let form = Form::of(&arguments.output);
     // Before the server is asked: a mistake in them needs no server.
     let given = arguments::Given::read(words, read_stdin)?;
-    let server = Server::new(cli, server, secrets).await?;
+    let server = Server::new(cli, secrets).await?;
     server.warn();
     let mut client = LocalClient::start(&server)?;
     let called = call(&mut client, tool, &given, form).await;
     client.end().await;
     let (name, result) = called?;
     print(&name, &result, form)
-}
-
-/// What the words of the command line name.
-struct Asked<'a> {
-    server: Option<&'a str>,
-    tool: &'a str,
-    words: &'a [String],
-}
-
-impl<'a> Asked<'a> {
-    /// The URL may be left out where the environment has it.
-    fn read(cli: &Cli, words: &'a [String]) -> Result<Self, SetupError> {
-        let is_server = |word: &str| word == DEMO || word.contains("://") || cli.url.is_none();
-        let (server, rest) = match words {
-            [server, rest @ ..] if is_server(server) => (Some(server.as_str()), rest),
-            rest => (None, rest),
-        };
-        match rest {
-            [tool, words @ ..] => Ok(Self { server, tool, words }),
-            [] => Err(SetupError::usage("no tool given")
-                .hint("`mcpline call URL TOOL KEY=VALUE`; `mcpline tools URL` lists them")),
-        }
-    }
 }
 
 /// Calls `tool`, and returns the name by which the server knows it and the result.

@@ -66,7 +66,7 @@ pub(super) async fn run(
     arguments: &CheckArguments,
     secrets: &Arc<Secrets>,
 ) -> Result<(), SetupError> {
-    let server = Server::new(cli, arguments.server.as_deref(), secrets).await?;
+    let server = Server::new(cli, secrets).await?;
     let mut checkup = Checkup::new(server)?;
     let style = Style::of_stdout();
     let is_text = !arguments.json;

@@ -72,12 +72,12 @@ async fn sessions(checkup: &mut Checkup) -> Finding {
             return Finding::ok(text).details([why]).fact("automaticMs", ms(each));
         }
     };
-    let text = format!("{text}; with `--managed-sessions 1` it takes {}", shown(in_one));
+    let text = format!("{text}; with `--managed-sessions` it takes {}", shown(in_one));
     let finding = if each > SLOW && in_one < each / 2 {
         Finding::warning(
             text,
             "The platform starts a session for each call. Set reuseSessions=\"autouse\" for the service in \
-             the publication's default.vrd, or add `--managed-sessions 1` (with reuseSessions=\"use\").",
+             the publication's default.vrd, or add `--managed-sessions` (with reuseSessions=\"use\").",
         )
     } else {
         Finding::ok(text)

@@ -34,7 +34,7 @@ impl ReuseWatch {
             tracing::info!(
                 "each of the last {IN_A_ROW} calls took more than {} s, so the platform probably \
                  starts a session for each: set reuseSessions=\"autouse\" for the service in the \
-                 publication's default.vrd, or keep a session by `--managed-sessions 1` (with \
+                 publication's default.vrd, or keep a session by `--managed-sessions` (with \
                  reuseSessions=\"use\")",
                 SLOW.as_secs()
             );
