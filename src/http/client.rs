@@ -24,7 +24,7 @@ use super::keeping::Keeping;
 use super::peer::Peer;
 use super::protocol::Question;
 use super::proxy::{self, Proxy};
-use super::redirects::{Moved, is_elsewhere, target_within_origin};
+use super::redirects::{Moved, is_elsewhere, moves_all, target_within_origin};
 use crate::failure::{Cause, Class, Failure};
 use crate::patience::within;
 use crate::redact::{self, Origin, Secrets};
@@ -275,6 +275,7 @@ impl Http {
         let mut is_remembered = remembered.is_some();
         let mut url = remembered.map_or(Cow::Borrowed(&endpoint.url), Cow::Owned);
         let mut redirects = 0;
+        let mut is_for_all = true;
         let mut was_refused = false;
         loop {
             let begun = self.journal.is_some().then(Instant::now);
@@ -287,6 +288,7 @@ impl Http {
             let response = match within(self.idle_timeout, pin!(sending)).await {
                 Some(Ok(response)) => response,
                 Some(Err(error)) => {
+                    self.moved.forget(&endpoint.url);
                     if is_pooled && !error.is_connect() {
                         self.keeping.note_broken();
                     }
@@ -295,6 +297,7 @@ impl Http {
                     return Err(failure);
                 }
                 None => {
+                    self.moved.forget(&endpoint.url);
                     self.note(&outline, begun, || Met::Failure(Stage::Answer));
                     return Err(failure::timed_out(shown, self.idle_timeout));
                 }
@@ -313,6 +316,7 @@ impl Http {
                 && redirects < MAX_REDIRECTS
             {
                 redirects += 1;
+                is_for_all &= moves_all(status);
                 url = Cow::Owned(target);
             } else if is_remembered && is_elsewhere(status) {
                 self.moved.forget(&endpoint.url);
@@ -322,8 +326,11 @@ impl Http {
                 was_refused = true;
             } else {
                 self.protocol.settle();
-                if redirects > 0 && status.is_success() {
+                if redirects > 0 && is_for_all && status.is_success() {
                     self.moved.remember(&endpoint.url, &url);
+                }
+                if status.is_server_error() {
+                    self.moved.forget(&endpoint.url);
                 }
                 return Answer::new(response, shown.clone(), self.idle_timeout, self.max_body);
             }

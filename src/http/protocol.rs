@@ -32,10 +32,10 @@ impl Question {
             return None;
         }
         let (what, hint) = match url.scheme() {
-            "http" if first_byte(url, &client_hello(url, tls)?).await.is_some_and(is_tls) => {
+            "http" if said_to(url, &client_hello(url, tls)?, is_tls).await => {
                 ("this port speaks HTTPS", "Use `https://` in the URL.")
             }
-            "https" if first_byte(url, b"OPTIONS * HTTP/1.0\r\n\r\n").await == Some(b'H') => {
+            "https" if said_to(url, b"OPTIONS * HTTP/1.0\r\n\r\n", is_plain_http).await => {
                 ("this port speaks plain HTTP", "Use `http://` in the URL.")
             }
             _ => return None,
@@ -46,8 +46,13 @@ impl Question {
 }
 
 /// The first byte of a handshake or an alert.
-fn is_tls(byte: u8) -> bool {
-    matches!(byte, 0x15 | 0x16)
+fn is_tls([first]: [u8; 1]) -> bool {
+    matches!(first, 0x15 | 0x16)
+}
+
+/// The beginning of a status line. A port of HTTPS answers plain HTTP with a 400.
+fn is_plain_http(beginning: [u8; 12]) -> bool {
+    beginning.starts_with(b"HTTP/") && !beginning.ends_with(b" 400")
 }
 
 /// The bytes with which a TLS client begins.
@@ -63,10 +68,10 @@ fn client_hello(url: &Url, tls: &ClientConfig) -> Option<Vec<u8>> {
     Some(hello)
 }
 
-/// The first byte that comes back for `said`.
-async fn first_byte(url: &Url, said: &[u8]) -> Option<u8> {
-    let port = url.port_or_known_default()?;
+/// Whether what comes back for `said` begins as `is_wanted` says.
+async fn said_to<const N: usize>(url: &Url, said: &[u8], is_wanted: fn([u8; N]) -> bool) -> bool {
     let asking = async {
+        let port = url.port_or_known_default()?;
         let mut stream = match url.host()? {
             Host::Domain(name) => TcpStream::connect((name, port)).await,
             Host::Ipv4(address) => TcpStream::connect((address, port)).await,
@@ -74,7 +79,10 @@ async fn first_byte(url: &Url, said: &[u8]) -> Option<u8> {
         }
         .ok()?;
         stream.write_all(said).await.ok()?;
-        stream.read_u8().await.ok()
+        let mut beginning = [0; N];
+        stream.read_exact(&mut beginning).await.ok()?;
+        Some(beginning)
     };
-    tokio::time::timeout(PATIENCE, asking).await.ok().flatten()
+    let beginning = tokio::time::timeout(PATIENCE, asking).await.ok().flatten();
+    beginning.is_some_and(is_wanted)
 }

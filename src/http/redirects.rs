@@ -29,7 +29,7 @@ pub(super) fn target_within_origin(
         return None;
     }
     let keeps_method = match response.status() {
-        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+        status if moves_all(status) => true,
         // Some clients make a GET of a POST after these, so they say nothing of a POST. Any other
         // page than the one with the slash may be a login.
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => {
@@ -38,6 +38,11 @@ pub(super) fn target_within_origin(
         _ => false,
     };
     keeps_method.then_some(target)
+}
+
+/// Whether the status sends every method elsewhere.
+pub(super) fn moves_all(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
 }
 
 /// Whether a path is the same but for a slash at its end.
@@ -75,7 +80,7 @@ impl Moved {
         self.is_any.store(true, Ordering::Relaxed);
     }
 
-    /// Forgets the target for `url`, which is not there any more.
+    /// Forgets the target for `url`, which is not there, or not well, any more.
     pub(super) fn forget(&self, url: &Url) {
         self.known().retain(|(from, _)| from != url);
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::support::{
     AnswerIn, INITIALIZE, Line, Message, Reply, TlsServer, Upstream, call, handshake, notification,
-    serve_tls,
+    request, serve_tls,
 };
 
 /// What becomes of `initialize`, which is not answered without the upstream.
@@ -43,30 +43,57 @@ fn a_redirect_within_the_origin_costs_one_request_in_all() {
 
 #[test]
 fn a_target_that_is_gone_is_asked_for_again_where_it_was_told() {
-    let target = std::sync::atomic::AtomicUsize::new(1);
-    let upstream = Upstream::serve(move |exchange| {
-        let now = format!("/node{}", target.load(std::sync::atomic::Ordering::SeqCst));
-        let path = exchange.request.path.clone();
-        match exchange.name().as_str() {
-            "GET" => exchange.status(405),
-            _ if path == "/mcp" => exchange.send(&Reply::status(307).header("Location", now)),
-            _ if path != now => exchange.status(404),
-            "initialize" => handshake(exchange, None),
-            "notifications/initialized" => exchange.accepted(),
-            "notifications/message" => {
-                target.store(2, std::sync::atomic::Ordering::SeqCst);
-                exchange.accepted()
+    // The last are those of a proxy before a node that is down.
+    for gone in [404, 410, 503, 529] {
+        let target = std::sync::atomic::AtomicUsize::new(1);
+        let upstream = Upstream::serve(move |exchange| {
+            let now = format!("/node{}", target.load(std::sync::atomic::Ordering::SeqCst));
+            let path = exchange.request.path.clone();
+            match exchange.name().as_str() {
+                "GET" => exchange.status(405),
+                _ if path == "/mcp" => exchange.send(&Reply::status(307).header("Location", now)),
+                _ if path != now => exchange.status(gone),
+                "initialize" => handshake(exchange, None),
+                "notifications/initialized" => exchange.accepted(),
+                "notifications/message" => {
+                    target.store(2, std::sync::atomic::Ordering::SeqCst);
+                    exchange.accepted()
+                }
+                _ => exchange.result("{}"),
             }
-            _ => exchange.result("{}"),
+        });
+        let mut line = Line::to(&upstream.url()).args("--retry-for 20").ready();
+        line.send(call(1, "any", "{}"));
+        line.recv_id("1").result();
+        line.send(notification("notifications/message", "{}"));
+        upstream.nth("notifications/message", 1);
+        line.send(call(2, "any", "{}"));
+        line.recv_id("2").result();
+        line.finish_with_nothing_left();
+    }
+}
+
+/// A server of web pages puts the slash behind what a browser asks for. That says nothing of a POST.
+#[test]
+fn where_a_get_is_sent_says_nothing_of_a_post() {
+    let upstream = Upstream::serve(|exchange| {
+        match (exchange.request.method.as_str(), exchange.request.path.as_str()) {
+            ("GET", "/mcp") => exchange.send(&Reply::status(301).header("Location", "/mcp/")),
+            (_, "/mcp/") => exchange.send(&Reply::status(200).body("text/html", "<p>A page</p>")),
+            _ => match exchange.name().as_str() {
+                "initialize" => handshake(exchange, None),
+                "notifications/initialized" => exchange.accepted(),
+                _ => exchange.result("{}"),
+            },
         }
     });
     let mut line = Line::ready(&upstream.url());
-    line.send(call(1, "any", "{}"));
-    line.recv_id("1").result();
-    line.send(notification("notifications/message", "{}"));
-    upstream.nth("notifications/message", 1);
-    line.send(call(2, "any", "{}"));
-    line.recv_id("2").result();
+    // The second is that behind the slash.
+    upstream.nth("GET", 2);
+    for id in 1..=3 {
+        line.send(call(id, "any", "{}"));
+        line.recv_id(&id.to_string()).result();
+    }
     line.finish_with_nothing_left();
 }
 
@@ -195,6 +222,30 @@ fn https_to_a_port_of_plain_http_is_told() {
     let reply = initialized(&format!("https://{address}/mcp"));
     reply.failure(-33001);
     assert!(reply.error_text().contains("Use `http://`"), "{reply}");
+}
+
+/// A firewall or a server that starts cuts the handshake; web servers answer plain HTTP there with a
+/// 400 all the same. Nobody is told to send passwords in the clear.
+#[test]
+fn a_port_of_https_that_cuts_the_handshake_is_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let mut first = [0; 4096];
+            let _ = socket.read(&mut first);
+            if first[0] != 0x16 {
+                drop(socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+            }
+        }
+    });
+    let url = format!("https://{address}/mcp");
+    let mut line = Line::to(&url).args("--start-timeout 1").spawn();
+    line.send(request(1, "tools/list", "{}"));
+    let reply = line.recv_id("1");
+    let data = reply.failure(-33001);
+    assert!(data["attempts"].as_u64() > Some(1), "{reply}");
+    assert!(!reply.error_text().contains("`http://`"), "{reply}");
 }
 
 #[test]
