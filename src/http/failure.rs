@@ -14,7 +14,7 @@ use super::handshake;
 use super::journal::Stage;
 use super::proxy::{Proxy, Refusal};
 use super::redirects::NotFollowed;
-use super::status::{Meaning, Named};
+use super::status::{Meaning, Named, proxy_login};
 use crate::failure::{Cause, Class, Failure};
 use crate::hint::Hint;
 use crate::redact;
@@ -184,19 +184,7 @@ pub(super) fn of_tunnel(proxy: &Proxy, refusal: Option<Refusal>, shown: &str) ->
     }
     let failure = |class| Failure::new(class, Cause::Unreachable, what.clone());
     if status.starts_with("407") {
-        let mut hint = "Give a user name and password in the proxy's URL: \
-                        `--proxy http://USER:PASSWORD@HOST:PORT`, or in MCPLINE_PROXY."
-            .to_owned();
-        if !schemes.is_empty() {
-            hint.push_str(&format!(" The proxy offers: {}.", schemes.join(", ")));
-            if !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
-                hint.push_str(
-                    " mcpline knows only Basic: ask who runs the proxy for an exception, or put a \
-                     helper such as Px or Cntlm in between.",
-                );
-            }
-        }
-        return failure(Class::Final).hint(hint);
+        return failure(Class::Final).hint(proxy_login(&schemes));
     }
     // Of a gateway, it passes; a policy does not.
     let class = if status.starts_with('4') { Class::Final } else { Class::NotSent };

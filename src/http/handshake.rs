@@ -159,7 +159,7 @@ fn certificate(bad: &Bad, host: &str) -> (String, String) {
             format!("{GIVE_IT} for the server (basicConstraints=CA:FALSE)."),
         ),
         Bad::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. }
-            if WEAK.iter().any(|weak| ends_in(signature_algorithm_id, weak)) =>
+            if WEAK.iter().any(|weak| names_algorithm(signature_algorithm_id, weak)) =>
         {
             ("it is signed with SHA-1 or MD5, which can be forged", format!("{GIVE_IT} (SHA-256)."))
         }
@@ -190,8 +190,8 @@ fn certificate(bad: &Bad, host: &str) -> (String, String) {
     (why.to_owned(), hint)
 }
 
-/// Whether the DER of an algorithm begins with this identifier, or is it.
-fn ends_in(algorithm: &[u8], identifier: &[u8]) -> bool {
+/// Whether the DER of an algorithm holds this identifier.
+fn names_algorithm(algorithm: &[u8], identifier: &[u8]) -> bool {
     algorithm.windows(identifier.len()).any(|window| window == identifier)
 }
 

@@ -20,7 +20,9 @@ use tokio::time::Instant;
 const REMEMBERED: usize = 8;
 
 /// Time without trust after the second connection that broke before its answer, which is twice as
-/// long after the next one, and so on. The first one costs nothing: any server restarts some day.
+/// long after the next one, and so on. The first one costs nothing: any server restarts some day. A
+/// restart with several calls in flight counts as several: new connections for a minute are cheaper
+/// than calls that are lost.
 const DISTRUST: Duration = Duration::from_mins(1);
 
 /// The longest time without trust is so many times doubled.
@@ -93,7 +95,7 @@ impl Keeping {
 
     /// Takes note of a connection of the pool that broke before the answer.
     pub(super) fn note_broken(&self) {
-        // Many may break at once, and while there is no trust it makes no difference.
+        // While there is no trust it makes no difference.
         if !self.is_trusted() {
             return;
         }

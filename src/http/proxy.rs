@@ -149,7 +149,7 @@ fn exempts(entry: &str, url: &Url) -> bool {
 }
 
 /// Whether `name` is what `pattern` says, in which `*` stands for anything.
-fn fits(name: &str, pattern: &str) -> bool {
+pub(super) fn fits(name: &str, pattern: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return name == pattern };
     name.strip_prefix(start).is_some_and(|name| {
         (0..=name.len()).filter_map(|at| name.get(at..)).any(|name| fits(name, rest))

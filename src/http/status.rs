@@ -231,7 +231,7 @@ impl Meaning {
     }
 }
 
-/// The class of a status by itself (design section 4).
+/// The class of a status by itself (docs/reliability.md).
 fn class(status: u16) -> (Class, Cause) {
     match status {
         401 | 403 | 498 | 561 => (Class::Final, Cause::Unauthorised),

@@ -26,7 +26,7 @@ mod windows {
 
     use url::{Host, Url};
 
-    use super::super::proxy::address;
+    use super::super::proxy::{address, fits};
     use crate::redact;
 
     /// The values in the registry.
@@ -110,15 +110,7 @@ mod windows {
         let Some(host) = url.host_str().filter(|_| !pattern.is_empty()) else { return false };
         let port = url.port_or_known_default().unwrap_or_default();
         scheme.is_none_or(|scheme| scheme == url.scheme())
-            && (is_like(host, pattern) || is_like(&format!("{host}:{port}"), pattern))
-    }
-
-    /// Whether `text` fits `pattern`, in which `*` stands for anything.
-    fn is_like(text: &str, pattern: &str) -> bool {
-        let Some((start, rest)) = pattern.split_once('*') else { return text == pattern };
-        let Some(text) = text.strip_prefix(start) else { return false };
-        let mut tails = text.char_indices().map(|(at, _)| &text[at..]).chain([""]);
-        tails.any(|tail| is_like(tail, rest))
+            && (fits(host, pattern) || fits(&format!("{host}:{port}"), pattern))
     }
 
     fn warn_of_script(script: &str, proxy: Option<&Url>) {

@@ -427,7 +427,10 @@ impl Link {
             live.session.close().await;
             return None;
         }
-        self.end_outage();
+        // A session that has asked nothing yet proves nothing.
+        if !live.session.is_untried() {
+            self.end_outage();
+        }
         tracing::info!("session open");
         // The client's `initialized` may have come while this session was being opened.
         self.complete_handshake(&live).await;

@@ -59,8 +59,8 @@ impl Queue {
         let _ = self.writer.clone().write_all(line);
     }
 
-    /// Waits until all lines so far are written. Gives up when a write takes longer than `patience`,
-    /// because nobody reads. A thread that does not come to write at all, on a busy machine, gets
+    /// Waits until all lines so far are written. Gives up when `patience` is over in the
+    /// middle of a write, as then nobody reads. A thread that does not come to write at all, on a busy machine, gets
     /// [`BUSY_PATIENCE`].
     pub(super) fn flush(&self, patience: Duration) {
         let state = &self.state;

@@ -1,5 +1,5 @@
-//! MCP's words: its methods and what is true of each, its revisions, the codes of its errors, and the params and results
-//! that we author ourselves. Nothing in here performs I/O.
+//! MCP's words: its methods and what is true of each, its revisions, the codes of its errors, and
+//! the params and results that we author ourselves. Nothing in here performs I/O.
 
 pub(crate) mod code;
 pub(crate) mod meta;

@@ -364,8 +364,8 @@ fn a_client_that_is_gone_is_noticed_while_nothing_happens() {
     line.wait();
 }
 
-/// A client that was killed leaves its call behind, and nothing else. On Windows it is missed, as
-/// its pipes do not tell.
+/// A client that was killed leaves its call behind, and nothing else. On Windows its process tells, as
+/// its pipes do not.
 #[test]
 fn a_client_that_was_killed_during_a_call_leaves_nothing_behind() {
     let upstream = Upstream::streamable();
