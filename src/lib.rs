@@ -30,6 +30,7 @@ pub mod jsonrpc;
 mod link;
 mod logging;
 mod mcp;
+mod oauth;
 mod patience;
 mod redact;
 pub mod retry;

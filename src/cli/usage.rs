@@ -9,7 +9,8 @@ use crate::redact::without_secrets;
 use crate::setup::SetupError;
 
 /// The variables that have no option: secrets do not belong on a command line.
-const SECRET_VARIABLES: [&str; 3] = ["MCPLINE_PASSWORD", "MCPLINE_API_KEY", "MCPLINE_BEARER"];
+const SECRET_VARIABLES: [&str; 4] =
+    ["MCPLINE_PASSWORD", "MCPLINE_API_KEY", "MCPLINE_BEARER", "MCPLINE_OAUTH_CLIENT_SECRET"];
 
 const BEARER: &str =
     "set MCPLINE_BEARER or use `--bearer-file FILE`: other people see a command line";
@@ -21,7 +22,7 @@ const API_KEY: &str =
 /// Options of other programs, and what does the same here.
 const ELSEWHERE: [(&[&str], &str); 16] = [
     (&["--bearer", "--bearer-token", "--token", "--access-token", "--auth-token"], BEARER),
-    (&["--oauth2-bearer", "--auth"], BEARER),
+    (&["--oauth2-bearer"], BEARER),
     (&["--password", "--pass", "--passwd", "-p"], PASSWORD),
     (&["--api-key", "--apikey", "--x-api-key"], API_KEY),
     (&["-H", "--headers"], "use `--header NAME:VALUE`"),

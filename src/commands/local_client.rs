@@ -19,7 +19,7 @@ use crate::jsonrpc::{
     to_json,
 };
 use crate::link::Link;
-use crate::mcp::{Empty, Implementation, InitializeParams, Revision, method};
+use crate::mcp::{Empty, Implementation, InitializeParams, Part, Revision, method};
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
 use crate::upstream::{self, Client};
@@ -93,8 +93,8 @@ impl LocalClient {
     pub(super) async fn initialize(&mut self) -> Result<String, RequestError> {
         let params = to_json(&InitializeParams {
             protocol_version: Revision::LATEST,
-            capabilities: Empty {},
-            client_info: Implementation::OURS,
+            capabilities: Part::Ours(Empty {}),
+            client_info: Part::Ours(Implementation::OURS),
         });
         let result = self.request(method::INITIALIZE, &params).await?;
         self.send(Message::notification(method::INITIALIZED, "{}").text().clone()).await;

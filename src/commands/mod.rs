@@ -7,6 +7,7 @@ mod demo;
 mod forward;
 mod local_client;
 mod server;
+mod sign_in;
 mod tools;
 
 use std::sync::Arc;
@@ -42,6 +43,16 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             let conversation = config::conversation(options, &upstream);
             let log = config::log(&options.logs, upstream.kind.kind, secrets.clone());
             on_runtime(&log, forward::run(upstream, conversation, options.logs.fail))
+        }
+        Some(Command::Login { address }) => {
+            let log = config::log(&options.logs, options.server.kind, secrets.clone());
+            let sign_in = sign_in::prepare(cli, address.as_deref(), secrets)?;
+            on_runtime(&log, sign_in::login(sign_in, secrets))
+        }
+        Some(Command::Logout { address }) => {
+            let log = config::log(&options.logs, options.server.kind, secrets.clone());
+            let sign_in = sign_in::prepare(cli, address.as_deref(), secrets)?;
+            on_runtime(&log, sign_in::logout(sign_in))
         }
         Some(Command::Demo) => {
             demo::check_kind(options.server.kind)?;

@@ -313,7 +313,11 @@ impl fmt::Display for Source<'_> {
 }
 
 /// A secret from a file, else from the environment variable, without the line end at its end.
-fn secret(file: Option<&Path>, option: &str, name: &str) -> Result<Option<String>, SetupError> {
+pub(super) fn secret(
+    file: Option<&Path>,
+    option: &str,
+    name: &str,
+) -> Result<Option<String>, SetupError> {
     let text = match file {
         Some(path) => Some(read_text(path, option)?),
         None => variable(name),

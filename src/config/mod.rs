@@ -8,6 +8,7 @@ mod drop_in;
 mod effects;
 mod given;
 mod options;
+mod sign_in;
 mod values;
 
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
 use crate::era::UpstreamEra;
 use crate::hint::Readers;
-use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
+use crate::http::{Authorization, ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::{LogLevel, LogSettings};
+use crate::oauth::SignIn;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
 use crate::setup::SetupError;
@@ -80,6 +82,8 @@ pub(crate) struct UpstreamSettings {
     pub(crate) era: UpstreamEra,
     /// How HTTP is spoken.
     pub(crate) http: HttpSettings,
+    /// The sign-in, if one may be needed.
+    pub(crate) sign_in: Option<Arc<SignIn>>,
     /// What the user should hear once, as soon as there is a log.
     pub(crate) warnings: Vec<String>,
 }
@@ -95,28 +99,44 @@ impl UpstreamSettings {
         secrets: &Arc<Secrets>,
     ) -> Result<Self, SetupError> {
         let kind = kind_settings(&options.services, target.kind)?;
-        let (headers, authorization, mut warnings) =
+        let (headers, mut authorization, mut warnings) =
             credentials::credentials(options, &target, secrets)?;
         let (tls, no_check) = connection::tls(&options.connection, target.kind)?;
         let (idle_timeout, short) = idle_timeout(&options.time, target.kind)?;
+        let target_kind = target.kind;
         let endpoint = endpoint(target.url, secrets);
         let has_secret = credentials::have_secret(&headers, &authorization);
         let in_clear = if has_secret { in_clear(&endpoint) } else { None };
+        let connect = ConnectSettings {
+            tls,
+            proxy: connection::proxy(&options.connection, secrets)?,
+            timeout: options.time.connect_timeout,
+        };
+        let sign_in = sign_in::sign_in(
+            &options.sign_in,
+            &endpoint.url,
+            target_kind,
+            has_secret,
+            &connect,
+            secrets,
+        )?;
+        if let Some(sign_in) = &sign_in {
+            authorization = Authorization::OAuth(sign_in.clone());
+        } else {
+            warnings.extend(effects::of_sign_in(&options.given));
+        }
         let http = HttpSettings {
             headers,
             authorization,
             secrets: secrets.clone(),
-            connect: ConnectSettings {
-                tls,
-                proxy: connection::proxy(&options.connection, secrets)?,
-                timeout: options.time.connect_timeout,
-            },
+            connect,
             idle_timeout,
             retry_for: options.time.retry_for,
             max_body: options.limits.max_message,
         };
         warnings.extend([no_check, short, in_clear].into_iter().flatten());
-        Ok(Self { endpoint, kind, era: options.server.upstream_era, http, warnings })
+        let era = options.server.upstream_era;
+        Ok(Self { endpoint, kind, era, http, sign_in, warnings })
     }
 }
 

@@ -286,7 +286,7 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: 
     }
     let mut failure = Failure::new(class, cause, what);
     failure.status = Some(status.as_u16());
-    failure.hint = hint;
+    failure.hint = hint.map(Box::new);
     failure.retry_after = header(headers, &RETRY_AFTER).and_then(retry_after);
     failure
 }

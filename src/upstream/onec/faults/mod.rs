@@ -49,7 +49,7 @@ fn has_run(refusal: &Refusal) -> bool {
 
 /// Whether `failure` says that the infobase answers and has no such service.
 pub(super) fn tells_no_service(failure: &Failure) -> bool {
-    failure.hint.as_ref() == Some(&NO_SERVICE.hint)
+    failure.hint.as_deref() == Some(&NO_SERVICE.hint)
 }
 
 /// The failure for a refusal: by its text, else by its structure, else by its status.
