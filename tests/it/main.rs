@@ -51,6 +51,7 @@ mod repairs;
 mod replies;
 mod session;
 mod settings;
+mod sign_in;
 mod stdin;
 mod streams;
 mod support;
