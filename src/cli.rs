@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comments are the help's text")]
 
+mod install;
 mod usage;
 
 pub(crate) use self::usage::nearest;
@@ -14,7 +15,8 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{self, Options};
+pub(crate) use self::install::{Changes, Install, Uninstall};
+use crate::config::{self, Options, Translated};
 use crate::setup::SetupError;
 
 /// The short help, which fits a screen.
@@ -22,6 +24,8 @@ const BRIEF: &str = "\
 A line from any MCP client on stdin/stdout to any MCP server on HTTP
 
 Usage: mcpline [OPTIONS] URL
+       mcpline install CLIENT [NAME] URL
+                             write it into the configuration of an MCP client
        mcpline demo          try it without any server
        mcpline check URL     say whether it works, and what to do if not
        mcpline tools URL     list the server's tools
@@ -136,9 +140,16 @@ impl Cli {
     /// There is nothing to run.
     pub fn from_environment() -> Result<Self, NoCommand> {
         let arguments = config::without_script(std::env::args_os());
-        Self::read(arguments.clone()).map_err(|error| {
-            let is_brief =
-                !arguments.iter().any(|argument| argument == "--help" || argument == "help");
+        let (arguments, warnings) = Self::in_our_words(arguments);
+        let read = Self::read(arguments.clone()).map(|mut cli| {
+            cli.warnings.extend(warnings);
+            cli
+        });
+        read.map_err(|error| {
+            let is_there = |name: &str| arguments.iter().any(|argument| argument == name);
+            let of_command =
+                Self::command().get_subcommands().any(|command| is_there(command.get_name()));
+            let is_brief = !is_there("--help") && !is_there("help") && !of_command;
             match error.kind() {
                 ErrorKind::DisplayHelp if is_brief => NoCommand::Answer(BRIEF.to_owned()),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -150,6 +161,18 @@ impl Cli {
                 }
             }
         })
+    }
+
+    /// The arguments with options of `mcp-remote` replaced by ours, and what to warn of.
+    fn in_our_words(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
+        let mut words = arguments.iter().map(|argument| argument.to_str().map(str::to_owned));
+        let program = words.next();
+        let (Some(Some(program)), Some(words)) = (program, words.collect::<Option<Vec<_>>>())
+        else {
+            return (arguments, Vec::new());
+        };
+        let Translated { args, warnings, .. } = config::like_mcp_remote(&words, &Self::command());
+        (std::iter::once(program).chain(args).map(OsString::from).collect(), warnings)
     }
 
     fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
@@ -200,6 +223,10 @@ pub(crate) enum Command {
     Tools(ToolsArguments),
     /// Call a tool of a server
     Call(CallArguments),
+    /// Write a server into the configuration of an MCP client: `mcpline install CLIENT [NAME] URL`
+    Install(Install),
+    /// Remove a server from the configuration of an MCP client
+    Uninstall(Uninstall),
 }
 
 /// What `mcpline check` is told.

@@ -26,6 +26,7 @@ mod era;
 pub mod failure;
 pub mod hint;
 pub mod http;
+mod install;
 pub mod jsonrpc;
 mod link;
 mod logging;

@@ -1,6 +1,6 @@
 //! Words for a person at a terminal, outside the log; and what commands print that do not forward.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
 use crate::setup::SetupError;
 
@@ -51,6 +51,27 @@ pub(crate) fn print(text: &str) -> Result<(), SetupError> {
 /// `text`, which a server has written, without the characters that move a terminal.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+}
+
+/// Asks a person at a terminal; `None` if there is none.
+pub(crate) fn confirm(question: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).ok()?;
+    let answer = answer.trim().to_lowercase();
+    Some(matches!(&answer[..], "y" | "yes" | "д" | "да"))
+}
+
+/// Asks a person at a terminal for a secret, which is not shown; `None` if there is no terminal.
+pub(crate) fn ask_secret(question: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let _ = write!(io::stderr(), "{question}: ");
+    rpassword::read_password().ok()
 }
 
 /// A colour.

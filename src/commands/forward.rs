@@ -9,8 +9,8 @@ use crate::era::AnyEra;
 use crate::http::Http;
 use crate::link::Link;
 use crate::setup::SetupError;
-use crate::upstream::{Client, Stateless};
-use crate::{signals, stdio, terminal, upstream};
+use crate::upstream::Client;
+use crate::{signals, stdio, terminal};
 
 /// Time for a token that is being renewed to be written down.
 const SETTLE_PATIENCE: Duration = Duration::from_millis(400);
@@ -39,9 +39,7 @@ pub(super) async fn run(
     let writer = stdio::Writer::open().map_err(no_thread)?;
 
     let http = Arc::new(Http::new(&http, &endpoint.url)?);
-    let legacy = upstream::upstream(http.clone(), endpoint.url.clone(), &kind)?;
-    let modern = Stateless::new(http, endpoint.url);
-    let upstream = AnyEra::new(legacy, modern, kind.kind, era);
+    let upstream = AnyEra::at(&endpoint.url, http, &kind, era)?;
     let client = Client::new(writer.outlet());
     let link = Link::new(Box::new(upstream), client.clone(), conversation.policy);
     if let Some(sign_in) = sign_in.clone() {

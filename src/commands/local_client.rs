@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::server::Server;
 use crate::conversation::Conversation;
+use crate::era::AnyEra;
 use crate::http::Http;
 use crate::jsonrpc::{
     ErrorObject, FromUpstream, Kind, METHOD_NOT_FOUND, Message, RequestId, Response, from_upstream,
@@ -74,11 +75,11 @@ impl LocalClient {
         let Server { upstream, conversation: settings, .. } = server;
         let stop = signals::stop_requested()
             .map_err(|error| SetupError::failed(format!("no signal handler: {error}")))?;
-        let kind = upstream::upstream(http, upstream.endpoint.url.clone(), &upstream.kind)?;
+        let kind = AnyEra::at(&upstream.endpoint.url, http, &upstream.kind, upstream.era)?;
         let (input, stdin) = Stdin::memory();
         let (writer, output) = Writer::memory();
         let client = Client::new(writer.outlet());
-        let link = Link::new(kind, client.clone(), settings.policy);
+        let link = Link::new(Box::new(kind), client.clone(), settings.policy);
         let conversation = Conversation::new(settings.clone(), link.clone(), client, &writer);
         let conversation =
             tokio::spawn(conversation.run(stdin, writer, stop, std::future::pending()));
@@ -208,6 +209,11 @@ impl RequestError {
     pub(super) fn what(&self) -> &str {
         let hint = self.hint.as_deref().unwrap_or_default();
         self.message.strip_suffix(hint).unwrap_or(&self.message).trim_end()
+    }
+
+    /// For what could not even be started.
+    pub(super) fn of_setup(error: &SetupError) -> Self {
+        Self::read(&ErrorObject::new(0, error.to_string()))
     }
 
     fn read(error: &ErrorObject) -> Self {

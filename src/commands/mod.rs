@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod demo;
 mod forward;
+mod install;
 mod local_client;
 mod server;
 mod sign_in;
@@ -71,6 +72,8 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
             on_runtime(&log, call::run(cli, arguments, secrets))
         }
+        Some(Command::Install(arguments)) => install::install(cli, arguments, secrets),
+        Some(Command::Uninstall(arguments)) => install::uninstall(arguments),
     }
 }
 

@@ -69,6 +69,11 @@ pub(crate) fn without_script(arguments: impl Iterator<Item = OsString>) -> Vec<O
     kept
 }
 
+/// Whether `name` is the variable in which a script looks for its service.
+pub(crate) fn names_service(name: &str) -> bool {
+    URLS.iter().any(|(_, known)| *known == name)
+}
+
 /// User name and password for 1C; a user without a password is common there.
 pub(super) fn onec_credentials() -> Option<(String, String)> {
     let user = variable("MCP_ONEC_USERNAME")?;

@@ -5,12 +5,32 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
 
 /// The options that are not left at their defaults.
-#[derive(Debug, Default)]
-pub(crate) struct Given(Vec<(String, ValueSource)>);
+#[derive(Default)]
+pub(crate) struct Given(Vec<GivenOption>);
+
+/// An option that is not left at its default.
+pub(super) struct GivenOption {
+    pub(super) id: String,
+    source: ValueSource,
+    /// Its values as they are written, which may be secrets.
+    pub(super) values: Vec<String>,
+}
+
+impl GivenOption {
+    /// Whether it stands on the command line, and not in its variable.
+    pub(super) fn is_typed(&self) -> bool {
+        self.source == ValueSource::CommandLine
+    }
+}
 
 impl Given {
+    /// Every one of them.
+    pub(super) fn options(&self) -> &[GivenOption] {
+        &self.0
+    }
+
     fn source(&self, id: &str) -> Option<ValueSource> {
-        self.0.iter().find(|(given, _)| given == id).map(|(_, source)| *source)
+        self.0.iter().find(|given| given.id == id).map(|given| given.source)
     }
 
     /// Whether the option stands on the command line.
@@ -49,10 +69,17 @@ pub(super) enum TypedLogin {
 
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let source = |id: &clap::Id| Some((id.to_string(), matches.value_source(id.as_str())?));
-        let given = matches.ids().filter_map(source);
-        let given =
-            Self(given.filter(|(_, source)| *source != ValueSource::DefaultValue).collect());
+        let given = matches.ids().filter_map(|id| {
+            let source = matches.value_source(id.as_str())?;
+            if source == ValueSource::DefaultValue {
+                return None;
+            }
+            // A group has none.
+            let values = matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten();
+            let values = values.map(|value| value.to_string_lossy().into_owned()).collect();
+            Some(GivenOption { id: id.to_string(), source, values })
+        });
+        let given = Self(given.collect());
         if given.is_typed("user") && given.is_typed("bearer_file") {
             let message = "--user and --bearer-file cannot be used together";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));

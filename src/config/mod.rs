@@ -6,10 +6,12 @@ mod connection;
 mod credentials;
 mod drop_in;
 mod effects;
+mod foreign;
 mod given;
 mod options;
 mod sign_in;
 mod values;
+mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +30,23 @@ use crate::retry::Policy;
 use crate::setup::SetupError;
 use crate::upstream::{Kind, KindSettings, ONEC_MAX_IN_FLIGHT, check_catalogue};
 
-pub(crate) use self::drop_in::without_script;
+pub(crate) use self::drop_in::{names_service, without_script};
+pub(crate) use self::foreign::{Translated, like_mcp_remote, program_name, translated};
 pub(crate) use self::options::Options;
 pub(crate) use self::values::is_unset;
+pub(crate) use self::written::Written;
 
 /// The bound on silence during a request where nobody has chosen one.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Requests at once where the kind has no bound of its own.
 const MAX_IN_FLIGHT: usize = 64;
+
+/// The command that has our options.
+pub(crate) fn command() -> clap::Command {
+    use clap::CommandFactory;
+    crate::cli::Cli::command()
+}
 
 /// What to forward to. The URL may still hold credentials.
 pub(crate) struct Target {

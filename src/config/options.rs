@@ -40,6 +40,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Whether a proxy is given.
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.connection.proxy.is_some()
+    }
+
     /// Fills in `${NAME}` in the names of files.
     ///
     /// # Errors

@@ -19,13 +19,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use clap::ValueEnum;
+use url::Url;
 
 use self::passing::Passing;
 use self::to_legacy::Bridge;
 use crate::failure::{Cause, Class, Failure};
+use crate::http::Http;
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::Revision;
-use crate::upstream::{Client, Greeting, Kind, Opened, Pending, Stateless, Upstream, local};
+use crate::setup::SetupError;
+use crate::upstream::{
+    self, Client, Greeting, Kind, KindSettings, Opened, Pending, Stateless, Upstream, local,
+};
 
 /// Which revisions the upstream is spoken to in (`--upstream-era`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -90,13 +95,22 @@ pub(crate) struct AnyEra {
 }
 
 impl AnyEra {
-    /// The upstream that `legacy`, of `kind`, and `modern` are two ways to.
-    pub(crate) fn new(
-        legacy: Box<dyn Upstream>,
-        modern: Stateless,
-        kind: Kind,
+    /// The upstream at `url`.
+    ///
+    /// # Errors
+    /// A setting of the kind cannot be used.
+    pub(crate) fn at(
+        url: &Url,
+        http: Arc<Http>,
+        settings: &KindSettings,
         era: UpstreamEra,
-    ) -> Self {
+    ) -> Result<Self, SetupError> {
+        let legacy = upstream::upstream(http.clone(), url.clone(), settings)?;
+        Ok(Self::new(legacy, Stateless::new(http, url.clone()), settings.kind, era))
+    }
+
+    /// The upstream that `legacy`, of `kind`, and `modern` are two ways to.
+    fn new(legacy: Box<dyn Upstream>, modern: Stateless, kind: Kind, era: UpstreamEra) -> Self {
         let forced = match era {
             UpstreamEra::Auto => kind.is_of_handshake().then_some(Era::Legacy),
             UpstreamEra::Legacy => Some(Era::Legacy),
@@ -209,11 +223,18 @@ impl Upstream for AnyEra {
     fn is_repeatable(&self, message: &Message) -> bool {
         self.legacy.is_repeatable(message)
     }
+
+    fn variant(&self) -> Option<String> {
+        match self.forced.or_else(|| self.known.only()) {
+            Some(Era::Modern) => Some("the server speaks revision 2026-07-28".to_owned()),
+            _ => self.legacy.variant(),
+        }
+    }
 }
 
 /// Whether the answer to `initialize` names a revision that has no handshake.
 fn is_modern_version(initialize: &Response) -> bool {
-    let result = initialize.result().map(local::text).and_then(crate::upstream::json::Object::read);
+    let result = initialize.result().map(local::text).and_then(upstream::json::Object::read);
     let version = result.and_then(|result| result.string("protocolVersion"));
     // The names of revisions are dates.
     version.is_some_and(|version| {

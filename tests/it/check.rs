@@ -8,10 +8,9 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::support::amocrm::Generation;
 use crate::support::{
-    Amocrm, Bitrix, Exchange, Line, Onec, Output, Reply, Request, Setup, TlsServer, Upstream,
-    after_handshake, at_once,
+    Amocrm, Bitrix, Exchange, Generation, Line, Onec, Output, Reply, Request, Reuse, Setup,
+    TlsServer, Upstream, after_handshake, amocrm, at_once,
 };
 
 fn check(url: &str) -> Setup {
@@ -210,7 +209,7 @@ fn every_kind_that_works_is_said_to_work() {
     let onec = Onec::g3();
     let bitrix = Bitrix::current();
     let older = Bitrix::rest_only();
-    let amocrm = Amocrm::of(Generation::Streamed);
+    let amocrm = Amocrm::of(amocrm::Generation::Streamed);
     for (url, kind, found) in [
         (streamable.url(), "auto", "Streamable HTTP"),
         (http_sse.url(), "auto", "HTTP+SSE"),
@@ -266,4 +265,16 @@ fn a_person_reads_one_screen_and_no_secret() {
     assert_eq!(output.stderr, "mcpline: it does not work: Connection failed\n");
     let output = check("ftp://x").output("");
     assert_eq!(output.status, 2);
+}
+
+#[test]
+fn a_1c_service_is_told_where_it_is_and_what_a_session_costs() {
+    let onec = Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).serve();
+    let report = report(check(&onec.url()).args("--kind 1c"), 0);
+    let service = step(&report, "1c-service");
+    assert!(service["facts"]["rpc"].as_str().unwrap().ends_with("/hs/mcp/rpc"), "{service}");
+    let sessions = step(&report, "1c-sessions");
+    assert!(sessions["facts"]["automaticMs"].is_number(), "{sessions}");
+    assert!(sessions["facts"]["managedMs"].is_number(), "{sessions}");
+    assert!(onec.sessions().finished > 0, "the managed session is ended: no licence stays taken");
 }

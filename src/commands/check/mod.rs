@@ -4,10 +4,12 @@
 //! returns a [`Finding`]. The session is opened once, over the code that forwarding runs; the steps
 //! of the network say how far that came. So what the check says holds for forwarding too.
 //!
-//! `network` has the steps up to HTTP, `service` those of MCP, `pasted` knows wrong addresses.
+//! `network` has the steps up to HTTP, `service` those of MCP, `onec` those of
+//! 1C, `pasted` knows wrong addresses.
 
 mod checkup;
 mod network;
+mod onec;
 mod pasted;
 mod report;
 mod service;
@@ -23,7 +25,7 @@ use crate::cli::{CheckArguments, Cli};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::terminal::{self, Style};
-use crate::upstream::Pending;
+use crate::upstream::{Kind, Pending};
 
 /// One step of the check.
 struct Step {
@@ -78,7 +80,9 @@ pub(super) async fn run(
     }
     let mut steps = Vec::new();
     let mut failed: Option<&Step> = None;
-    for step in STEPS {
+    let is_onec = checkup.server.upstream.kind.kind == Kind::OneC;
+    let own: &[Step] = if is_onec { onec::STEPS } else { &[] };
+    for step in STEPS.iter().chain(own) {
         let finding = if failed.is_some() {
             Finding::skipped("not reached")
         } else {

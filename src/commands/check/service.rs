@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::checkup::Checkup;
 use super::report::Finding;
+use crate::commands::local_client::{LocalClient, RequestError};
 use crate::mcp::method;
 use crate::upstream::{Kind, Object, refused_in_tool};
 
@@ -143,22 +144,32 @@ pub(super) async fn round_trip(checkup: &mut Checkup) -> Finding {
     if checkup.journal.entries().len() == before || first.is_err() {
         asked = method::TOOLS_LIST;
     }
-    let mut times = Vec::new();
-    for _ in 0..ROUNDS {
-        let begun = Instant::now();
-        if let Err(error) = checkup.client.request(asked, "{}").await {
-            return checkup.finding(&error);
-        }
-        times.push(begun.elapsed());
-    }
-    times.sort();
-    let middle = times[times.len() / 2];
+    let middle = match timed(&mut checkup.client, asked).await {
+        Ok(middle) => middle,
+        Err(error) => return checkup.finding(&error),
+    };
     Finding::ok(format!("{asked} takes {}", shown(middle)))
         .fact("method", asked)
         .fact("elapsedMs", middle.as_secs_f64() * 1000.0)
 }
 
-fn shown(time: Duration) -> String {
+/// How long `method` takes: the middle of some rounds, after a first one that does not count.
+pub(super) async fn timed(
+    client: &mut LocalClient,
+    method: &str,
+) -> Result<Duration, RequestError> {
+    client.request(method, "{}").await?;
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        client.request(method, "{}").await?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    Ok(times[times.len() / 2])
+}
+
+pub(super) fn shown(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
     if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }

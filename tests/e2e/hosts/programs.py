@@ -81,8 +81,12 @@ def _lines(ended: Ended) -> str:
     return f"{ended.stdout}\n{ended.stderr}"
 
 
-def _entry(command: list[str]) -> dict:
-    return {"command": command[0], "args": command[1:]}
+def _install(sandbox: Sandbox, client: str, command: list[str]) -> None:
+    """Has mcpline write its own entry, as a person would."""
+    mcpline, *arguments = command
+    ended = sandbox.run([mcpline, "install", client, SERVER, *arguments], SECONDS)
+    if ended.status != 0 or f"`{SERVER}` is written" not in ended.stdout:
+        raise ValueError(f"mcpline install {client} said {_lines(ended)}")
 
 
 # Programs
@@ -90,8 +94,7 @@ def _entry(command: list[str]) -> dict:
 
 def claude_code(sandbox: Sandbox, command: list[str], upstream: Upstream) -> Seen:
     program = _native("@anthropic-ai/claude-code", "claude")
-    servers = {"mcpServers": {SERVER: {"type": "stdio", **_entry(command)}}}
-    sandbox.write(".claude.json", json.dumps(servers))
+    _install(sandbox, "claude-code", command)
     shown = sandbox.run([program, "mcp", "get", SERVER], SECONDS)
     fields = dict(re.findall(r"^ +(Status|Issue): (.+)$", shown.stdout, re.MULTILINE))
     # Without the mark in front.
@@ -112,11 +115,7 @@ def claude_code(sandbox: Sandbox, command: list[str], upstream: Upstream) -> See
 
 
 def codex_cli(sandbox: Sandbox, command: list[str], upstream: Upstream) -> Seen:
-    # TOML strings of this kind are JSON strings.
-    sandbox.write(
-        ".codex/config.toml",
-        f"[mcp_servers.{SERVER}]\ncommand = {json.dumps(command[0])}\nargs = {json.dumps(command[1:])}\n",
-    )
+    _install(sandbox, "codex", command)
     program = _bin("codex")
     listed = sandbox.run([program, "mcp", "list", "--json"], SECONDS)
     [entry] = json.loads(listed.stdout)
@@ -143,9 +142,9 @@ def gemini_cli(sandbox: Sandbox, command: list[str], upstream: Upstream) -> Seen
         "general": {"enableAutoUpdate": False},
         "privacy": {"usageStatisticsEnabled": False},
         "security": {"folderTrust": {"enabled": False}},
-        "mcpServers": {SERVER: _entry(command)},
     }
     sandbox.write(".gemini/settings.json", json.dumps(settings))
+    _install(sandbox, "gemini", command)
     shown = sandbox.run([_bin("gemini"), "mcp", "list"], SECONDS)
     # Which of the two it writes to depends on the version.
     [status] = re.findall(rf"{SERVER}: .* - (\w+)$", _lines(shown), re.MULTILINE)
@@ -153,8 +152,7 @@ def gemini_cli(sandbox: Sandbox, command: list[str], upstream: Upstream) -> Seen
 
 
 def opencode(sandbox: Sandbox, command: list[str], upstream: Upstream) -> Seen:
-    entry = {"type": "local", "command": command, "enabled": True}
-    sandbox.write(".config/opencode/opencode.json", json.dumps({"mcp": {SERVER: entry}}))
+    _install(sandbox, "opencode", command)
     shown = sandbox.run([_native("opencode", "bin", "opencode"), "mcp", "list"], SECONDS)
     text = _plain(_lines(shown))
     status, error = re.search(rf"{SERVER} (\w+) (.*?)(?:│ )*{re.escape(command[0])}", text).groups()

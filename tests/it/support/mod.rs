@@ -6,6 +6,7 @@ mod authority;
 pub(crate) mod bitrix;
 pub(crate) mod board;
 mod exchange;
+pub(crate) mod home;
 mod http;
 mod http_sse;
 mod json;
