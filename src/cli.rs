@@ -34,6 +34,7 @@ Usage: mcpline [OPTIONS] URL
        mcpline tools URL     list the server's tools
        mcpline call URL TOOL [KEY=VALUE...]
                              call one of them
+       mcpline login URL     sign in with a browser, and logout URL
 
       --kind KIND            auto (default), mcp, sse, 1c, bitrix or amocrm
       --header NAME:VALUE    send this header; ${NAME} stands for a variable
@@ -211,6 +212,7 @@ impl Cli {
                 Command::Check(CheckArguments { server, .. })
                 | Command::Tools(ToolsArguments { server, .. }),
             ) if server.as_deref() != Some(DEMO) => Some(server),
+            Some(Command::Login { address } | Command::Logout { address }) => Some(address),
             Some(_) => None,
         }
     }
@@ -243,6 +245,18 @@ impl Cli {
 pub(crate) enum Command {
     /// Forward to a sample service of 1C inside the process
     Demo,
+    /// Sign in to a server with a browser, ahead of its use
+    Login {
+        /// The server
+        #[arg(value_name = "URL")]
+        address: Option<String>,
+    },
+    /// Sign out of a server: give its tokens back, and forget them
+    Logout {
+        /// The server
+        #[arg(value_name = "URL")]
+        address: Option<String>,
+    },
     /// Say step by step whether a server can be used, and what to do if not
     Check(CheckArguments),
     /// List the tools of a server
