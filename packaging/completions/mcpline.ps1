@@ -29,6 +29,17 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'Read the password for --user from this file; or set MCPLINE_PASSWORD')
             [CompletionResult]::new('--api-key-file', '--api-key-file', [CompletionResultType]::ParameterName, 'Send this key as X-API-Key, read from this file; or set MCPLINE_API_KEY')
             [CompletionResult]::new('--bearer-file', '--bearer-file', [CompletionResultType]::ParameterName, 'Read a bearer token from this file; or set MCPLINE_BEARER')
+            [CompletionResult]::new('--auth', '--auth', [CompletionResultType]::ParameterName, 'When to sign in')
+            [CompletionResult]::new('--oauth-client-id', '--oauth-client-id', [CompletionResultType]::ParameterName, 'Use this client, registered by hand; or the https address of a client metadata document')
+            [CompletionResult]::new('--oauth-client-secret-file', '--oauth-client-secret-file', [CompletionResultType]::ParameterName, 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET')
+            [CompletionResult]::new('--oauth-scope', '--oauth-scope', [CompletionResultType]::ParameterName, 'Ask for these scopes, separated by spaces, instead of those that the server names')
+            [CompletionResult]::new('--oauth-resource', '--oauth-resource', [CompletionResultType]::ParameterName, 'Ask for a token for this resource instead of what the server names; none for no resource')
+            [CompletionResult]::new('--oauth-issuer', '--oauth-issuer', [CompletionResultType]::ParameterName, 'The authorization server, where the server names none; the only one that gets the secret')
+            [CompletionResult]::new('--oauth-redirect', '--oauth-redirect', [CompletionResultType]::ParameterName, 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]')
+            [CompletionResult]::new('--oauth-grant', '--oauth-grant', [CompletionResultType]::ParameterName, 'Who signs in')
+            [CompletionResult]::new('--oauth-param', '--oauth-param', [CompletionResultType]::ParameterName, 'Add this parameter to the authorization request; may be given several times')
+            [CompletionResult]::new('--oauth-profile', '--oauth-profile', [CompletionResultType]::ParameterName, 'Keep this sign-in apart from others at the same server, for a second account')
+            [CompletionResult]::new('--state-dir', '--state-dir', [CompletionResultType]::ParameterName, 'Keep sign-ins in this folder [default: the system''s folder for the state of programs]')
             [CompletionResult]::new('--service-root', '--service-root', [CompletionResultType]::ParameterName, '1C: the root URL of the HTTP service, where the URL does not name it [default: mcp]')
             [CompletionResult]::new('--managed-sessions', '--managed-sessions', [CompletionResultType]::ParameterName, '1C: keep this many sessions of our own, each of which may take a licence [COUNT: 1]')
             [CompletionResult]::new('--basic-charset', '--basic-charset', [CompletionResultType]::ParameterName, 'Encode name and password in this charset; old 1C platforms on Windows read windows-1251')
@@ -52,6 +63,7 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Write the log of the day to this file too; the last seven days are in FILE.days')
             [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'How much to log [default: warn on standard error, info in the log file]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read settings from this file: options for all servers, and a section for each named one')
+            [CompletionResult]::new('--no-browser', '--no-browser', [CompletionResultType]::ParameterName, 'Open no browser: tell only the address')
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Accept any certificate: anybody in between can read and change everything')
             [CompletionResult]::new('--no-retry', '--no-retry', [CompletionResultType]::ParameterName, 'Never try a failed request again')
             [CompletionResult]::new('--fail', '--fail', [CompletionResultType]::ParameterName, 'End with status 1 when a request was answered with an error; for shells')
@@ -60,6 +72,13 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Forward to a sample service of 1C inside the process')
+            [CompletionResult]::new('login', 'login', [CompletionResultType]::ParameterValue, 'Sign in to a server with a browser, ahead of its use')
+            [CompletionResult]::new('logout', 'logout', [CompletionResultType]::ParameterValue, 'Sign out of a server: give its tokens back, and forget them')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say step by step whether a server can be used, and what to do if not')
+            [CompletionResult]::new('tools', 'tools', [CompletionResultType]::ParameterValue, 'List the tools of a server')
+            [CompletionResult]::new('call', 'call', [CompletionResultType]::ParameterValue, 'Call a tool of a server')
+            [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Write a server into the configuration of an MCP client: `mcpline install CLIENT [NAME] URL`')
+            [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'Remove a server from the configuration of an MCP client')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -68,12 +87,90 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'mcpline;login' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mcpline;logout' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mcpline;check' {
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object, for support; secrets are masked')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mcpline;tools' {
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON; what a pipe gets anyway')
+            [CompletionResult]::new('--text', '--text', [CompletionResultType]::ParameterName, 'Print text for people; what a terminal gets anyway')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mcpline;call' {
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON; what a pipe gets anyway')
+            [CompletionResult]::new('--text', '--text', [CompletionResultType]::ParameterName, 'Print text for people; what a terminal gets anyway')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'mcpline;install' {
+            [CompletionResult]::new('--take-over', '--take-over', [CompletionResultType]::ParameterName, 'Have this program do what the client''s entry NAME does with mcp-remote, supergateway, mcp-proxy, a script for 1C, Bitrix24 or amoCRM, or a URL; without CLIENT, in every client that has such an entry')
+            [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'Show which clients are on this machine, where their files are, and what is in them')
+            [CompletionResult]::new('--project', '--project', [CompletionResultType]::ParameterName, 'Change the file of the project in the current folder, not the user''s own')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would change, and change nothing')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Do not ask before an entry is replaced or removed')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Do not ask before an entry is replaced or removed')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mcpline;uninstall' {
+            [CompletionResult]::new('--project', '--project', [CompletionResultType]::ParameterName, 'Change the file of the project in the current folder, not the user''s own')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would change, and change nothing')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Do not ask before an entry is replaced or removed')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Do not ask before an entry is replaced or removed')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'mcpline;help' {
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Forward to a sample service of 1C inside the process')
+            [CompletionResult]::new('login', 'login', [CompletionResultType]::ParameterValue, 'Sign in to a server with a browser, ahead of its use')
+            [CompletionResult]::new('logout', 'logout', [CompletionResultType]::ParameterValue, 'Sign out of a server: give its tokens back, and forget them')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say step by step whether a server can be used, and what to do if not')
+            [CompletionResult]::new('tools', 'tools', [CompletionResultType]::ParameterValue, 'List the tools of a server')
+            [CompletionResult]::new('call', 'call', [CompletionResultType]::ParameterValue, 'Call a tool of a server')
+            [CompletionResult]::new('install', 'install', [CompletionResultType]::ParameterValue, 'Write a server into the configuration of an MCP client: `mcpline install CLIENT [NAME] URL`')
+            [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'Remove a server from the configuration of an MCP client')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'mcpline;help;demo' {
+            break
+        }
+        'mcpline;help;login' {
+            break
+        }
+        'mcpline;help;logout' {
+            break
+        }
+        'mcpline;help;check' {
+            break
+        }
+        'mcpline;help;tools' {
+            break
+        }
+        'mcpline;help;call' {
+            break
+        }
+        'mcpline;help;install' {
+            break
+        }
+        'mcpline;help;uninstall' {
             break
         }
         'mcpline;help;help' {
