@@ -34,6 +34,7 @@ Usage: mcpline [OPTIONS] URL
        mcpline tools URL     list the server's tools
        mcpline call URL TOOL [KEY=VALUE...]
                              call one of them
+       mcpline login URL     sign in with a browser, and logout URL
 
       --kind KIND            auto (default), mcp, sse, 1c, bitrix or amocrm
       --header NAME:VALUE    send this header; ${NAME} stands for a variable
@@ -244,6 +245,10 @@ impl Cli {
 pub(crate) enum Command {
     /// Forward to a sample service of 1C inside the process
     Demo,
+    /// Sign in to a server with a browser, ahead of its use
+    Login(SignInArguments),
+    /// Sign out of a server: give its tokens back, and forget them
+    Logout(SignInArguments),
     /// Say step by step whether a server can be used, and what to do if not
     Check(CheckArguments),
     /// List the tools of a server
@@ -264,13 +269,23 @@ impl Command {
         let is_server = |word: &str| word == DEMO || word.contains("://") || !has_url;
         match self {
             Self::Check(CheckArguments { server, .. })
-            | Self::Tools(ToolsArguments { server, .. }) => server.take(),
+            | Self::Tools(ToolsArguments { server, .. })
+            | Self::Login(SignInArguments { server })
+            | Self::Logout(SignInArguments { server }) => server.take(),
             Self::Call(CallArguments { words, .. }) => {
                 words.first().is_some_and(|word| is_server(word)).then(|| words.remove(0))
             }
             Self::Demo | Self::Install(_) | Self::Uninstall(_) => None,
         }
     }
+}
+
+/// What `mcpline login` and `mcpline logout` are told.
+#[derive(Debug, Args)]
+pub(crate) struct SignInArguments {
+    /// The server's URL
+    #[arg(value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) server: Option<String>,
 }
 
 /// What `mcpline check` is told.

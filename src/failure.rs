@@ -52,6 +52,8 @@ pub enum Cause {
     Unusable,
     /// The upstream wants other credentials (401, 403).
     Unauthorised,
+    /// A person has to sign in.
+    SignIn,
     /// A time limit of ours ran out.
     TimedOut,
     /// Too many requests are waiting already.
@@ -78,6 +80,7 @@ impl Cause {
             Self::Stopping => -33008,
             Self::TooLarge => -33009,
             Self::RateLimited => -33010,
+            Self::SignIn => -33011,
         }
     }
 
@@ -94,6 +97,7 @@ impl Cause {
             Self::Stopping => "stopping",
             Self::TooLarge => "too_large",
             Self::RateLimited => "rate_limited",
+            Self::SignIn => "sign_in",
         }
     }
 }
@@ -108,6 +112,7 @@ pub struct Failure {
     /// What failed, against which URL, and what the upstream said: a sentence without its period.
     pub what: String,
     /// What a person can do about it: sentences.
+    /// Boxed: failures are passed on by value.
     pub hint: Option<Box<Hint>>,
     /// The HTTP status, where there was one.
     pub status: Option<u16>,
@@ -123,6 +128,8 @@ pub struct Failure {
     pub never_ran: bool,
     /// The upstream's own answer, usually a JSON-RPC error: the client gets it instead of our error.
     pub answer: Option<Box<Response>>,
+    /// Where a person has to sign in before another attempt is of use.
+    pub sign_in_url: Option<Box<str>>,
 }
 
 impl Failure {
@@ -139,6 +146,7 @@ impl Failure {
             shows_onec: false,
             never_ran: false,
             answer: None,
+            sign_in_url: None,
         }
     }
 
@@ -237,6 +245,7 @@ impl Failure {
             elapsed_ms: u64::try_from(attempts.elapsed.as_millis()).unwrap_or(u64::MAX),
             may_have_run: may_have_run.then_some(true),
             hint: hint.as_deref(),
+            sign_in_url: self.sign_in_url.as_deref(),
         };
         let data = serde_json::value::to_raw_value(&data).ok();
         ErrorObject { code: self.cause.code(), message, data }
@@ -275,6 +284,8 @@ struct ErrorData<'a> {
     may_have_run: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in_url: Option<&'a str>,
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub mod jsonrpc;
 mod link;
 mod logging;
 mod mcp;
+mod oauth;
 mod patience;
 mod redact;
 pub mod retry;

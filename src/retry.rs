@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Cause, Class, Failure};
 
 /// The default of `--retry-for`: clients give up after 60 s, and our error must reach them first.
 pub const RETRY_FOR: Duration = Duration::from_secs(50);
@@ -41,6 +41,10 @@ const MAX_RECOVERIES_BY_WORDS: u32 = 1;
 /// How much longer than `--start-timeout` a request waits for an upstream that has never answered:
 /// its address may simply be wrong, and hosts wait about 5 s for their first list.
 const UNPROVEN_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a request waits for a person to sign in: hosts wait about 5 s for a list, and show only
+/// then what we say.
+pub const PERSON_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The longest pause between attempts while the client waits for the answer to `initialize`.
 const MAX_FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -213,7 +217,11 @@ impl Retry {
         is_repeatable: bool,
         elapsed: Duration,
     ) -> Option<Duration> {
-        if self.attempts >= MAX_ATTEMPTS || !self.policy.allows(failure, is_repeatable) {
+        if self.attempts >= MAX_ATTEMPTS
+            || !self.policy.allows(failure, is_repeatable)
+            // It has waited for the person already, who is told by the error what to do.
+            || failure.cause == Cause::SignIn
+        {
             return None;
         }
         if failure.class().ends_session() {
@@ -404,7 +412,6 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Cause;
 
     #[test]
     fn sessions_that_are_lost_while_nobody_asks_are_opened_less_and_less_often() {

@@ -18,6 +18,11 @@ pub(crate) fn greet_person(url: &str) {
     }
 }
 
+/// Tells a person what a command has done, or waits for.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Tells why the program cannot start: one line, which is what a client's log shows.
 pub fn complain(why: &str) {
     let _ = writeln!(io::stderr(), "mcpline: {why}");

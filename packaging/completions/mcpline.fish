@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_mcpline_global_optspecs
-    string join \n kind= upstream-era= header= header-file= user= password-file= api-key-file= bearer-file= service-root= managed-sessions= basic-charset= rate= catalogue= keep= with= ca-file= client-cert= client-key= insecure proxy= connect-timeout= timeout= max-time= start-timeout= retry-for= no-retry drain= max-in-flight= max-message= fail log-format= log-file= log-level= config= h/help V/version
+    string join \n kind= upstream-era= header= header-file= user= password-file= api-key-file= bearer-file= auth= oauth-client-id= oauth-client-secret-file= oauth-scope= oauth-resource= oauth-issuer= oauth-redirect= oauth-grant= oauth-param= oauth-profile= no-browser state-dir= service-root= managed-sessions= basic-charset= rate= catalogue= keep= with= ca-file= client-cert= client-key= insecure proxy= connect-timeout= timeout= max-time= start-timeout= retry-for= no-retry drain= max-in-flight= max-message= fail log-format= log-file= log-level= config= h/help V/version
 end
 
 function __fish_mcpline_needs_command
@@ -39,6 +39,21 @@ complete -c mcpline -n "__fish_mcpline_needs_command" -l user -d 'Log in with th
 complete -c mcpline -n "__fish_mcpline_needs_command" -l password-file -d 'Read the password for --user from this file; or set MCPLINE_PASSWORD' -r -F
 complete -c mcpline -n "__fish_mcpline_needs_command" -l api-key-file -d 'Send this key as X-API-Key, read from this file; or set MCPLINE_API_KEY' -r -F
 complete -c mcpline -n "__fish_mcpline_needs_command" -l bearer-file -d 'Read a bearer token from this file; or set MCPLINE_BEARER' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l auth -d 'When to sign in' -r -f -a "auto\t'When an MCP server asks for it and no other credentials are given'
+oauth\t'Whenever the server refuses, whatever kind it is'
+none\t'Never'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
+device\t'A person signs in with any browser, on this device or another, and types a code'
+client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
+complete -c mcpline -n "__fish_mcpline_needs_command" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
 complete -c mcpline -n "__fish_mcpline_needs_command" -l service-root -d '1C: the root URL of the HTTP service, where the URL does not name it [default: mcp]' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l managed-sessions -d '1C: keep this many sessions of our own, each of which may take a licence [COUNT: 1]' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l basic-charset -d 'Encode name and password in this charset; old 1C platforms on Windows read windows-1251' -r -f -a "utf-8\t'What RFC 7617 recommends, and 1C reads'
@@ -73,12 +88,15 @@ info\t'Sessions, retries, recoveries'
 debug\t'Every request, and what the upstream sends of its own accord'
 trace\t'What libraries have to say, too'"
 complete -c mcpline -n "__fish_mcpline_needs_command" -l config -d 'Read settings from this file: options for all servers, and a section for each named one' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l no-browser -d 'Open no browser: tell only the address'
 complete -c mcpline -n "__fish_mcpline_needs_command" -l insecure -d 'Accept any certificate: anybody in between can read and change everything'
 complete -c mcpline -n "__fish_mcpline_needs_command" -l no-retry -d 'Never try a failed request again'
 complete -c mcpline -n "__fish_mcpline_needs_command" -l fail -d 'End with status 1 when a request was answered with an error; for shells'
 complete -c mcpline -n "__fish_mcpline_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c mcpline -n "__fish_mcpline_needs_command" -s V -l version -d 'Print version'
 complete -c mcpline -n "__fish_mcpline_needs_command" -a "demo" -d 'Forward to a sample service of 1C inside the process'
+complete -c mcpline -n "__fish_mcpline_needs_command" -a "login" -d 'Sign in to a server with a browser, ahead of its use'
+complete -c mcpline -n "__fish_mcpline_needs_command" -a "logout" -d 'Sign out of a server: give its tokens back, and forget them'
 complete -c mcpline -n "__fish_mcpline_needs_command" -a "check" -d 'Say step by step whether a server can be used, and what to do if not'
 complete -c mcpline -n "__fish_mcpline_needs_command" -a "tools" -d 'List the tools of a server'
 complete -c mcpline -n "__fish_mcpline_needs_command" -a "call" -d 'Call a tool of a server'
@@ -86,6 +104,8 @@ complete -c mcpline -n "__fish_mcpline_needs_command" -a "install" -d 'Write a s
 complete -c mcpline -n "__fish_mcpline_needs_command" -a "uninstall" -d 'Remove a server from the configuration of an MCP client'
 complete -c mcpline -n "__fish_mcpline_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c mcpline -n "__fish_mcpline_using_subcommand login" -s h -l help -d 'Print help'
+complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l json -d 'Print one JSON object, for support; secrets are masked'
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -s h -l help -d 'Print help'
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l json -d 'Print JSON; what a pipe gets anyway'
@@ -104,10 +124,12 @@ complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l project -d
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l dry-run -d 'Show what would change, and change nothing'
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -s y -l yes -d 'Do not ask before an entry is replaced or removed'
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -s h -l help -d 'Print help'
-complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo check tools call install uninstall help" -f -a "demo" -d 'Forward to a sample service of 1C inside the process'
-complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo check tools call install uninstall help" -f -a "check" -d 'Say step by step whether a server can be used, and what to do if not'
-complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo check tools call install uninstall help" -f -a "tools" -d 'List the tools of a server'
-complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo check tools call install uninstall help" -f -a "call" -d 'Call a tool of a server'
-complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo check tools call install uninstall help" -f -a "install" -d 'Write a server into the configuration of an MCP client: `mcpline install CLIENT [NAME] URL`'
-complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo check tools call install uninstall help" -f -a "uninstall" -d 'Remove a server from the configuration of an MCP client'
-complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo check tools call install uninstall help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "demo" -d 'Forward to a sample service of 1C inside the process'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "login" -d 'Sign in to a server with a browser, ahead of its use'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "logout" -d 'Sign out of a server: give its tokens back, and forget them'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "check" -d 'Say step by step whether a server can be used, and what to do if not'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "tools" -d 'List the tools of a server'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "call" -d 'Call a tool of a server'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "install" -d 'Write a server into the configuration of an MCP client: `mcpline install CLIENT [NAME] URL`'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "uninstall" -d 'Remove a server from the configuration of an MCP client'
+complete -c mcpline -n "__fish_mcpline_using_subcommand help; and not __fish_seen_subcommand_from demo login logout check tools call install uninstall help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -29,6 +29,17 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'Read the password for --user from this file; or set MCPLINE_PASSWORD')
             [CompletionResult]::new('--api-key-file', '--api-key-file', [CompletionResultType]::ParameterName, 'Send this key as X-API-Key, read from this file; or set MCPLINE_API_KEY')
             [CompletionResult]::new('--bearer-file', '--bearer-file', [CompletionResultType]::ParameterName, 'Read a bearer token from this file; or set MCPLINE_BEARER')
+            [CompletionResult]::new('--auth', '--auth', [CompletionResultType]::ParameterName, 'When to sign in')
+            [CompletionResult]::new('--oauth-client-id', '--oauth-client-id', [CompletionResultType]::ParameterName, 'Use this client, registered by hand; or the https address of a client metadata document')
+            [CompletionResult]::new('--oauth-client-secret-file', '--oauth-client-secret-file', [CompletionResultType]::ParameterName, 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET')
+            [CompletionResult]::new('--oauth-scope', '--oauth-scope', [CompletionResultType]::ParameterName, 'Ask for these scopes, separated by spaces, instead of those that the server names')
+            [CompletionResult]::new('--oauth-resource', '--oauth-resource', [CompletionResultType]::ParameterName, 'Ask for a token for this resource instead of what the server names; none for no resource')
+            [CompletionResult]::new('--oauth-issuer', '--oauth-issuer', [CompletionResultType]::ParameterName, 'The authorization server, where the server names none; the only one that gets the secret')
+            [CompletionResult]::new('--oauth-redirect', '--oauth-redirect', [CompletionResultType]::ParameterName, 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]')
+            [CompletionResult]::new('--oauth-grant', '--oauth-grant', [CompletionResultType]::ParameterName, 'Who signs in')
+            [CompletionResult]::new('--oauth-param', '--oauth-param', [CompletionResultType]::ParameterName, 'Add this parameter to the authorization request; may be given several times')
+            [CompletionResult]::new('--oauth-profile', '--oauth-profile', [CompletionResultType]::ParameterName, 'Keep this sign-in apart from others at the same server, for a second account')
+            [CompletionResult]::new('--state-dir', '--state-dir', [CompletionResultType]::ParameterName, 'Keep sign-ins in this folder [default: the system''s folder for the state of programs]')
             [CompletionResult]::new('--service-root', '--service-root', [CompletionResultType]::ParameterName, '1C: the root URL of the HTTP service, where the URL does not name it [default: mcp]')
             [CompletionResult]::new('--managed-sessions', '--managed-sessions', [CompletionResultType]::ParameterName, '1C: keep this many sessions of our own, each of which may take a licence [COUNT: 1]')
             [CompletionResult]::new('--basic-charset', '--basic-charset', [CompletionResultType]::ParameterName, 'Encode name and password in this charset; old 1C platforms on Windows read windows-1251')
@@ -52,6 +63,7 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('--log-file', '--log-file', [CompletionResultType]::ParameterName, 'Write the log of the day to this file too; the last seven days are in FILE.days')
             [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'How much to log [default: warn on standard error, info in the log file]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read settings from this file: options for all servers, and a section for each named one')
+            [CompletionResult]::new('--no-browser', '--no-browser', [CompletionResultType]::ParameterName, 'Open no browser: tell only the address')
             [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Accept any certificate: anybody in between can read and change everything')
             [CompletionResult]::new('--no-retry', '--no-retry', [CompletionResultType]::ParameterName, 'Never try a failed request again')
             [CompletionResult]::new('--fail', '--fail', [CompletionResultType]::ParameterName, 'End with status 1 when a request was answered with an error; for shells')
@@ -60,6 +72,8 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Forward to a sample service of 1C inside the process')
+            [CompletionResult]::new('login', 'login', [CompletionResultType]::ParameterValue, 'Sign in to a server with a browser, ahead of its use')
+            [CompletionResult]::new('logout', 'logout', [CompletionResultType]::ParameterValue, 'Sign out of a server: give its tokens back, and forget them')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say step by step whether a server can be used, and what to do if not')
             [CompletionResult]::new('tools', 'tools', [CompletionResultType]::ParameterValue, 'List the tools of a server')
             [CompletionResult]::new('call', 'call', [CompletionResultType]::ParameterValue, 'Call a tool of a server')
@@ -69,6 +83,16 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             break
         }
         'mcpline;demo' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mcpline;login' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'mcpline;logout' {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
@@ -115,6 +139,8 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
         }
         'mcpline;help' {
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Forward to a sample service of 1C inside the process')
+            [CompletionResult]::new('login', 'login', [CompletionResultType]::ParameterValue, 'Sign in to a server with a browser, ahead of its use')
+            [CompletionResult]::new('logout', 'logout', [CompletionResultType]::ParameterValue, 'Sign out of a server: give its tokens back, and forget them')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say step by step whether a server can be used, and what to do if not')
             [CompletionResult]::new('tools', 'tools', [CompletionResultType]::ParameterValue, 'List the tools of a server')
             [CompletionResult]::new('call', 'call', [CompletionResultType]::ParameterValue, 'Call a tool of a server')
@@ -124,6 +150,12 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             break
         }
         'mcpline;help;demo' {
+            break
+        }
+        'mcpline;help;login' {
+            break
+        }
+        'mcpline;help;logout' {
             break
         }
         'mcpline;help;check' {

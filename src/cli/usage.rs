@@ -18,7 +18,7 @@ const API_KEY: &str =
 /// Options of other programs, and what does the same here.
 const ELSEWHERE: [(&[&str], &str); 16] = [
     (&["--bearer", "--bearer-token", "--token", "--access-token", "--auth-token"], BEARER),
-    (&["--oauth2-bearer", "--auth"], BEARER),
+    (&["--oauth2-bearer"], BEARER),
     (&["--password", "--pass", "--passwd", "-p"], PASSWORD),
     (&["--api-key", "--apikey", "--x-api-key"], API_KEY),
     (&["-H", "--headers"], "use `--header NAME:VALUE`"),

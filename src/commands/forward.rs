@@ -1,6 +1,7 @@
 //! Forwards between one client and one upstream: puts the parts together and runs them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::UpstreamSettings;
 use crate::conversation::{self, Conversation, Outcome};
@@ -10,6 +11,9 @@ use crate::link::Link;
 use crate::setup::SetupError;
 use crate::upstream::Client;
 use crate::{signals, stdio, terminal};
+
+/// Time for a token that is being renewed to be written down.
+const SETTLE_PATIENCE: Duration = Duration::from_millis(400);
 
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
 ///
@@ -21,7 +25,7 @@ pub(super) async fn run(
     conversation: conversation::Settings,
     fail: bool,
 ) -> Result<(), SetupError> {
-    let UpstreamSettings { endpoint, kind, era, http, warnings } = upstream;
+    let UpstreamSettings { endpoint, kind, era, http, sign_in, warnings } = upstream;
     tracing::info!("mcpline {} forwards to {}", env!("CARGO_PKG_VERSION"), endpoint.shown);
     for warning in &warnings {
         tracing::warn!("{warning}");
@@ -38,9 +42,21 @@ pub(super) async fn run(
     let upstream = AnyEra::at(&endpoint.url, http, &kind, era)?;
     let client = Client::new(writer.outlet());
     let link = Link::new(Box::new(upstream), client.clone(), conversation.policy);
+    if let Some(sign_in) = sign_in.clone() {
+        let opened = link.clone();
+        link.spawn(async move {
+            loop {
+                sign_in.over().await;
+                opened.credentials_changed().await;
+            }
+        });
+    }
     let conversation = Conversation::new(conversation, link, client, &writer);
     let client_gone = stdio::client_gone(input.ended());
     let outcome = conversation.run(input, writer, Box::pin(stop), Box::pin(client_gone)).await;
+    if let Some(sign_in) = sign_in {
+        sign_in.settle(SETTLE_PATIENCE).await;
+    }
     let Outcome { has_failed, input, output } = outcome;
     if let Some(why) = output {
         return Err(SetupError::failed(format!("a reply could not be written to stdout: {why}")));

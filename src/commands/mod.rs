@@ -8,6 +8,7 @@ mod forward;
 mod install;
 mod local_client;
 mod server;
+mod sign_in;
 mod tools;
 
 use std::pin::Pin;
@@ -44,6 +45,16 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             let conversation = config::conversation(options, &upstream);
             let log = config::log(&options.logs, upstream.kind.kind, secrets.clone());
             on_runtime(&log, Box::pin(forward::run(upstream, conversation, options.logs.fail)))
+        }
+        Some(Command::Login(_)) => {
+            let log = config::log(&options.logs, options.server.kind, secrets.clone());
+            let sign_in = sign_in::prepare(cli, secrets)?;
+            on_runtime(&log, Box::pin(sign_in::login(sign_in, secrets)))
+        }
+        Some(Command::Logout(_)) => {
+            let log = config::log(&options.logs, options.server.kind, secrets.clone());
+            let sign_in = sign_in::prepare(cli, secrets)?;
+            on_runtime(&log, Box::pin(sign_in::logout(sign_in)))
         }
         Some(Command::Demo) => {
             demo::check_kind(options.server.kind)?;

@@ -303,7 +303,7 @@ fn source(given: &Given, file: Option<&Path>, option: &str, name: &str) -> Strin
 
 /// A secret from a file, else from the environment variable or the settings file, without the line
 /// end at its end.
-fn secret(
+pub(super) fn secret(
     given: &Given,
     file: Option<&Path>,
     option: &str,

@@ -11,6 +11,7 @@ mod given;
 mod options;
 mod presets;
 mod settings_file;
+mod sign_in;
 mod values;
 mod written;
 
@@ -23,8 +24,9 @@ use self::options::{LimitOptions, LogOptions, ServiceOptions, TimeOptions};
 use crate::conversation;
 use crate::era::UpstreamEra;
 use crate::hint::Readers;
-use crate::http::{ConnectSettings, Endpoint, HttpSettings, is_loopback};
+use crate::http::{Authorization, ConnectSettings, Endpoint, HttpSettings, is_loopback};
 use crate::logging::{LogLevel, LogSettings};
+use crate::oauth::SignIn;
 use crate::redact::{self, Secrets};
 use crate::retry::Policy;
 use crate::setup::SetupError;
@@ -39,10 +41,11 @@ pub(crate) use self::written::Written;
 
 /// The secrets, as a settings file names them, and their variables. They have no option: secrets do
 /// not belong on a command line.
-pub(crate) const SECRET_VARIABLES: [(&str, &str); 3] = [
+pub(crate) const SECRET_VARIABLES: [(&str, &str); 4] = [
     ("password", "MCPLINE_PASSWORD"),
     ("api-key", "MCPLINE_API_KEY"),
     ("bearer", "MCPLINE_BEARER"),
+    ("oauth-client-secret", "MCPLINE_OAUTH_CLIENT_SECRET"),
 ];
 
 /// The bound on silence during a request where nobody has chosen one.
@@ -101,6 +104,8 @@ pub(crate) struct UpstreamSettings {
     pub(crate) era: UpstreamEra,
     /// How HTTP is spoken.
     pub(crate) http: HttpSettings,
+    /// The sign-in, if one may be needed.
+    pub(crate) sign_in: Option<Arc<SignIn>>,
     /// What the user should hear once, as soon as there is a log.
     pub(crate) warnings: Vec<String>,
 }
@@ -116,28 +121,45 @@ impl UpstreamSettings {
         secrets: &Arc<Secrets>,
     ) -> Result<Self, SetupError> {
         let kind = kind_settings(&options.services, target.kind)?;
-        let (headers, authorization, mut warnings) =
+        let (headers, mut authorization, mut warnings) =
             credentials::credentials(options, &target, secrets)?;
         let (tls, no_check) = connection::tls(&options.connection, target.kind)?;
         let (idle_timeout, short) = idle_timeout(&options.time, target.kind)?;
+        let target_kind = target.kind;
         let endpoint = endpoint(target.url, secrets);
         let has_secret = credentials::have_secret(&headers, &authorization);
         let in_clear = if has_secret { in_clear(&endpoint) } else { None };
+        let connect = ConnectSettings {
+            tls,
+            proxy: connection::proxy(&options.connection, secrets)?,
+            timeout: options.time.connect_timeout,
+        };
+        let sign_in = sign_in::sign_in(
+            &options.sign_in,
+            &options.given,
+            &endpoint.url,
+            target_kind,
+            has_secret,
+            &connect,
+            secrets,
+        )?;
+        if let Some(sign_in) = &sign_in {
+            authorization = Authorization::OAuth(sign_in.clone());
+        } else {
+            warnings.extend(effects::of_sign_in(&options.given));
+        }
         let http = HttpSettings {
             headers,
             authorization,
             secrets: secrets.clone(),
-            connect: ConnectSettings {
-                tls,
-                proxy: connection::proxy(&options.connection, secrets)?,
-                timeout: options.time.connect_timeout,
-            },
+            connect,
             idle_timeout,
             retry_for: options.time.retry_for,
             max_body: options.limits.max_message,
         };
         warnings.extend([no_check, short, in_clear].into_iter().flatten());
-        Ok(Self { endpoint, kind, era: options.server.upstream_era, http, warnings })
+        let era = options.server.upstream_era;
+        Ok(Self { endpoint, kind, era, http, sign_in, warnings })
     }
 }
 

@@ -13,6 +13,7 @@ use super::given::Given;
 use super::values::{bound, filled_in, seconds, size};
 use crate::era::UpstreamEra;
 use crate::logging::{LogFormat, LogLevel};
+use crate::oauth::Grant;
 use crate::setup::SetupError;
 use crate::upstream::{Keep, Kind, With};
 
@@ -24,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) given: Given,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
+    #[command(flatten)]
+    pub(crate) sign_in: SignInOptions,
     #[command(flatten)]
     pub(crate) services: ServiceOptions,
     #[command(flatten)]
@@ -55,6 +58,8 @@ impl Options {
             ("--password-file", &mut credentials.password_file),
             ("--api-key-file", &mut credentials.api_key_file),
             ("--bearer-file", &mut credentials.bearer_file),
+            ("--oauth-client-secret-file", &mut self.sign_in.oauth_client_secret_file),
+            ("--state-dir", &mut self.sign_in.state_dir),
             ("--catalogue", &mut self.services.catalogue),
             ("--ca-file", &mut self.connection.ca_file),
             ("--client-cert", &mut self.connection.client_cert),
@@ -115,6 +120,72 @@ pub(super) struct CredentialOptions {
     /// Read a bearer token from this file; or set MCPLINE_BEARER
     #[arg(long, env = "MCPLINE_BEARER_FILE", value_name = "FILE")]
     pub(super) bearer_file: Option<PathBuf>,
+}
+
+/// How to sign in to servers that ask for it.
+#[derive(Args)]
+#[command(next_help_heading = "Sign in (OAuth)")]
+pub(crate) struct SignInOptions {
+    /// When to sign in
+    #[arg(long, env = "MCPLINE_AUTH", value_enum, value_name = "WHEN", default_value_t)]
+    pub(super) auth: Auth,
+
+    /// Use this client, registered by hand; or the https address of a client metadata document
+    #[arg(long, env = "MCPLINE_OAUTH_CLIENT_ID", value_name = "ID")]
+    pub(super) oauth_client_id: Option<String>,
+
+    /// Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET
+    #[arg(long, env = "MCPLINE_OAUTH_CLIENT_SECRET_FILE", value_name = "FILE")]
+    pub(super) oauth_client_secret_file: Option<PathBuf>,
+
+    /// Ask for these scopes, separated by spaces, instead of those that the server names
+    #[arg(long, env = "MCPLINE_OAUTH_SCOPE", value_name = "SCOPES")]
+    pub(super) oauth_scope: Option<String>,
+
+    /// Ask for a token for this resource instead of what the server names; none for no resource
+    #[arg(long, env = "MCPLINE_OAUTH_RESOURCE", value_name = "URI")]
+    pub(super) oauth_resource: Option<String>,
+
+    /// The authorization server, where the server names none; the only one that gets the secret
+    #[arg(long, env = "MCPLINE_OAUTH_ISSUER", value_name = "URL")]
+    pub(super) oauth_issuer: Option<String>,
+
+    /// Where the browser comes back to, as it was registered by hand
+    /// [default: http://127.0.0.1/callback at any free port]
+    #[arg(long, env = "MCPLINE_OAUTH_REDIRECT", value_name = "URL")]
+    pub(super) oauth_redirect: Option<String>,
+
+    /// Who signs in
+    #[arg(long, env = "MCPLINE_OAUTH_GRANT", value_enum, value_name = "GRANT", default_value_t)]
+    pub(super) oauth_grant: Grant,
+
+    /// Add this parameter to the authorization request; may be given several times
+    #[arg(long, env = "MCPLINE_OAUTH_PARAM", value_name = "NAME=VALUE", value_delimiter = '\n')]
+    pub(super) oauth_param: Vec<String>,
+
+    /// Keep this sign-in apart from others at the same server, for a second account
+    #[arg(long, env = "MCPLINE_OAUTH_PROFILE", value_name = "NAME", default_value = "")]
+    pub(super) oauth_profile: String,
+
+    /// Open no browser: tell only the address
+    #[arg(long, env = "MCPLINE_NO_BROWSER", value_parser = FalseyValueParser::new())]
+    pub(super) no_browser: bool,
+
+    /// Keep sign-ins in this folder [default: the system's folder for the state of programs]
+    #[arg(long, env = "MCPLINE_STATE_DIR", value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
+}
+
+/// When to sign in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Auth {
+    /// When an MCP server asks for it and no other credentials are given
+    #[default]
+    Auto,
+    /// Whenever the server refuses, whatever kind it is
+    Oauth,
+    /// Never
+    None,
 }
 
 /// Settings of single kinds of service.

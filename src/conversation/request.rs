@@ -13,7 +13,7 @@ use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
 use crate::patience::within;
-use crate::retry::{Delivery, Retry, STANDING_AFTER};
+use crate::retry::{Delivery, PERSON_PATIENCE, Retry, STANDING_AFTER};
 use crate::upstream::{Pending, Request, Session};
 
 /// Bound on telling the upstream that a request is not wanted any more.
@@ -175,7 +175,8 @@ async fn fail(
 
 /// Whether the next request will probably fail as this one did: the upstream cannot be reached.
 fn is_outage(failure: &Failure) -> bool {
-    matches!(failure.cause, Cause::Unreachable | Cause::Interrupted | Cause::Unauthorised)
+    use Cause::{Interrupted, SignIn, Unauthorised, Unreachable};
+    matches!(failure.cause, Unreachable | Interrupted | Unauthorised | SignIn)
         || failure.cause == Cause::TimedOut && failure.class() == Class::NotSent
         || matches!(failure.status, Some(502..=504))
 }
@@ -321,6 +322,8 @@ impl<'a> Carrier<'a> {
             let start_timeout = self.context.settings.start_timeout;
             let left = self.context.link.session_budget(elapsed, start_timeout);
             let left = left.checked_sub(elapsed).filter(|left| !left.is_zero())?;
+            // Meanwhile it may turn out that a person has to sign in, which is waited for less long.
+            let left = left.min(PERSON_PATIENCE);
             if let Ok(outcome) = tokio::time::timeout(left, &mut waiting).await {
                 return Some(outcome);
             }

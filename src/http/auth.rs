@@ -11,6 +11,7 @@ use url::Url;
 
 use super::status::offered_schemes;
 use super::token::TokenFile;
+use crate::oauth::{SignIn, Verdict};
 use crate::setup::SetupError;
 
 /// Where the value of `Authorization` comes from.
@@ -23,6 +24,8 @@ pub enum Authorization {
     Fixed(HeaderValue),
     /// A bearer token in a file.
     File(Arc<TokenFile>),
+    /// A sign-in, once the upstream asks for one.
+    OAuth(Arc<SignIn>),
 }
 
 /// An answer with status 401 or 403.
@@ -31,6 +34,8 @@ pub(super) struct Denial<'a> {
     pub(super) headers: &'a HeaderMap,
     /// The value of `Authorization` that was refused.
     pub(super) sent: Option<&'a HeaderValue>,
+    /// Whether a person may be asked to sign in for this request.
+    pub(super) may_ask: bool,
 }
 
 impl Authorization {
@@ -39,17 +44,28 @@ impl Authorization {
             Self::None => None,
             Self::Fixed(value) => Some(value.clone()),
             Self::File(file) => Some(file.value().await),
+            Self::OAuth(sign_in) => {
+                if let Some(due) = sign_in.due() {
+                    // Seldom, and large.
+                    Box::pin(sign_in.renew_ahead(&due)).await;
+                }
+                sign_in.value()
+            }
         }
     }
 
-    /// Whether there are other credentials now than those that were refused.
-    async fn refused(&self, denial: &Denial<'_>) -> bool {
+    /// What is to be done about a refusal: whether there are other credentials now.
+    async fn refused(&self, denial: &Denial<'_>) -> Verdict {
+        let Denial { status, headers, sent, may_ask } = *denial;
         match self {
-            Self::None | Self::Fixed(_) => false,
             // A 403 means that the server knows the token.
-            Self::File(file) => {
-                denial.status == StatusCode::UNAUTHORIZED && file.differs_from(denial.sent).await
+            Self::File(file)
+                if status == StatusCode::UNAUTHORIZED && file.differs_from(sent).await =>
+            {
+                Verdict::Repeat
             }
+            Self::None | Self::Fixed(_) | Self::File(_) => Verdict::Refused,
+            Self::OAuth(sign_in) => sign_in.refused(status, headers, sent, may_ask).await,
         }
     }
 }
@@ -140,11 +156,11 @@ impl Credentials {
         Some(Granted { headers: &self.headers, authorization })
     }
 
-    /// Takes note of a refusal. True if the request is worth sending once more: the refused one did
-    /// not run, and the credentials have changed.
-    pub(super) async fn refused(&self, denial: Denial<'_>) -> bool {
-        let is_worth_it = self.authorization.refused(&denial).await;
-        if is_worth_it {
+    /// Takes note of a refusal, and says whether the request is worth sending once more: the refused
+    /// one did not run, and the credentials have changed.
+    pub(super) async fn refused(&self, denial: Denial<'_>) -> Verdict {
+        let verdict = self.authorization.refused(&denial).await;
+        if let Verdict::Repeat = verdict {
             let offered = offered_schemes(denial.headers).join(", ");
             tracing::info!(
                 status = denial.status.as_u16(),
@@ -152,7 +168,7 @@ impl Credentials {
                 "the credentials have changed since they were sent; sending the request again"
             );
         }
-        is_worth_it
+        verdict
     }
 }
 

@@ -26,18 +26,24 @@ use super::protocol::Question;
 use super::proxy::{self, Proxy};
 use super::redirects::{Moved, is_elsewhere, moves_all, target_within_origin};
 use crate::failure::{Cause, Class, Failure};
+use crate::oauth::Verdict;
 use crate::patience::within;
 use crate::redact::{self, Origin, Secrets};
 use crate::setup::SetupError;
 
 /// How we name ourselves.
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("mcpline/", env!("CARGO_PKG_VERSION")));
+pub(super) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("mcpline/", env!("CARGO_PKG_VERSION")));
 
 /// The coding that [`super::coding`] reads best.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 5;
+
+/// How often one request is sent again with other credentials: a token may end, and the next one lack
+/// a scope.
+const MAX_REFUSALS: usize = 3;
 
 /// How to reach an upstream.
 #[derive(Clone)]
@@ -235,6 +241,19 @@ impl Http {
         self.send(Outline::new(Method::GET, endpoint, headers.borrow(), None)).await
     }
 
+    /// As [`Http::get`], for what no request of the client waits for: no person is asked to sign in.
+    ///
+    /// # Errors
+    /// As for [`Http::post`].
+    pub(crate) async fn get_in_background(
+        &self,
+        endpoint: &Endpoint,
+        headers: impl Borrow<HeaderMap>,
+    ) -> Result<Answer, Failure> {
+        let outline = Outline::new(Method::GET, endpoint, headers.borrow(), None);
+        self.send(Outline { may_ask: false, ..outline }).await
+    }
+
     /// Deletes `endpoint` and waits for the status.
     ///
     /// # Errors
@@ -266,8 +285,8 @@ impl Http {
         self.send(Outline::new(method, endpoint, headers.borrow(), body)).await
     }
 
-    /// Sends a request. Follows redirects within the origin, and repeats the request once if it was
-    /// refused with credentials that have changed meanwhile.
+    /// Sends a request. Follows redirects within the origin, and repeats the request if it was refused
+    /// with credentials that have changed meanwhile.
     async fn send(&self, outline: Outline<'_>) -> Result<Answer, Failure> {
         let endpoint = outline.endpoint;
         let shown = &endpoint.shown;
@@ -276,7 +295,7 @@ impl Http {
         let mut url = remembered.map_or(Cow::Borrowed(&endpoint.url), Cow::Owned);
         let mut redirects = 0;
         let mut is_for_all = true;
-        let mut was_refused = false;
+        let mut refusals = 0;
         loop {
             let begun = self.journal.is_some().then(Instant::now);
             let granted = self.credentials.for_url(&url).await;
@@ -322,8 +341,10 @@ impl Http {
                 self.moved.forget(&endpoint.url);
                 is_remembered = false;
                 url = Cow::Borrowed(&endpoint.url);
-            } else if !was_refused && self.is_worth_repeating(&response, granted).await {
-                was_refused = true;
+            } else if refusals < MAX_REFUSALS
+                && self.is_worth_repeating(&response, granted, &outline).await?
+            {
+                refusals += 1;
             } else {
                 self.protocol.settle();
                 if redirects > 0 && is_for_all && status.is_success() {
@@ -338,14 +359,27 @@ impl Http {
     }
 
     /// Whether `response` refuses credentials that have changed since they were sent.
-    async fn is_worth_repeating(&self, response: &Response, granted: Option<Granted<'_>>) -> bool {
+    ///
+    /// # Errors
+    /// It does, and there is more to say about it than what the upstream says.
+    async fn is_worth_repeating(
+        &self,
+        response: &Response,
+        granted: Option<Granted<'_>>,
+        outline: &Outline<'_>,
+    ) -> Result<bool, Failure> {
         let status = response.status();
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return false;
+            return Ok(false);
         }
         let sent = granted.and_then(|granted| granted.authorization);
-        let denial = Denial { status, headers: response.headers(), sent: sent.as_ref() };
-        Box::pin(self.credentials.refused(denial)).await
+        let (headers, may_ask) = (response.headers(), outline.may_ask);
+        let denial = Denial { status, headers, sent: sent.as_ref(), may_ask };
+        match Box::pin(self.credentials.refused(denial)).await {
+            Verdict::Repeat => Ok(true),
+            Verdict::Refused => Ok(false),
+            Verdict::Failed(failure) => Err(failure),
+        }
     }
 
     /// Gives up idle connections after a 500 over plain HTTP. A Python server closes its connection
@@ -435,6 +469,8 @@ struct Outline<'a> {
     body: Option<Bytes>,
     /// Whether a second run does no harm.
     is_repeatable: bool,
+    /// Whether a person may be asked to sign in for it.
+    may_ask: bool,
     /// Whether the kind looks after the upstream's cookies by itself: it names cookies in the
     /// request, be it none by an empty header.
     keeps_cookies: bool,
@@ -448,7 +484,8 @@ impl<'a> Outline<'a> {
         body: Option<Bytes>,
     ) -> Self {
         let is_repeatable = method == Method::GET || method == Method::DELETE;
+        let may_ask = method != Method::DELETE;
         let keeps_cookies = headers.contains_key(COOKIE);
-        Self { method, endpoint, headers, body, is_repeatable, keeps_cookies }
+        Self { method, endpoint, headers, body, is_repeatable, may_ask, keeps_cookies }
     }
 }

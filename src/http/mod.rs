@@ -25,6 +25,7 @@ mod status;
 mod system_proxy;
 mod tls;
 mod token;
+mod web;
 
 pub use auth::Authorization;
 pub use body::{Answer, Events, Refusal, StreamBroke};
@@ -42,3 +43,4 @@ pub(crate) use status::{Named, OFFERED, offered_schemes};
 pub use tls::Tls;
 pub use token::TokenFile;
 pub(crate) use token::{bare_token, unquoted};
+pub(crate) use web::{Form, Page, Web};

@@ -60,6 +60,11 @@ impl Tls {
         Self { insecure, ..Self::default() }
     }
 
+    /// Leaves our own certificate out, for servers that it is not meant for.
+    pub(super) fn forget_identity(&mut self) {
+        self.identity = None;
+    }
+
     /// Trusts the certificates in the file of `--ca-file`.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crate::era;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::method;
-use crate::retry::{Delivery, Opening as Attempts, Policy, reopening_pause};
+use crate::retry::{Delivery, Opening as Attempts, PERSON_PATIENCE, Policy, reopening_pause};
 use crate::upstream::{Client, Greeting, Opened, Request, Session, Upstream};
 
 /// Time to bring `notifications/initialized` to the upstream, on which everything waits.
@@ -79,6 +79,8 @@ pub struct Link {
     memory: Memory,
     /// Notified when a request begins to wait for a session.
     wanted: Notify,
+    /// Notified when there are better credentials.
+    credentials: Notify,
     openings: AtomicU64,
     /// Whether the upstream itself has answered anything, so that its address is right.
     has_answered: AtomicBool,
@@ -105,6 +107,7 @@ impl Link {
             state: watch::Sender::new(State::Idle),
             memory: Memory::default(),
             wanted: Notify::new(),
+            credentials: Notify::new(),
             openings: AtomicU64::new(0),
             has_answered: AtomicBool::new(false),
             has_worked: AtomicBool::new(false),
@@ -197,6 +200,9 @@ impl Link {
     /// How long a request that arrived `elapsed` ago and came to no session waits for one, from its
     /// arrival; `start_timeout` is the time after which `initialize` is answered without one.
     pub fn session_budget(&self, elapsed: Duration, start_timeout: Duration) -> Duration {
+        if self.tried().is_some_and(|tried| tried.failure.cause == Cause::SignIn) {
+            return self.policy.retry_for.min(PERSON_PATIENCE);
+        }
         let begun = self.begun.get().map_or(Duration::ZERO, Instant::elapsed);
         let left_to_start = (start_timeout + elapsed).saturating_sub(begun);
         self.policy.session_budget(self.has_answered(), left_to_start)
@@ -285,6 +291,16 @@ impl Link {
     /// Takes note that the upstream can be used; returns whether that is news.
     pub fn end_outage(&self) -> bool {
         self.is_out.load(Ordering::Relaxed) && self.is_out.swap(false, Ordering::Relaxed)
+    }
+
+    /// A sign-in by a person is over: opens the session that could not be opened without, or tells the
+    /// client that what was refused in the open one may be asked for again.
+    pub async fn credentials_changed(self: &Arc<Self>) {
+        if self.current().is_some() {
+            self.announce_changes().await;
+        } else if self.open_if(|state| matches!(state, State::Failed(_))).is_none() {
+            self.credentials.notify_one();
+        }
     }
 
     /// Tells the client what may have changed while nothing was listening, within what it was told
@@ -381,6 +397,7 @@ impl Link {
             }
             tokio::select! {
                 () = tokio::time::sleep(wait.delay) => {}
+                () = self.credentials.notified() => {}
                 () = self.wanted.notified(), if wait.yields => {
                     tokio::time::sleep(attempts.hurry()).await;
                 }

@@ -55,6 +55,7 @@ mod replies;
 mod session;
 mod settings;
 mod settings_file;
+mod sign_in;
 mod stdin;
 mod streams;
 mod support;

@@ -67,6 +67,9 @@ pub(super) async fn run(
     secrets: &Arc<Secrets>,
 ) -> Result<(), SetupError> {
     let server = Server::new(cli, secrets).await?;
+    if let Some(sign_in) = &server.upstream.sign_in {
+        sign_in.ask_nobody();
+    }
     let mut checkup = Checkup::new(server)?;
     let style = Style::of_stdout();
     let is_text = !arguments.json;

@@ -21,13 +21,16 @@ pub(super) fn settings(checkup: &Checkup) -> Finding {
     let http = &checkup.server.upstream.http;
     let mut sent: Vec<_> = http.headers.keys().map(ToString::to_string).collect();
     match &http.authorization {
-        Authorization::None => {}
         Authorization::Fixed(value) => {
             let scheme = String::from_utf8_lossy(value.as_bytes());
             let scheme = scheme.split(' ').next().unwrap_or_default().to_owned();
             sent.push(format!("authorization ({scheme})"));
         }
         Authorization::File(_) => sent.push("authorization (token from a file)".to_owned()),
+        Authorization::OAuth(sign_in) if sign_in.value().is_some() => {
+            sent.push("authorization (token from a sign-in)".to_owned());
+        }
+        Authorization::None | Authorization::OAuth(_) => {}
     }
     let text = if sent.is_empty() {
         "no credentials and no headers are given".to_owned()
@@ -206,8 +209,14 @@ fn millis(begun: Instant) -> u64 {
 pub(super) async fn sign_in(checkup: &mut Checkup) -> Finding {
     let has_sent = {
         let http = &checkup.server.upstream.http;
-        !matches!(http.authorization, Authorization::None) || !http.headers.is_empty()
+        let has_authorization = match &http.authorization {
+            Authorization::None => false,
+            Authorization::OAuth(sign_in) => sign_in.value().is_some(),
+            Authorization::Fixed(_) | Authorization::File(_) => true,
+        };
+        has_authorization || !http.headers.is_empty()
     };
+    let can_sign_in = checkup.server.upstream.sign_in.is_some();
     let Some(finding) = checkup.failed_at(Broke::SignIn).await else {
         let text = if has_sent { "the server takes what is sent" } else { "the server wants none" };
         return Finding::ok(text);
@@ -221,6 +230,9 @@ pub(super) async fn sign_in(checkup: &mut Checkup) -> Finding {
     }
     if let Some(metadata) = &head.resource_metadata {
         lines.push(format!("sign-in by OAuth is described at {metadata}"));
+        if can_sign_in {
+            lines.push("`mcpline login` with the same address signs in".to_owned());
+        }
     }
     lines.extend(about_server(head.server.as_deref()));
     lines.push(

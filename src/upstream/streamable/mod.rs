@@ -293,7 +293,7 @@ impl Connection {
         if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT_ID, id);
         }
-        let answer = self.http.get(&self.endpoint, headers).await?;
+        let answer = self.http.get_in_background(&self.endpoint, headers).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer, None).await);
         }

@@ -331,6 +331,11 @@ impl Line {
         }
     }
 
+    /// Waits until `ready` finds what it looks for on stderr.
+    pub(crate) fn wait_stderr<T>(&self, ready: impl Fn(&str) -> Option<T>) -> T {
+        self.stderr.wait("a line on stderr", |stderr| ready(&stderr.text))
+    }
+
     fn stderr_so_far(&self) -> String {
         self.stderr.read(|stderr| stderr.text.clone())
     }

@@ -2,6 +2,7 @@
 //! [`Upstream`] stands in for the server and misbehaves on demand.
 
 pub(crate) mod amocrm;
+mod authority;
 pub(crate) mod bitrix;
 pub(crate) mod board;
 mod exchange;
@@ -24,6 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) use self::amocrm::Amocrm;
+pub(crate) use self::authority::{Authority, Rules, address_in, get, sign_in as sign_in_at};
 pub(crate) use self::bitrix::{Bitrix, Rpc};
 pub(crate) use self::exchange::{Answered, Event, Exchange};
 pub(crate) use self::http::{Reply, Request};

@@ -1,0 +1,236 @@
+//! Who we are for an authorization server: a client that the user has registered, the address of a
+//! client metadata document, or a client that we register ourselves (RFC 7591).
+
+use reqwest::header::HeaderValue;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::grant::{DEVICE_CODE, Refusal};
+use super::metadata::Server;
+use super::problem::Problem;
+use super::settings::Settings;
+use super::unix_time;
+use crate::hint::Hint;
+use crate::http::{Form, Web};
+
+/// How a client proves who it is at the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Method {
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let all = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
+        all.into_iter().find(|method| method.name() == name)
+    }
+
+    /// The method for a client with a secret: the first that the server lists and we know.
+    fn with_secret(server: &Server) -> Self {
+        let listed = server.auth_methods().unwrap_or_default().iter();
+        let mut known = listed.filter_map(|name| Self::named(name));
+        known.find(|method| *method != Self::None).unwrap_or(Self::ClientSecretBasic)
+    }
+
+    /// The method to ask for when we register: none where that is allowed, as we can keep no secret
+    /// from the user of this machine.
+    fn to_register(server: &Server) -> Self {
+        let Some(listed) = server.auth_methods() else { return Self::None };
+        let mut known = listed.iter().filter_map(|name| Self::named(name));
+        if known.clone().any(|method| method == Self::None) {
+            return Self::None;
+        }
+        known.next().unwrap_or(Self::None)
+    }
+}
+
+/// A client at one authorization server. No `Debug`: it holds a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Client {
+    pub(super) id: String,
+    pub(super) secret: Option<String>,
+    /// When the secret ends, in seconds since 1970; 0 for never.
+    #[serde(default)]
+    secret_expires_at: u64,
+    pub(super) method: Method,
+    /// The redirect URIs that we registered it with; empty for one that we did not register.
+    #[serde(default)]
+    redirects: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    client_id: String,
+    client_secret: Option<String>,
+    #[serde(default)]
+    client_secret_expires_at: Option<u64>,
+    token_endpoint_auth_method: Option<String>,
+}
+
+impl Client {
+    /// The client that the user has given, if any.
+    pub(super) fn given(settings: &Settings, server: &Server) -> Option<Self> {
+        let id = settings.client_id.clone()?;
+        let secret = settings.client_secret.clone();
+        if is_document(&id) && !server.takes_client_documents() && secret.is_none() {
+            return None;
+        }
+        let method = if secret.is_some() { Method::with_secret(server) } else { Method::None };
+        Some(Self { id, secret, secret_expires_at: 0, method, redirects: Vec::new() })
+    }
+
+    /// Whether we have registered the client ourselves.
+    pub(super) fn is_registered(&self) -> bool {
+        !self.redirects.is_empty()
+    }
+
+    /// Whether it can still be used with `redirect`.
+    pub(super) fn allows(&self, redirect: &str) -> bool {
+        let has_expired = self.secret_expires_at != 0 && self.secret_expires_at <= unix_time();
+        !has_expired && (!self.is_registered() || self.redirects.iter().any(|uri| uri == redirect))
+    }
+
+    /// The port of the redirect URI that we registered.
+    pub(super) fn port(&self) -> Option<u16> {
+        Url::parse(self.redirects.first()?).ok()?.port()
+    }
+
+    /// Registers us with `server` for `redirect`; `given_redirect` is the one that the user wants.
+    ///
+    /// # Errors
+    /// The server does not register clients, or refuses.
+    pub(super) async fn register(
+        web: &Web,
+        server: &Server,
+        redirect: &Url,
+        given_redirect: Option<&Url>,
+    ) -> Result<Self, Problem> {
+        let by_hand = |why: &str| by_hand(server, given_redirect, why);
+        let Some(endpoint) = &server.registration else {
+            return Err(by_hand("does not register clients by itself"));
+        };
+        let redirects = redirect_forms(redirect);
+        let mut grants = vec!["authorization_code", "refresh_token"];
+        if server.device.is_some() {
+            grants.push(DEVICE_CODE);
+        }
+        let body = serde_json::json!({
+            "client_name": "mcpline",
+            "redirect_uris": redirects,
+            "grant_types": grants,
+            "response_types": ["code"],
+            "token_endpoint_auth_method": Method::to_register(server).name(),
+            "application_type": "native",
+        });
+        let form =
+            Form { content_type: "application/json", authorization: None, body: body.to_string() };
+        let page = web.post(endpoint, form).await.map_err(|error| Problem::of_failure(&error))?;
+        if page.status.is_server_error() {
+            let what =
+                format!("{} answered the registration with HTTP {}", server.issuer(), page.status);
+            return Err(Problem::passing(what, "Try again in a while."));
+        }
+        let registered = serde_json::from_slice::<Registered>(&page.body).ok();
+        let Some(registered) = registered.filter(|_| page.status.is_success()) else {
+            let said = Refusal::of(&page).said();
+            let why = format!("refuses to register clients by itself ({said})");
+            return Err(by_hand(&why));
+        };
+        let method = registered.token_endpoint_auth_method.as_deref().and_then(Method::named);
+        let has_secret = registered.client_secret.is_some();
+        let method = match method {
+            Some(method) if has_secret || method == Method::None => method,
+            _ if has_secret => Method::with_secret(server),
+            _ => Method::None,
+        };
+        Ok(Self {
+            id: registered.client_id,
+            secret: registered.client_secret,
+            secret_expires_at: registered.client_secret_expires_at.unwrap_or(0),
+            method,
+            redirects,
+        })
+    }
+
+    /// Adds to `fields` of a token request what says and proves who we are; returns the value of
+    /// `Authorization`, where that does it.
+    pub(super) fn sign(&self, fields: &mut Vec<(&'static str, String)>) -> Option<HeaderValue> {
+        let secret = self.secret.as_deref().unwrap_or_default();
+        match self.method {
+            Method::ClientSecretBasic => {
+                // RFC 6749 section 2.3.1: both are form-encoded first.
+                let encoded = |text: &str| -> String {
+                    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+                };
+                let login = format!("{}:{}", encoded(&self.id), encoded(secret));
+                let mut value = HeaderValue::try_from(format!("Basic {}", base64(&login))).ok()?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+            Method::ClientSecretPost => {
+                fields.push(("client_id", self.id.clone()));
+                fields.push(("client_secret", secret.to_owned()));
+                None
+            }
+            Method::None => {
+                fields.push(("client_id", self.id.clone()));
+                None
+            }
+        }
+    }
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// Whether a client id is the address of a client metadata document.
+pub(super) fn is_document(id: &str) -> bool {
+    Url::parse(id).is_ok_and(|url| url.scheme() == "https" && url.path().len() > 1)
+}
+
+/// Both ways to write a redirect to this machine: some servers know only the one that they were told.
+fn redirect_forms(redirect: &Url) -> Vec<String> {
+    let mut forms = vec![redirect.to_string()];
+    let other = match redirect.host_str() {
+        Some("127.0.0.1") => "localhost",
+        Some("localhost") => "127.0.0.1",
+        _ => return forms,
+    };
+    let mut url = redirect.clone();
+    if url.set_host(Some(other)).is_ok() {
+        forms.push(url.into());
+    }
+    forms
+}
+
+/// The redirect URI that is proposed to somebody who registers a client by hand.
+const PROPOSED_REDIRECT: &str = "http://127.0.0.1:33418/callback";
+
+/// How to register a client by hand with the redirect URI `{}`.
+const BY_HAND: Hint = Hint::both(
+    "Register a client there by hand, a native or desktop application with the redirect URI {}. Then \
+     set MCPLINE_OAUTH_REDIRECT to this URI, MCPLINE_OAUTH_CLIENT_ID to the client's id, and \
+     MCPLINE_OAUTH_CLIENT_SECRET to its secret, if it has one. Or give a token with --bearer-file.",
+    "Зарегистрируйте там клиента вручную: классическое (desktop) приложение с адресом возврата {}. Затем \
+     задайте MCPLINE_OAUTH_REDIRECT (этот адрес), MCPLINE_OAUTH_CLIENT_ID (id клиента) и, если у него \
+     есть секрет, MCPLINE_OAUTH_CLIENT_SECRET. Или дайте токен через --bearer-file.",
+);
+
+/// The server does not register us: the user has to do it.
+fn by_hand(server: &Server, redirect: Option<&Url>, why: &str) -> Problem {
+    let what = format!("the authorization server {} {why}", server.issuer());
+    Problem::new(what, BY_HAND.naming(redirect.map_or(PROPOSED_REDIRECT, Url::as_str)))
+}

@@ -1,0 +1,420 @@
+//! A small authorization server, the MCP server that trusts it, and the person who signs in.
+//!
+//! It checks what a client must do (PKCE, redirect, resource, client id) and fails the test where a
+//! request breaks a rule of the specification. A test bends it by [`Rules`].
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::board::Board;
+use super::exchange::{Answered, Exchange};
+use super::http::Reply;
+use super::script::after_handshake;
+use super::upstream::Upstream;
+
+/// What a test may bend.
+pub(crate) struct Rules {
+    /// Changes the metadata of the authorization server.
+    pub(crate) server: fn(&mut Value),
+    /// Changes the metadata of the resource.
+    pub(crate) resource: fn(&mut Value),
+    /// `iss` in the authorization response, where it is another one.
+    pub(crate) iss: Option<&'static str>,
+    /// The status of registration.
+    pub(crate) registration: u16,
+    /// Seconds that an access token lives.
+    pub(crate) life: u64,
+    /// The scope that `tools/call` needs.
+    pub(crate) needed: Option<&'static str>,
+    /// Whether the person refuses.
+    pub(crate) denies: bool,
+    /// Whether only `tools/…` need a token.
+    pub(crate) is_open: bool,
+    /// Whether refusals carry a challenge.
+    pub(crate) challenges: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            server: |_| (),
+            resource: |_| (),
+            iss: None,
+            registration: 201,
+            life: 3600,
+            needed: None,
+            denies: false,
+            is_open: false,
+            challenges: true,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Desk {
+    clients: BTreeMap<String, Value>,
+    /// Codes with what they were asked for by.
+    codes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Good access tokens with their scopes.
+    access: BTreeMap<String, String>,
+    /// Good refresh tokens with their scopes.
+    refresh: BTreeMap<String, String>,
+    counts: BTreeMap<&'static str, usize>,
+    given: usize,
+    /// Whether the person has approved the device.
+    is_approved: bool,
+    /// Whether a spent refresh token has come again.
+    was_replayed: bool,
+}
+
+impl Desk {
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// New tokens for `scope`.
+    fn tokens(&mut self, scope: &str, life: u64) -> Value {
+        self.given += 1;
+        let (access, refresh) =
+            (format!("access-s3cret-{}", self.given), format!("refresh-s3cret-{}", self.given));
+        self.access.insert(access.clone(), scope.to_owned());
+        self.refresh.insert(refresh.clone(), scope.to_owned());
+        json!({"access_token": access, "token_type": "bearer", "expires_in": life,
+               "refresh_token": refresh, "scope": scope})
+    }
+}
+
+/// An MCP server and its authorization server.
+pub(crate) struct Authority {
+    pub(crate) server: Upstream,
+    pub(crate) issuer: Upstream,
+    desk: Arc<Board<Desk>>,
+}
+
+impl Authority {
+    pub(crate) fn start(rules: Rules) -> Self {
+        let (desk, rules) = (Arc::new(Board::new(Desk::default())), Arc::new(rules));
+        let issuer = {
+            let (desk, rules) = (desk.clone(), rules.clone());
+            Upstream::serve(move |exchange| authorize(exchange, &desk, &rules))
+        };
+        let issuer_url = issuer.url_of("");
+        let server = {
+            let desk = desk.clone();
+            let calls = after_handshake(|exchange| exchange.result(r#"{"tools":[],"content":[]}"#));
+            Upstream::serve(move |exchange| match guard(exchange, &desk, &rules, &issuer_url) {
+                Some(refusal) => exchange.send(&refusal),
+                None => calls(exchange),
+            })
+        };
+        Self { server, issuer, desk }
+    }
+
+    /// How often the authorization server was asked for this: `register`, `authorize`, `code`,
+    /// `refresh`, `revoke`, `client`.
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.desk.read(|desk| desk.counts.get(what).copied().unwrap_or(0))
+    }
+
+    /// Ends all access tokens.
+    pub(crate) fn end_tokens(&self) {
+        self.desk.update(|desk| desk.access.clear());
+    }
+
+    /// Ends all refresh tokens.
+    pub(crate) fn end_sign_ins(&self) {
+        self.desk.update(|desk| desk.refresh.clear());
+    }
+
+    pub(crate) fn was_replayed(&self) -> bool {
+        self.desk.read(|desk| desk.was_replayed)
+    }
+
+    /// The client that was registered last.
+    pub(crate) fn client(&self) -> Value {
+        self.desk.read(|desk| desk.clients.values().last().cloned()).expect("a registered client")
+    }
+}
+
+/// The refusal of the MCP server, if there is one.
+fn guard(
+    exchange: &Exchange<'_>,
+    desk: &Board<Desk>,
+    rules: &Rules,
+    issuer: &str,
+) -> Option<Reply> {
+    let host = exchange.request.header("host").expect("a host").to_owned();
+    if exchange.request.path == "/.well-known/oauth-protected-resource/mcp" {
+        let mut document = json!({"resource": format!("http://{host}/mcp"),
+                                  "authorization_servers": [issuer], "scopes_supported": ["all"]});
+        (rules.resource)(&mut document);
+        return Some(Reply::json(document.to_string()));
+    }
+    if exchange.request.path != "/mcp" {
+        return Some(Reply::status(404));
+    }
+    let given = exchange.request.header("authorization").unwrap_or_default();
+    let granted = given
+        .strip_prefix("Bearer ")
+        .and_then(|token| desk.read(|desk| desk.access.get(token).cloned()));
+    let name = exchange.name();
+    if rules.is_open && !name.starts_with("tools/") {
+        return None;
+    }
+    let metadata = format!("http://{host}/.well-known/oauth-protected-resource/mcp");
+    let Some(granted) = granted else {
+        let refusal = Reply::status(401).body("text/plain", "sign in first");
+        let challenge = format!("Bearer realm=\"it\", resource_metadata=\"{metadata}\"");
+        return Some(if rules.challenges {
+            refusal.header("WWW-Authenticate", challenge)
+        } else {
+            refusal
+        });
+    };
+    let needed = rules.needed.filter(|_| name == "tools/call")?;
+    let has = granted.split(' ').any(|scope| scope == needed);
+    let challenge = format!(
+        "Bearer error=\"insufficient_scope\", scope=\"{needed}\", resource_metadata=\"{metadata}\""
+    );
+    (!has).then(|| Reply::status(403).header("WWW-Authenticate", challenge))
+}
+
+fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> Answered {
+    let host = exchange.request.header("host").expect("a host").to_owned();
+    let issuer = format!("http://{host}");
+    assert_eq!(exchange.request.header("mcp-session-id"), None);
+    let url = Url::parse(&format!("{issuer}{}", exchange.request.path)).unwrap();
+    match url.path() {
+        "/.well-known/oauth-authorization-server" => {
+            let mut document = json!({
+                "issuer": issuer,
+                "authorization_endpoint": format!("{issuer}/authorize?kept=1"),
+                "token_endpoint": format!("{issuer}/token"),
+                "registration_endpoint": format!("{issuer}/register"),
+                "revocation_endpoint": format!("{issuer}/revoke"),
+                "scopes_supported": ["all", "more", "offline_access"],
+                "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": true,
+            });
+            (rules.server)(&mut document);
+            exchange.json(document.to_string())
+        }
+        "/register" => register(exchange, desk, rules),
+        "/authorize" => {
+            let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+            let answer = desk.update(|desk| approve(desk, &query, rules, &issuer));
+            exchange.send(&Reply::status(302).header("Location", answer))
+        }
+        "/token" => {
+            let fields = form(exchange);
+            let login = exchange.request.header("authorization").map(str::to_owned);
+            let answer = desk.update(|desk| grant(desk, &fields, login.as_deref(), rules));
+            match answer {
+                Ok(tokens) => exchange.json(tokens.to_string()),
+                Err(error) => {
+                    let body = json!({"error": error, "error_description": "as <b>scripted</b>"});
+                    exchange.send(&Reply::status(400).body("application/json", body.to_string()))
+                }
+            }
+        }
+        "/device" => {
+            let fields = form(exchange);
+            assert!(fields.contains_key("client_id") && fields.contains_key("resource"));
+            let page = format!("{issuer}/approve?user_code=ABCD");
+            exchange.json(
+                json!({"device_code": "device-s3cret", "user_code": "ABCD", "interval": 1,
+                       "verification_uri": format!("{issuer}/approve"), "expires_in": 600,
+                       "verification_uri_complete": page})
+                .to_string(),
+            )
+        }
+        "/approve" => {
+            desk.update(|desk| desk.is_approved = true);
+            exchange.send(&Reply::status(200).body("text/plain", "approved"))
+        }
+        "/revoke" => {
+            let token = form(exchange).remove("token").expect("a token");
+            desk.update(|desk| {
+                desk.count("revoke");
+                desk.access.remove(&token);
+                desk.refresh.remove(&token);
+            });
+            exchange.status(200)
+        }
+        _ => exchange.status(404),
+    }
+}
+
+fn register(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> Answered {
+    if rules.registration != 201 {
+        let body = r#"{"error":"access_denied","error_description":"not from here"}"#;
+        return exchange.send(&Reply::status(rules.registration).body("application/json", body));
+    }
+    let mut client: Value = serde_json::from_slice(&exchange.request.body).unwrap();
+    let id = desk.update(|desk| {
+        desk.count("register");
+        let id = format!("client-{}", desk.clients.len() + 1);
+        client["client_id"] = json!(id);
+        desk.clients.insert(id.clone(), client.clone());
+        id
+    });
+    assert!(!id.is_empty());
+    exchange.send(&Reply::status(201).body("application/json", client.to_string()))
+}
+
+/// Where the browser is sent by the authorization request.
+fn approve(
+    desk: &mut Desk,
+    query: &BTreeMap<String, String>,
+    rules: &Rules,
+    issuer: &str,
+) -> String {
+    desk.count("authorize");
+    assert_eq!(query["kept"], "1", "the endpoint's own query is kept");
+    assert_eq!(query["response_type"], "code");
+    assert_eq!(query["code_challenge_method"], "S256");
+    if let Some(client) = desk.clients.get(&query["client_id"]) {
+        let redirects = client["redirect_uris"].as_array().unwrap();
+        assert!(redirects.iter().any(|uri| *uri == query["redirect_uri"].as_str()));
+    }
+    let mut back = Url::parse(&query["redirect_uri"]).unwrap();
+    back.query_pairs_mut().append_pair("state", &query["state"]);
+    let iss = rules.iss.map_or(issuer.to_owned(), str::to_owned);
+    back.query_pairs_mut().append_pair("iss", &iss);
+    if rules.denies {
+        back.query_pairs_mut()
+            .append_pair("error", "access_denied")
+            .append_pair("error_description", "<script>no</script>");
+    } else {
+        let code = format!("code-s3cret-{}", desk.codes.len() + 1);
+        desk.codes.insert(code.clone(), query.clone());
+        back.query_pairs_mut().append_pair("code", &code);
+    }
+    back.into()
+}
+
+fn grant(
+    desk: &mut Desk,
+    fields: &BTreeMap<String, String>,
+    login: Option<&str>,
+    rules: &Rules,
+) -> Result<Value, &'static str> {
+    match fields["grant_type"].as_str() {
+        "authorization_code" => {
+            desk.count("code");
+            let asked = desk.codes.remove(&fields["code"]).ok_or("invalid_grant")?;
+            let digest =
+                ring::digest::digest(&ring::digest::SHA256, fields["code_verifier"].as_bytes());
+            assert_eq!(URL_SAFE_NO_PAD.encode(digest), asked["code_challenge"]);
+            assert_eq!(fields["redirect_uri"], asked["redirect_uri"]);
+            assert_eq!(fields.get("resource"), asked.get("resource"));
+            Ok(desk.tokens(asked.get("scope").map_or("", String::as_str), rules.life))
+        }
+        "refresh_token" => {
+            desk.count("refresh");
+            let Some(scope) = desk.refresh.remove(&fields["refresh_token"]) else {
+                // The whole family dies, as with strict servers.
+                desk.was_replayed = true;
+                desk.access.clear();
+                desk.refresh.clear();
+                return Err("invalid_grant");
+            };
+            assert!(fields.contains_key("resource"));
+            Ok(desk.tokens(&scope, rules.life))
+        }
+        device if device.ends_with(":device_code") => {
+            desk.count("device");
+            assert_eq!(fields["device_code"], "device-s3cret");
+            if !desk.is_approved {
+                return Err("authorization_pending");
+            }
+            Ok(desk.tokens("all", rules.life))
+        }
+        "client_credentials" => {
+            desk.count("client");
+            let expected = format!("Basic {}", STANDARD.encode("robot:client-s3cret"));
+            assert_eq!(login, Some(expected.as_str()));
+            Ok(desk.tokens(fields.get("scope").map_or("", String::as_str), rules.life))
+        }
+        other => panic!("the grant {other}"),
+    }
+}
+
+fn form(exchange: &Exchange<'_>) -> BTreeMap<String, String> {
+    url::form_urlencoded::parse(&exchange.request.body).into_owned().collect()
+}
+
+/// What a browser gets.
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Got {
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("location").then(|| value.trim())
+        })
+    }
+}
+
+/// Gets `url` as a browser does, without following redirects; `more` are further header lines.
+pub(crate) fn get(url: &str, more: &str) -> Got {
+    let url = Url::parse(url).unwrap();
+    let authority = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let mut socket = TcpStream::connect(&authority).expect("somebody listens");
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let host =
+        if more.contains("Host:") { String::new() } else { format!("Host: {authority}\r\n") };
+    let request = format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n{more}\r\n");
+    socket.write_all(request.as_bytes()).unwrap();
+    // The end of the head, and of a body whose length is told: not every server closes.
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+            });
+            if body.len() >= length.unwrap_or(0) {
+                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+                return Got { status, head: head.to_owned(), body: body.to_owned() };
+            }
+        }
+        let read = socket.read(&mut chunk).unwrap();
+        assert!(read > 0, "the answer breaks off: {text}");
+        answer.extend_from_slice(&chunk[..read]);
+    }
+}
+
+/// Signs in at `url` as a person with a browser does; gives the last page.
+pub(crate) fn sign_in(url: &str) -> Got {
+    let mut url = Url::parse(url).unwrap();
+    for _ in 0..5 {
+        let got = get(url.as_str(), "Accept-Language: en\r\n");
+        match got.location() {
+            Some(location) => url = url.join(location).unwrap(),
+            None => return got,
+        }
+    }
+    panic!("redirects without end");
+}
+
+/// The address to sign in at in `text`.
+pub(crate) fn address_in(text: &str) -> String {
+    let at = text.find("/authorize?").unwrap_or_else(|| panic!("no address in {text}"));
+    let start = text[..at].rfind("http").unwrap();
+    let end = text[start..].find(char::is_whitespace).map_or(text.len(), |end| start + end);
+    text[start..end].to_owned()
+}
