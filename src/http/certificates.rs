@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::charset::decode_certificates;
 use super::der::{self, Certificate, Der};
 
 /// What a file holds.
@@ -139,7 +140,7 @@ impl Contents {
         } else if bytes.first() == Some(&der::SEQUENCE) && Der::read(bytes).is_some() {
             contents.take_der(bytes);
         } else {
-            contents.take_text(&decoded(bytes));
+            contents.take_text(&decode_certificates(bytes));
         }
         contents
     }
@@ -261,18 +262,6 @@ fn is_request<'a>(mut parts: impl Iterator<Item = Der<'a>>) -> bool {
     let version = parts.next();
     let name = parts.next().and_then(|name| name.children().next());
     version.is_some_and(|version| version.content == [0]) && name.is_some_and(|set| set.tag == SET)
-}
-
-/// The text of a file, whose byte order mark says how it is written: Notepad and PowerShell have
-/// UTF-16.
-fn decoded(bytes: &[u8]) -> String {
-    let encoding = match bytes {
-        [b'-', 0, ..] => encoding_rs::UTF_16LE,
-        [0, b'-', ..] => encoding_rs::UTF_16BE,
-        _ => encoding_rs::UTF_8,
-    };
-    // A byte order mark goes before our guess.
-    encoding.decode(bytes).0.into_owned()
 }
 
 /// The label and the body of the first section in PEM, and what stands behind it.

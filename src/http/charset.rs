@@ -1,6 +1,15 @@
 //! Turns bytes into text: those of error pages, and those of files that people write.
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1251, WINDOWS_1252};
+//!
+//! The tables of one-byte charsets are ours: libraries bring those of East Asia along, which are a
+//! fortieth of the program.
+
+mod tables;
+
+use tables::{CHARSETS, Charset, WINDOWS_1251, WINDOWS_1252};
+
+/// The order of the bytes of a unit of UTF-16.
+type Units = fn([u8; 2]) -> u16;
 
 /// Decodes `body`: by its BOM, as UTF-8 when it is valid or nearly so, by the charset of
 /// `content_type` or of the page itself, else as windows-1251, the charset of old Russian Windows
@@ -10,11 +19,13 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1251, WINDOWS_125
 /// another charset is hardly ever valid UTF-8. Nor is Latin-1 believed: web servers declare it for
 /// whatever they serve.
 pub(crate) fn decode(body: &[u8], content_type: Option<&str>) -> String {
-    if let Some((encoding, length)) = Encoding::for_bom(body) {
-        return encoding.decode_without_bom_handling(&body[length..]).0.into_owned();
+    match marked(body) {
+        Some((None, text)) => return String::from_utf8_lossy(text).into_owned(),
+        Some((Some(units), text)) => return lossy_utf16(text, units),
+        None => {}
     }
-    if let Some(encoding) = unmarked_utf16(body) {
-        return encoding.decode_without_bom_handling(body).0.into_owned();
+    if let Some(units) = unmarked_utf16(body) {
+        return lossy_utf16(body, units);
     }
     if let Some(text) = valid_utf8(body) {
         return text.to_owned();
@@ -27,34 +38,87 @@ pub(crate) fn decode(body: &[u8], content_type: Option<&str>) -> String {
         let start = String::from_utf8_lossy(&body[..body.len().min(1024)]);
         charset_parameter(&start)
     });
-    let encoding = declared
-        .and_then(|name| Encoding::for_label_no_replacement(name.as_bytes()))
-        .filter(|encoding| ![UTF_8, WINDOWS_1252].contains(encoding))
-        .unwrap_or_else(|| if looks_western(body) { WINDOWS_1252 } else { WINDOWS_1251 });
-    encoding.decode_without_bom_handling(body).0.into_owned()
+    let charset = declared
+        .and_then(|name| Charset::named(&name))
+        .filter(|charset| charset.labels != WINDOWS_1252.labels)
+        .unwrap_or(if looks_western(body) { &WINDOWS_1252 } else { &WINDOWS_1251 });
+    charset.decode(body)
 }
 
 /// Decodes a text file: UTF-8, with a BOM where Windows editors write one, or UTF-16, which
 /// PowerShell's `>` writes. `None` if it is neither.
 pub(crate) fn decode_file(bytes: &[u8]) -> Option<String> {
-    let (encoding, length) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
-    let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[length..])?;
-    Some(text.into_owned())
+    match marked(bytes) {
+        None => String::from_utf8(bytes.to_vec()).ok(),
+        Some((None, text)) => String::from_utf8(text.to_vec()).ok(),
+        Some((Some(units), text)) => {
+            let is_whole = text.len().is_multiple_of(2);
+            char::decode_utf16(units_of(text, units))
+                .collect::<Result<_, _>>()
+                .ok()
+                .filter(|_| is_whole)
+        }
+    }
+}
+
+/// The text of a file of certificates, which Notepad and PowerShell write in UTF-16, perhaps without a
+/// byte order mark.
+pub(super) fn decode_certificates(bytes: &[u8]) -> String {
+    let (units, text) = marked(bytes).unwrap_or((unmarked_utf16(bytes), bytes));
+    match units {
+        Some(units) => lossy_utf16(text, units),
+        None => String::from_utf8_lossy(text).into_owned(),
+    }
 }
 
 /// `text` in windows-1251; `None` when it has characters that the charset does not.
 pub(crate) fn to_windows_1251(text: &str) -> Option<Vec<u8>> {
-    // Found by decoding: the encoders of the library would bring those of all its charsets along.
-    let upper: Vec<u8> = (0x80..=0xff).collect();
-    let upper_half = WINDOWS_1251.decode_without_bom_handling(&upper).0;
     let byte_of = |letter: char| match u8::try_from(letter) {
         Ok(byte) if byte.is_ascii() => Some(byte),
         _ => {
-            let place = upper_half.chars().position(|known| known == letter)?;
-            upper.get(place).copied()
+            let place = WINDOWS_1251.upper.chars().position(|known| known == letter)?;
+            u8::try_from(0x80 + place).ok()
         }
     };
     text.chars().map(byte_of).collect()
+}
+
+impl Charset {
+    fn named(label: &str) -> Option<&'static Self> {
+        let is_named = |charset: &&&Self| charset.labels.split(' ').any(|known| known == label);
+        CHARSETS.iter().find(is_named).copied()
+    }
+
+    fn decode(&self, bytes: &[u8]) -> String {
+        let upper: Vec<char> = self.upper.chars().collect();
+        // The charsets of ISO 8859 have control characters before 0xa0.
+        let first = 0x100 - upper.len();
+        let decoded = |byte: &u8| {
+            let place = usize::from(*byte).checked_sub(first);
+            place.and_then(|place| upper.get(place)).copied().unwrap_or(char::from(*byte))
+        };
+        bytes.iter().map(decoded).collect()
+    }
+}
+
+/// What the byte order mark of `bytes` says, and the text behind it: UTF-16 with this order of bytes, or
+/// UTF-8. `None` without one.
+fn marked(bytes: &[u8]) -> Option<(Option<Units>, &[u8])> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, text @ ..] => Some((None, text)),
+        [0xff, 0xfe, text @ ..] => Some((Some(u16::from_le_bytes), text)),
+        [0xfe, 0xff, text @ ..] => Some((Some(u16::from_be_bytes), text)),
+        _ => None,
+    }
+}
+
+fn units_of(bytes: &[u8], units: Units) -> impl Iterator<Item = u16> {
+    bytes.chunks_exact(2).map(move |pair| units([pair[0], pair[1]]))
+}
+
+fn lossy_utf16(bytes: &[u8], units: Units) -> String {
+    let text = char::decode_utf16(units_of(bytes, units));
+    text.map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 /// `body` when it is UTF-8, perhaps cut in the middle of its last character.
@@ -68,11 +132,11 @@ fn valid_utf8(body: &[u8]) -> Option<&str> {
     }
 }
 
-/// The encoding of a text in UTF-16 that begins with ASCII characters and has no BOM.
-fn unmarked_utf16(body: &[u8]) -> Option<&'static Encoding> {
+/// The order of bytes of a text in UTF-16 that begins with ASCII characters and has no byte order mark.
+fn unmarked_utf16(body: &[u8]) -> Option<Units> {
     match *body {
-        [first, 0, second, 0, ..] if first > 0 && second > 0 => Some(UTF_16LE),
-        [0, first, 0, second, ..] if first > 0 && second > 0 => Some(UTF_16BE),
+        [first, 0, second, 0, ..] if first > 0 && second > 0 => Some(u16::from_le_bytes),
+        [0, first, 0, second, ..] if first > 0 && second > 0 => Some(u16::from_be_bytes),
         _ => None,
     }
 }
@@ -119,7 +183,24 @@ fn charset_parameter(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use encoding_rs::Encoding;
+
     use super::*;
+
+    #[test]
+    fn the_tables_are_those_of_the_encoding_standard() {
+        let bytes: Vec<u8> = (0..=0xff).collect();
+        for charset in CHARSETS {
+            let labels = charset.labels.split(' ');
+            let known: Vec<_> =
+                labels.filter_map(|label| Encoding::for_label(label.as_bytes())).collect();
+            assert!(!known.is_empty(), "{}", charset.labels);
+            for encoding in known {
+                let expected = encoding.decode_without_bom_handling(&bytes).0;
+                assert_eq!(charset.decode(&bytes), expected, "{}", charset.labels);
+            }
+        }
+    }
 
     #[test]
     fn a_file_is_text_in_the_charsets_of_editors() {
@@ -142,7 +223,7 @@ mod tests {
     #[test]
     fn error_pages_are_decoded_whatever_they_claim() {
         let text = "Ошибка";
-        let cp1251 = WINDOWS_1251.encode(text).0;
+        let cp1251 = encoding_rs::WINDOWS_1251.encode(text).0;
         let koi8 = encoding_rs::KOI8_R.encode(text).0;
         let cp866 = encoding_rs::IBM866.encode(text).0;
         let page = [b"<meta charset=\"koi8-r\">".as_slice(), &koi8].concat();
