@@ -17,6 +17,7 @@
 //! [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed into
 //! a tree on their way through: `jsonrpc` looks at envelopes only. All delays are in [`retry`].
 
+mod background;
 mod cli;
 mod commands;
 mod config;
@@ -30,6 +31,7 @@ mod install;
 pub mod jsonrpc;
 mod link;
 mod logging;
+mod loopback;
 mod mcp;
 mod oauth;
 mod patience;

@@ -1,12 +1,11 @@
 //! HTTP answers of the sample service.
 
+use ::http::StatusCode;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
-use ::http::{Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
 
-/// What the service answers with.
-pub(super) type Answer = Response<Full<Bytes>>;
+use crate::loopback::Answer;
 
 /// A body of the given media type.
 pub(super) fn content(

@@ -1,64 +1,34 @@
 //! HTTP for the sample service: connections and bodies. `service` decides what is answered.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 
 use super::answer::page;
 use super::service::Service;
+use crate::loopback::{self, Answer, Pending};
 
 /// The largest request body in bytes: far above any sensible call.
 pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// The wait after a failed `accept`: too many open files, the usual reason, last a while.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// Serves connections until it is dropped, which drops all that it accepted as well.
 pub(super) async fn serve(listener: TcpListener, service: Arc<Service>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(&service)));
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the sample service cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            // Without this the set would grow with every connection.
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    let answering = move |request| -> Pending {
+        let service = service.clone();
+        Box::pin(async move { answer(&service, request).await })
+    };
+    loopback::serve(listener, Arc::new(answering), None).await;
 }
 
-/// Serves one connection. When the client closes it, the call in progress is dropped: this is how a
-/// long call is cancelled.
-async fn converse(stream: TcpStream, service: Arc<Service>) {
-    // Answers are written whole; waiting to fill a packet would only delay them.
-    let _ = stream.set_nodelay(true);
-    let answer = |request: Request<Incoming>| async {
-        let (head, body) = request.into_parts();
-        Ok::<_, Infallible>(match read(body).await {
-            Ok(Some(body)) => service.answer(&Request::from_parts(head, body)).await,
-            Ok(None) => page(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
-            Err(_) => page(StatusCode::BAD_REQUEST, "The request cannot be read"),
-        })
-    };
-    let connection =
-        http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer));
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to the sample service broke");
+async fn answer(service: &Service, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    match read(body).await {
+        Ok(Some(body)) => service.answer(&Request::from_parts(head, body)).await,
+        Ok(None) => page(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
+        Err(_) => page(StatusCode::BAD_REQUEST, "The request cannot be read"),
     }
 }
 

@@ -12,8 +12,9 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::answer::{self, Answer};
+use super::answer;
 use super::infobase::Infobase;
+use crate::loopback::Answer;
 
 /// Where messages are sent to.
 pub(super) const PATH: &str = "/demo/hs/mcp/rpc";
@@ -123,7 +124,8 @@ impl Service {
 
     async fn reply(&self, body: &[u8]) -> Answer {
         let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-        let (id, outcome) = match serde_json::from_slice::<Message<'_>>(body) {
+        let body = String::from_utf8_lossy(body);
+        let (id, outcome) = match serde_json::from_str::<Message<'_>>(&body) {
             Err(error) => (RawValue::NULL, Err(error.into())),
             Ok(Message { id: None, .. }) => {
                 let mut answer = Answer::default();

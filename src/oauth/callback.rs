@@ -3,39 +3,30 @@
 //! The code does not stay in the browser: the redirect is answered with another one, to an address
 //! without a query, and the page that tells how it went is there.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{Method, Request, Response, StatusCode, header};
-use bytes::Bytes;
 use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use url::{Host, Url};
 
 use super::page::{Told, guarded, page};
+use crate::loopback::{self, Answer, Answering};
 
 /// Where the page is that tells how the sign-in went.
 const DONE: &str = "/done";
-
-/// Bytes of the head of a request. A code has a few hundred, seldom a few thousand.
-const MAX_HEAD: usize = 32 * 1024;
 
 /// Time for the head of a request. Browsers open connections ahead of what they need.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a page waits to tell how the sign-in went.
 const PAGE_PATIENCE: Duration = Duration::from_mins(1);
-
-/// The wait after a failed `accept`: too many open files, the usual reason, last a while.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The query of a redirect, and where to say whether it is ours.
 pub(super) struct Arrival {
@@ -95,42 +86,15 @@ impl Callback {
     ) {
         let Self { listeners, redirect } = self;
         let desk = Arc::new(Desk { redirect, arrivals, told, shown });
+        let answering: Answering = Arc::new(move |request| {
+            let desk = desk.clone();
+            Box::pin(async move { desk.answer(&request).await })
+        });
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(accept(listener, desk.clone()));
+            accepting.spawn(loopback::serve(listener, answering.clone(), Some(HEAD_PATIENCE)));
         }
         while accepting.join_next().await.is_some() {}
-    }
-}
-
-/// Accepts connections until it is dropped, which drops them as well.
-async fn accept(listener: TcpListener, desk: Arc<Desk>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                // A task for each: one that a browser opened ahead must not hold up the others.
-                Ok((stream, _)) => { connections.spawn(converse(stream, desk.clone())); }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-async fn converse(stream: TcpStream, desk: Arc<Desk>) {
-    let answer = |request: Request<_>| async {
-        let (head, _): (_, hyper::body::Incoming) = request.into_parts();
-        Ok::<_, Infallible>(desk.answer(&Request::from_parts(head, ())).await)
-    };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .max_buf_size(MAX_HEAD)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service_fn(answer));
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to the sign-in port broke");
     }
 }
 
@@ -143,7 +107,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn answer(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>) -> Answer {
         let field = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let language = field(header::ACCEPT_LANGUAGE).unwrap_or_default();
         let foreign = |status| page(status, &Told::Foreign, language);
@@ -181,7 +145,7 @@ impl Desk {
     }
 
     /// The page that tells how it went, as soon as that is known.
-    async fn done(&self, language: &str) -> Response<Full<Bytes>> {
+    async fn done(&self, language: &str) -> Answer {
         let mut told = self.told.clone();
         let known = told.wait_for(|told| *told != Told::Waiting);
         let told = match tokio::time::timeout(PAGE_PATIENCE, known).await {
@@ -195,7 +159,7 @@ impl Desk {
     }
 }
 
-fn to_done() -> Response<Full<Bytes>> {
+fn to_done() -> Answer {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static(DONE));
