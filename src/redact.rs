@@ -188,8 +188,9 @@ impl Secrets {
             let oldest = of_origin().map(|value| value.added).min();
             values.retain(|value| value.origin != origin || Some(value.added) != oldest);
         }
-        values.push(Value::new(value, origin, added));
-        values.sort_by_key(|value| std::cmp::Reverse(value.text.len()));
+        // The longest go first: one may be a part of another.
+        let place = values.partition_point(|other| other.text.len() >= value.len());
+        values.insert(place, Value::new(value, origin, added));
     }
 
     fn values(&self) -> RwLockReadGuard<'_, Vec<Value>> {

@@ -115,13 +115,14 @@ pub(super) fn unknown_variables(command: &clap::Command) -> Vec<String> {
         let name = name.into_string().ok().filter(|name| name.starts_with("MCPLINE_"))?;
         (!is_unset(&value) && !known.contains(&name.as_str())).then_some(name)
     });
-    let mut warnings: Vec<_> = ours
-        .map(|name| match nearest(&name, known.iter().copied()) {
+    let mut warnings: Vec<String> = Vec::new();
+    for name in ours {
+        let warning = match nearest(&name, known.iter().copied()) {
             Some(meant) => format!("{name} has no effect; did you mean {meant}?"),
             None => format!("{name} has no effect: mcpline has no such variable"),
-        })
-        .collect();
-    warnings.sort();
+        };
+        warnings.insert(warnings.partition_point(|other| *other < warning), warning);
+    }
     warnings
 }
 

@@ -75,9 +75,12 @@ impl Jar {
                 && is_below(url.path(), &cookie.path)
                 && !is_own(&cookie.name)
         };
-        let mut sent: Vec<_> = self.cookies.iter().filter(fits).collect();
-        // The longest paths first, as section 5.4 has it; the sort keeps the order of age.
-        sent.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        // The longest paths first, and among equals the oldest cookie, as section 5.4 has it.
+        let mut sent: Vec<&Cookie> = Vec::new();
+        for cookie in self.cookies.iter().filter(fits) {
+            let place = sent.partition_point(|other| other.path.len() >= cookie.path.len());
+            sent.insert(place, cookie);
+        }
         let sent = sent.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value));
         let all: Vec<_> =
             Some(own.clone()).filter(|own| !own.is_empty()).into_iter().chain(sent).collect();

@@ -49,12 +49,15 @@ where
             let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| &fields.fields);
             shown(&format!("{}{{{fields}}}", span.name()))
         });
+        for value in fields.others.values_mut() {
+            *value = shown(value);
+        }
         let line = Line {
             time: rfc3339(OffsetDateTime::now_utc()),
             level: event.metadata().level().as_str().to_ascii_lowercase(),
             message: shown(&fields.message),
             within: within.collect(),
-            fields: fields.others.into_iter().map(|(name, value)| (name, shown(&value))).collect(),
+            fields: fields.others,
         };
         let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
         writeln!(writer, "{line}")
