@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{Conversation, Held, Queued, request};
+use crate::background::boxed;
 use crate::jsonrpc::{Message, RequestId};
 use crate::mcp::CancelledParams;
 
@@ -39,10 +40,10 @@ impl Conversation {
             request::cancellation(&entry.wire_id, reason)
         };
         let task = entry.task.clone();
-        self.tasks.spawn(async move {
+        self.tasks.spawn(boxed(async move {
             request::send_cancelled(&live, &forwarded).await;
             task.abort();
-        });
+        }));
     }
 
     /// Forgets a request that has not been sent, without a reply. Returns whether there was one.

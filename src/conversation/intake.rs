@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::reply::{Batch, PendingReply};
 use super::{Conversation, Held, Queued, request};
+use crate::background::boxed;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{self, Kind, Message, Parsed, Rejection};
 use crate::mcp::method;
@@ -48,7 +49,7 @@ impl Conversation {
             Some(Kind::Response(id)) => {
                 if let Some(asker) = self.client.answered(&id) {
                     let refusal = refusal(&id, "the client's answer was too long to pass on");
-                    self.tasks.spawn(request::answer_upstream(asker, refusal));
+                    self.tasks.spawn(boxed(request::answer_upstream(asker, refusal)));
                 }
                 return;
             }
@@ -113,7 +114,7 @@ impl Conversation {
             }
             Kind::Response(id) => match self.client.answered(id) {
                 Some(asker) => {
-                    self.tasks.spawn(request::answer_upstream(asker, message));
+                    self.tasks.spawn(boxed(request::answer_upstream(asker, message)));
                 }
                 None => tracing::debug!(%id, "an answer that nobody waits for is dropped"),
             },
@@ -190,7 +191,8 @@ impl Conversation {
         } else if message.method() == method::INITIALIZED {
             self.owes_initialized = false;
             let context = self.context.clone();
-            let task = self.tasks.spawn(async move { context.link.initialized(message).await });
+            let task =
+                self.tasks.spawn(boxed(async move { context.link.initialized(message).await }));
             self.barrier = Some(task.id());
         } else if self.notices.len() < MAX_NOTICES {
             self.notices.push_back(message);
@@ -204,7 +206,7 @@ impl Conversation {
         if self.notice.is_none()
             && let Some(message) = self.notices.pop_front()
         {
-            let task = self.tasks.spawn(request::pass_on(self.context.clone(), message));
+            let task = self.tasks.spawn(boxed(request::pass_on(self.context.clone(), message)));
             self.notice = Some(task.id());
         }
     }

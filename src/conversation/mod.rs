@@ -36,6 +36,7 @@ use tracing::Instrument;
 use self::backlog::Backlog;
 use self::reply::{Ending, Fate, PendingReply, Replies};
 use self::request::Context;
+use crate::background::{self, boxed};
 use crate::hint::Readers;
 use crate::jsonrpc::{Message, OutLine, RequestId};
 use crate::link::Link;
@@ -210,7 +211,8 @@ impl Conversation {
         client_gone: Pending<'static, ()>,
     ) -> Outcome {
         let (mut cut_short, watch) = watch_for_end(&writer, stop, client_gone);
-        let announcer = tokio::spawn(announce_gaps(self.client.clone(), self.context.link.clone()));
+        let announcer =
+            background::spawn(announce_gaps(self.client.clone(), self.context.link.clone()));
         let outlet = writer.outlet();
         let mut drain = std::pin::pin!(None);
         let end = loop {
@@ -351,7 +353,7 @@ impl Conversation {
         let span = tracing::info_span!("request", %id, method = message.method());
         let request = Box::new(Request::new(message, wire_id.clone()));
         // A large future, which a task would copy several times.
-        let task = Box::pin(task(request, reply));
+        let task = boxed(task(request, reply));
         let task = self.tasks.spawn(task.instrument(span));
         let key = task.id();
         self.in_flight.push(InFlight { key, id, wire_id, fate, is_initialize, stands, task });
@@ -394,7 +396,7 @@ impl Conversation {
     /// Refuses the upstream's questions to a client that cannot answer any more.
     fn refuse_questions(&mut self) {
         for (refusal, asker) in self.client.close_input() {
-            self.tasks.spawn(request::answer_upstream(asker, refusal));
+            self.tasks.spawn(boxed(request::answer_upstream(asker, refusal)));
         }
     }
 }
@@ -431,7 +433,7 @@ fn watch_for_end(
 ) -> (oneshot::Receiver<End>, AbortHandle) {
     let (tell, told) = oneshot::channel();
     let gone = writer.gone().clone();
-    let watch = tokio::spawn(async move {
+    let watch = background::spawn(async move {
         let end = tokio::select! {
             () = stop => End::Stop,
             () = client_gone => End::ClientGone,

@@ -15,6 +15,7 @@ use super::coding::Unpacker;
 use super::excerpt::excerpt;
 use super::failure;
 use super::sse::{Decoder, Event, TooLong};
+use crate::background;
 use crate::failure::{Cause, Class, Failure};
 use crate::patience::within;
 
@@ -361,7 +362,7 @@ impl Events {
 
     /// Lets the stream end in the background, so that its connection can be used again.
     pub fn finish(mut self) {
-        tokio::spawn(async move {
+        background::spawn(async move {
             let rest = async { while let Ok(Some(_)) = self.answer.response.chunk().await {} };
             let _ = tokio::time::timeout(DRAIN, rest).await;
         });

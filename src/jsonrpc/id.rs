@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::of_json;
+
 /// The largest integer that every JSON implementation can echo (2^53 − 1).
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
@@ -51,7 +53,7 @@ impl RequestId {
 
     /// The id as a JSON value; `None` for malformed text that begins like an id.
     pub(crate) fn as_raw(&self) -> Option<&RawValue> {
-        serde_json::from_slice(&self.0).ok()
+        of_json(&self.0)
     }
 
     /// Whether every upstream echoes this id as it is written. Large integers lose digits in
@@ -92,7 +94,7 @@ impl RequestId {
     }
 
     fn same_number(&self, other: &Self) -> bool {
-        let parse = |id: &Self| serde_json::from_slice::<serde_json::Number>(&id.0).ok();
+        let parse = |id: &Self| of_json::<serde_json::Number>(&id.0);
         let (Some(one), Some(two)) = (parse(self), parse(other)) else {
             return false;
         };
@@ -104,7 +106,7 @@ impl RequestId {
     }
 
     fn decoded(&self) -> Option<String> {
-        serde_json::from_slice(&self.0).ok()
+        of_json(&self.0)
     }
 }
 

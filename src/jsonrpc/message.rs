@@ -107,7 +107,7 @@ impl Message {
 
     /// `params` read as `T`; `None` when there are none or they do not fit.
     pub(crate) fn read_params<'a, T: serde::Deserialize<'a>>(&'a self) -> Option<T> {
-        serde_json::from_slice(self.params.as_deref()?).ok()
+        of_json(self.params.as_deref()?)
     }
 
     /// The message on one line, as stdout wants it.
@@ -345,6 +345,14 @@ fn trailing_id(tail: &[u8]) -> Option<Bytes> {
     let value = text[name + 4..].trim_start().strip_prefix(':')?.trim_start();
     let raw: &RawValue = serde_json::from_str(value).ok()?;
     Some(Bytes::copy_from_slice(raw.get().as_bytes()))
+}
+
+/// What `json` says, read as `T`; `None` if it does not fit.
+///
+/// All JSON is read from text, never from bytes: for each of the two, all of the parser is there once
+/// more.
+pub(crate) fn of_json<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    serde_json::from_str(str::from_utf8(json).ok()?).ok()
 }
 
 /// JSON text of `value`, which must be something that always serializes.

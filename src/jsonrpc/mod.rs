@@ -15,6 +15,6 @@ pub(crate) use broken::{goes_on, open_brackets};
 pub use envelope::one_line;
 pub use error::{ErrorObject, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR};
 pub use id::RequestId;
-pub(crate) use message::to_json;
 pub use message::{Kind, Message, Parsed, Rejection, from_client, peek_oversized};
+pub(crate) use message::{of_json, to_json};
 pub use response::{FromUpstream, OutLine, Response, Unusable, from_upstream};

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{Members, NoEnvelope, members, not_json, one_line};
-use super::message::{message_from_upstream, offset_in, to_json};
+use super::message::{message_from_upstream, of_json, offset_in, to_json};
 use super::{ErrorObject, INTERNAL_ERROR, Message, RequestId};
 
 /// One message from an upstream.
@@ -83,7 +83,7 @@ impl Response {
         struct Code {
             code: i64,
         }
-        let error: Code = serde_json::from_slice(self.error()?).ok()?;
+        let error: Code = of_json(self.error()?)?;
         Some(error.code)
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{METHOD_NOT_FOUND, Message, Response, to_json};
+use crate::jsonrpc::{METHOD_NOT_FOUND, Message, Response, of_json, to_json};
 use crate::mcp::{CallParams, ResourceParams, ServerCapabilities, empty_list, method};
 use crate::upstream::{Greeting, Request};
 
@@ -201,8 +201,8 @@ fn capabilities(response: &Response) -> ServerCapabilities {
         #[serde(default)]
         capabilities: ServerCapabilities,
     }
-    let result = response.result().map(|result| serde_json::from_slice::<InitializeResult>(result));
-    result.and_then(Result::ok).map(|result| result.capabilities).unwrap_or_default()
+    let result = response.result().and_then(|result| of_json::<InitializeResult>(result));
+    result.map(|result| result.capabilities).unwrap_or_default()
 }
 
 /// Takes the tools in `response` into `repeatable`, or out of it, each as its annotations say.
@@ -236,7 +236,7 @@ fn note_tools(repeatable: &mut HashSet<String>, request: &Message, response: &Re
         repeatable.clear();
     }
     // A listing that cannot be read says nothing of its tools.
-    let listed = serde_json::from_slice(result).unwrap_or(ListResult { tools: Vec::new() });
+    let listed = of_json(result).unwrap_or(ListResult { tools: Vec::new() });
     // One malformed tool says nothing of the others.
     let tools = listed.tools.into_iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
     for Tool { name, annotations } in tools {

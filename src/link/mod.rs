@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
+use crate::background::boxed;
 use crate::era;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
@@ -314,6 +315,7 @@ impl Link {
     /// Runs `task` in the background until it is done or the link is closed.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let closing = self.closing.clone();
+        let task = boxed(task);
         self.tasks
             .spawn(async move { closing.run_until_cancelled(task).await.unwrap_or_default() });
     }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::background;
 use crate::jsonrpc::OutLine;
 
 /// Bytes of lines that may wait for the client. A task that has more to write waits: enough to keep
@@ -153,7 +154,7 @@ impl Writer {
         let writer = Self { outlet, gone: CancellationToken::new(), failure: Arc::default() };
         let Outlet { room, unbounded, .. } = writer.outlet();
         let (gone, failure) = (writer.gone.clone(), writer.failure.clone());
-        tokio::spawn(async move {
+        background::spawn(async move {
             if let Err(error) = write(receiver, &room, &unbounded, target).await {
                 use io::ErrorKind::{BrokenPipe, ConnectionReset};
                 tracing::info!("standard output is closed: {error}");

@@ -18,6 +18,7 @@ use super::headers::{post_headers, stream_headers};
 use super::reading::{Asker, Inbox, awaited};
 use super::refusal::{Standing, accepted, lost_by_error, refused, unusable};
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
+use crate::background;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Endpoint, Events, Http, Refusal, StreamBroke};
 use crate::jsonrpc::{Message, RequestId, Response, Unusable};
@@ -253,7 +254,7 @@ impl HttpSseSession {
 
     fn read_in_background(self, mut events: Events) {
         events.notify_of_life(self.life.clone());
-        tokio::spawn(async move {
+        background::spawn(async move {
             let ended = self.ended.clone();
             ended.run_until_cancelled(self.read(events)).await;
             // The waiting requests learn that no response will come.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Request, onec};
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{Refusal, excerpt, shorten};
-use crate::jsonrpc::{FromUpstream, Response, from_upstream};
+use crate::jsonrpc::{FromUpstream, Response, from_upstream, of_json};
 use crate::mcp::code;
 
 /// What servers write of sessions in answers whose status alone says that a session may be gone, in
@@ -145,7 +145,7 @@ pub(super) fn lost_by_error(response: &Response, url: &str) -> Option<Failure> {
         #[serde(borrow)]
         message: Cow<'a, str>,
     }
-    let error: Error<'_> = serde_json::from_slice(response.error()?).ok()?;
+    let error: Error<'_> = of_json(response.error()?)?;
     if !tells_lost_session(error.message.as_bytes()) {
         return None;
     }

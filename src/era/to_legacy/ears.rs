@@ -10,6 +10,7 @@ use super::listening::Subscription;
 use super::logs;
 use super::requests::Capabilities;
 use super::table::{self, FromUpstream};
+use crate::background;
 use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Kind, METHOD_NOT_FOUND, Message, RequestId};
 use crate::mcp::{CancelledParams, method};
 use crate::upstream::json::Object;
@@ -251,7 +252,7 @@ impl Ears {
 
 /// Sends `message` to the session `to` in the background.
 pub(super) fn say(to: Arc<dyn Session>, message: Message) {
-    tokio::spawn(async move {
+    background::spawn(async move {
         let mut delivery = crate::retry::Delivery::default();
         while let Err(failure) = to.send(&message).await {
             tracing::warn!("an answer was not taken: {}", failure.summary());

@@ -13,9 +13,10 @@ use super::ears::{abandon, say};
 use super::held::Binding;
 use super::requests::{Capabilities, Plain};
 use super::{Inner, results};
+use crate::background;
 use crate::era::answered;
 use crate::failure::Failure;
-use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::jsonrpc::{Message, RequestId, Response, of_json, to_json};
 use crate::mcp::{code, method};
 use crate::upstream::json::{Object, members};
 use crate::upstream::{Request, Session, local};
@@ -322,7 +323,7 @@ impl Inner {
         state.id = request.wire_id.clone();
         let (session, own) = (self.legacy.clone(), call.clone());
         let exchange = async move { own.finish(answered(session.exchange(&request).await)) };
-        state.task = Some(tokio::spawn(exchange.in_current_span()).abort_handle());
+        state.task = Some(background::spawn(exchange.in_current_span()).abort_handle());
     }
 
     /// Keeps the call until the client comes back with answers, and asks for them.
@@ -353,7 +354,7 @@ impl Inner {
             #[serde(borrow)]
             elicitations: Vec<&'a RawValue>,
         }
-        let error = response.error().and_then(|error| serde_json::from_slice(error).ok());
+        let error = response.error().and_then(|error| of_json(error));
         let Some(Error { data: Data { elicitations } }) = error else { return false };
         let questions: Vec<_> = elicitations
             .iter()

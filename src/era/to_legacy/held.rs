@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::Inner;
 use super::exchange::Call;
+use crate::background;
 
 /// How long a call waits: a person may have to read a page first.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -63,7 +64,7 @@ impl Held {
     ) -> String {
         let state = random_name();
         let (held, name) = (self.clone(), state.clone());
-        let expiry = tokio::spawn(async move {
+        let expiry = background::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             if held.entries().remove(&name).is_some() {
                 give_up.await;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use serde::Deserialize;
 
 use super::{Inner, results};
+use crate::background;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::mcp::{ResourceParams, code, meta, method};
@@ -160,7 +161,7 @@ impl Drop for Served<'_> {
         if unused.is_empty() || inner.legacy.ended().is_cancelled() {
             return;
         }
-        tokio::spawn(async move {
+        background::spawn(async move {
             for uri in unused {
                 let asked = inner.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri).await;
                 tracing::debug!(uri, is_done = asked.is_ok(), "unsubscribed");
@@ -243,7 +244,7 @@ impl Inner {
     pub(super) fn tell_of_gaps(self: &Arc<Self>, heard: Client) {
         let inner = Arc::downgrade(self);
         let ended = self.legacy.ended().clone();
-        tokio::spawn(ended.run_until_cancelled_owned(async move {
+        let telling = async move {
             loop {
                 heard.gap().await;
                 let Some(inner) = inner.upgrade() else { return };
@@ -252,7 +253,10 @@ impl Inner {
                     inner.ears.client().notify(message).await;
                 }
             }
-        }));
+        };
+        background::spawn(
+            async move { ended.run_until_cancelled(telling).await.unwrap_or_default() },
+        );
     }
 }
 

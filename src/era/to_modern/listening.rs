@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::identity::Identity;
+use crate::background;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::mcp::{meta, method};
@@ -165,13 +166,13 @@ impl Listener {
         let (wire, streams) = (self.wire.clone(), self.streams.clone());
         if let Some(before) = before {
             let mut acknowledged = self.streams.acknowledged.subscribe();
-            tokio::spawn(async move {
+            background::spawn(async move {
                 let known = acknowledged.wait_for(|settled| *settled >= number);
                 let _ = tokio::time::timeout(PATIENCE, known).await;
                 before.abort();
             });
         }
-        let task = tokio::spawn(async move {
+        let task = background::spawn(async move {
             let keeping = keep(wire, streams, number, params);
             match ended {
                 Some(ended) => ended.run_until_cancelled(keeping).await.unwrap_or_default(),

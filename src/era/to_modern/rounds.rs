@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::{ToModern, results};
+use crate::background;
 use crate::era::answered;
 use crate::era::signs::{self, Sign};
 use crate::failure::Failure;
@@ -140,7 +141,7 @@ impl Drop for Open {
         let params = format!(r#"{{"requestId":{}}}"#, self.id);
         let message = Message::notification(method::CANCELLED, &params);
         let client = self.session.0.client.clone();
-        tokio::spawn(async move { client.notify(message).await });
+        background::spawn(async move { client.notify(message).await });
     }
 }
 

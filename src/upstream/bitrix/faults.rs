@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::failure::{Cause, Class, Failure};
 use crate::hint::Hint;
 use crate::http::{Refusal, shorten};
-use crate::jsonrpc::{INTERNAL_ERROR, Response};
+use crate::jsonrpc::{INTERNAL_ERROR, Response, of_json};
 use crate::mcp::method;
 use crate::upstream::json::Object;
 use crate::upstream::local::{self, INVALID_PARAMS, RESOURCE_NOT_FOUND};
@@ -87,7 +87,7 @@ pub(super) fn answer(refusal: &Refusal, method: &str) -> Result<Response, Failur
     if let Some(response) = own_error(&refusal.body, None) {
         return reject_rate_limited(response, &refusal.url);
     }
-    let body: Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
+    let body: Value = of_json(&refusal.body).unwrap_or_default();
     let detail = Detail::of(&body);
     match (refusal.status.as_u16(), detail.kind) {
         (_, "tool_not_found") => Ok(local::error(INVALID_PARAMS, &detail.message)),
@@ -210,7 +210,7 @@ pub(super) fn hidden_error(body: &[u8], url: &str) -> Option<Result<Response, Fa
     if body.len() >= MAX_HIDDEN_ERROR {
         return None;
     }
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let body: Value = of_json(body)?;
     if ["content", "metadata", "data"].iter().any(|name| !body[name].is_null()) {
         return None;
     }

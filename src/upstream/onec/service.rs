@@ -12,6 +12,7 @@ use super::address::Address;
 use super::faults;
 use super::reuse::ReuseWatch;
 use super::sessions::{Place, Sessions};
+use crate::background::boxed;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::{self, Answer, Http, Refusal};
 use crate::jsonrpc::{Message, RequestId, Response};
@@ -350,20 +351,24 @@ impl Service {
         let mut finishing = JoinSet::new();
         for headers in self.sessions.take_open() {
             let (http, health) = (self.http.clone(), self.address().health.clone());
-            finishing.spawn(async move { http.get(&health, headers).await.map(|_| ()) });
+            finishing.spawn(boxed(async move {
+                tell_of_end(&http.get(&health, headers).await.map(|_| ()));
+            }));
         }
         if headers.contains_key(&SESSION_ID) {
             let (http, rpc) = (self.http.clone(), self.address().rpc.clone());
             let headers = headers.clone();
-            finishing.spawn(async move { http.delete(&rpc, headers).await.map(|_| ()) });
+            finishing.spawn(boxed(async move {
+                tell_of_end(&http.delete(&rpc, headers).await.map(|_| ()));
+            }));
         }
-        let all = async {
-            while let Some(outcome) = finishing.join_next().await {
-                tracing::debug!(?outcome, "session ended");
-            }
-        };
+        let all = async { while finishing.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FINISH_PATIENCE, all).await;
     }
+}
+
+fn tell_of_end(outcome: &Result<(), Failure>) {
+    tracing::debug!(?outcome, "session ended");
 }
 
 /// The header fields that a service with MCP's own transport wants after the handshake.

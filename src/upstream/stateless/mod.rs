@@ -22,7 +22,7 @@ use super::refusal::{Standing, empty_success, refused};
 use super::{Client, Pending, Request, Session, local};
 use crate::failure::{Class, Failure};
 use crate::http::{self, Answer, Endpoint, Http, Refusal};
-use crate::jsonrpc::{Message, RequestId, Response};
+use crate::jsonrpc::{Message, RequestId, Response, of_json};
 use crate::mcp::code::{HEADER_MISMATCH, UNSUPPORTED_VERSION};
 use crate::mcp::{RequestMeta, STATELESS_REVISION, method};
 
@@ -270,7 +270,7 @@ pub(crate) fn supported_versions(outcome: &Result<Response, Failure>) -> Vec<Str
         supported: Vec<String>,
     }
     answer_in(outcome)
-        .and_then(|response| serde_json::from_slice(response.error()?).ok())
+        .and_then(|response| of_json(response.error()?))
         .map(|Error { data: Data { supported } }| supported)
         .unwrap_or_default()
 }

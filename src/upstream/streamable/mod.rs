@@ -25,9 +25,10 @@ use super::refusal::{
     Explain, Standing, accepted, empty_success, lost_by_error, other_transport, refused, unusable,
 };
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
+use crate::background;
 use crate::failure::Failure;
 use crate::http::{self, Answer, Endpoint, Http, Refusal};
-use crate::jsonrpc::{Message, Response};
+use crate::jsonrpc::{Message, Response, of_json};
 use crate::mcp::method;
 use crate::patience::within;
 
@@ -134,7 +135,7 @@ fn negotiated_version(result: &[u8]) -> Option<HeaderValue> {
     struct InitializeResult {
         protocol_version: String,
     }
-    let result: InitializeResult = serde_json::from_slice(result).ok()?;
+    let result: InitializeResult = of_json(result)?;
     HeaderValue::from_str(&result.protocol_version).ok()
 }
 
@@ -171,7 +172,7 @@ impl Session for StreamableSession {
 
     fn listen(&self) {
         let session = self.clone();
-        tokio::spawn(async move {
+        background::spawn(async move {
             let ended = session.0.ended.clone();
             ended.run_until_cancelled(session.keep_listening()).await;
         });

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Answer, HiddenFailure};
-use crate::jsonrpc::to_json;
+use crate::jsonrpc::{of_json, to_json};
 use crate::mcp::{CallToolResult, Part, ReadResourceResult, TextContent};
 use crate::upstream::json::compact;
 use crate::upstream::local;
@@ -111,7 +111,7 @@ struct Explained<'a> {
 }
 
 fn raw(json: &Bytes) -> Option<&RawValue> {
-    serde_json::from_slice(json).ok()
+    of_json(json)
 }
 
 /// The body of `answer` as one line of JSON.

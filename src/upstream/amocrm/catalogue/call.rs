@@ -10,6 +10,7 @@ use super::progress::{Progress, Step};
 use super::template::{RestRequest, Scope};
 use super::{Answer, Catalogue, Defaults, Rest, Tool, schema};
 use crate::failure::{Class, Failure};
+use crate::jsonrpc::of_json;
 
 /// Why a call has no answer.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ impl Catalogue {
                 Ok(answer) => ToolAnswer::of(&answer),
                 Err(failure) => return Err(progress.failed(&step, failure).into()),
             };
-            let value: Value = serde_json::from_slice(&answer.text).unwrap_or_default();
+            let value: Value = of_json(&answer.text).unwrap_or_default();
             match progress.record(&step, answer, &value) {
                 ControlFlow::Continue(answer) => last = Some((step.name, answer)),
                 ControlFlow::Break(answer) => return Ok(answer),
@@ -213,7 +214,7 @@ fn to_one_object(request: &mut RestRequest) -> bool {
 
 /// Whether a 422 complains about the request's `data`.
 fn names_data(answer: &Answer) -> bool {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let body: Value = of_json(&answer.body).unwrap_or_default();
     let errors = body["detail"].as_array().into_iter().flatten();
     errors.filter_map(|error| error["loc"].as_array()).any(|loc| loc.contains(&"data".into()))
 }
@@ -221,6 +222,6 @@ fn names_data(answer: &Answer) -> bool {
 /// Whether the server does not know the route: by its framework's own text, or by a 405 from
 /// another route with the same path. The text for a missing entity differs.
 fn is_unknown_route(answer: &Answer) -> bool {
-    let body = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    let body = || of_json::<Value>(&answer.body).unwrap_or_default();
     answer.status == 405 || answer.status == 404 && body()["detail"] == "Not Found"
 }
