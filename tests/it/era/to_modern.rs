@@ -253,6 +253,52 @@ fn subscriptions_become_one_stream_that_is_opened_again_as_they_change() {
 }
 
 #[test]
+fn a_subscription_that_the_upstream_refuses_leaves_the_others_as_they_are() {
+    let refusals = AtomicUsize::new(0);
+    let upstream = modern_alone(move |exchange| {
+        if exchange.name() != "subscriptions/listen" {
+            return exchange.result(&said("done"));
+        }
+        let rpc = exchange.rpc();
+        if rpc.text.contains("a:2") {
+            let error = r#"{"code":-32602,"message":"no a:2 here"}"#;
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, rpc.id());
+            // In either status.
+            let status = if refusals.fetch_add(1, Ordering::SeqCst) == 0 { 200 } else { 400 };
+            return exchange.send(&Reply::status(status).body("application/json", body));
+        }
+        let life = exchange.life();
+        let has_uri = rpc.text.contains("a:1");
+        acknowledge(exchange, |tell| {
+            if has_uri {
+                life.pass("update")?;
+                tell("notifications/resources/updated", r#""uri":"a:1","#)?;
+            }
+            life.pass("never")
+        })
+    });
+    let subscribe =
+        |id: u64, uri: &str| request(id, "resources/subscribe", &format!(r#"{{"uri":"{uri}"}}"#));
+    let mut line = Line::to(&upstream.url()).ready();
+    line.send(subscribe(1, "a:1"));
+    assert_eq!(line.recv_id("1").raw_result(), "{}");
+    for id in 2..4 {
+        line.send(subscribe(id, "a:2"));
+        assert_eq!(line.recv_id(&id.to_string()).error_text(), "no a:2 here");
+    }
+    // The stream of before is the one that tells.
+    upstream.open("update");
+    let updated = line.recv_method("notifications/resources/updated");
+    assert_eq!(updated.raw("params"), Some(r#"{"uri":"a:1"}"#));
+    assert_eq!(upstream.count("subscriptions/listen"), 4);
+    line.send(subscribe(5, "a:3"));
+    assert_eq!(line.recv_id("5").raw_result(), "{}");
+    let filter = &upstream.nth("subscriptions/listen", 5).rpc().value["params"]["notifications"];
+    assert_eq!(filter["resourceSubscriptions"], serde_json::json!(["a:1", "a:3"]));
+    line.finish();
+}
+
+#[test]
 fn errors_have_the_codes_of_the_clients_era() {
     let upstream = modern_alone(|exchange| {
         let id = exchange.rpc().id().to_owned();
