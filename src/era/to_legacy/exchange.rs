@@ -1,6 +1,7 @@
 //! A call to a legacy upstream in which the upstream may ask the client something. The call goes on in
 //! a task of its own; the client's request ends with each question, and the next one takes it up.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use super::requests::{Capabilities, Plain};
 use super::{Inner, results};
 use crate::era::answered;
 use crate::failure::Failure;
-use crate::jsonrpc::{Message, RequestId, Response, to_json};
+use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
 use crate::mcp::{code, method};
 use crate::upstream::json::{Object, members};
 use crate::upstream::{Request, Session, local};
@@ -79,12 +80,19 @@ struct State {
     token: Option<String>,
     told_token: Option<String>,
     /// Sent as soon as no question is open.
-    unsent: Option<Request>,
+    unsent: Option<Unsent>,
     questions: Vec<Question>,
     /// Questions so far, for their names.
     count: u32,
     outcome: Option<Result<Response, Failure>>,
     task: Option<AbortHandle>,
+}
+
+/// A request for the upstream.
+struct Unsent {
+    request: Request,
+    /// The token by which it asks for progress.
+    token: Option<String>,
 }
 
 /// What a call has come to.
@@ -93,15 +101,21 @@ enum Step {
     Asks,
 }
 
+impl Unsent {
+    fn new(plain: &Plain, id: RequestId) -> Self {
+        Self { request: plain.request_as(id), token: plain.token.clone() }
+    }
+}
+
 impl Call {
-    fn new(request: Request, asked_as: RequestId, capabilities: Capabilities) -> Arc<Self> {
+    fn new(plain: &Plain, id: &RequestId, capabilities: Capabilities) -> Arc<Self> {
         let state = State {
-            id: request.wire_id.clone(),
-            asked_as,
+            id: id.clone(),
+            asked_as: id.clone(),
             is_waited_for: true,
-            told_token: token_of(&request.message),
-            token: token_of(&request.message),
-            unsent: Some(request),
+            told_token: plain.token.clone(),
+            token: None,
+            unsent: Some(Unsent::new(plain, id.clone())),
             questions: Vec::new(),
             count: 0,
             outcome: None,
@@ -129,11 +143,11 @@ impl Call {
         state.is_waited_for.then(|| state.asked_as.clone())
     }
 
-    /// Lets the client's `request` wait for the call.
-    fn wait_as(&self, request: &Request) {
+    /// Lets the client's request `id`, which says `plain`, wait for the call.
+    fn wait_as(&self, id: &RequestId, plain: &Plain) {
         let mut state = self.state();
-        state.asked_as = request.wire_id.clone();
-        state.told_token = token_of(&request.message);
+        state.asked_as = id.clone();
+        state.told_token.clone_from(&plain.token);
         state.is_waited_for = true;
     }
 
@@ -242,41 +256,46 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.call.stop();
-            self.inner.ears.leave(self.call);
+        if self.is_over {
+            return;
+        }
+        self.call.stop();
+        self.inner.ears.leave(self.call);
+        if self.inner.is_superseded.load(Ordering::Relaxed) {
+            // The client's cancellation goes to the session of now, which knows nothing of it.
+            let (inner, id) = (self.inner.clone(), self.call.id());
+            tokio::spawn(async move { inner.cancel(id).await });
         }
     }
 }
 
 impl Inner {
-    /// Asks the upstream, or takes up a call that has asked the client.
+    /// Asks the upstream, or takes up a call that has asked the client. Log messages of the `severity`
+    /// and above reach the client meanwhile.
     pub(super) async fn ask_in_rounds(
         self: &Arc<Self>,
         request: &Request,
         plain: Plain,
         capabilities: Capabilities,
+        severity: Option<usize>,
     ) -> Result<Response, Failure> {
         let method = request.message.method();
-        let binding = Binding::of(method, &plain.params);
         let is_first = plain.state.is_none();
+        // A call that waited belongs to the session that it was made in.
         let (owner, call) = match &plain.state {
-            Some(state) => match self.bridge.held.take(state, &binding) {
+            Some(state) => match self.bridge.held.take(state, &plain.binding()) {
                 Ok(held) => held,
                 Err(why) => return Ok(local::error(code::INVALID_PARAMS, why)),
             },
             None => {
-                let sent = Request::new(
-                    plain.request_as(request.wire_id.clone()).message,
-                    request.wire_id.clone(),
-                );
-                let call = Call::new(sent, request.wire_id.clone(), capabilities);
+                let call = Call::new(&plain, &request.wire_id, capabilities);
                 self.ears.enter(&call);
                 (self.clone(), call)
             }
         };
         let mut waiting = Waiting { inner: &owner, call: &call, is_over: false };
-        call.wait_as(request);
+        call.wait_as(&request.wire_id, &plain);
+        let _wanted = owner.want_logs(&request.wire_id, severity).await;
         if let Some(answers) = &plain.answers {
             call.answer(answers);
         }
@@ -286,7 +305,7 @@ impl Inner {
                 Step::Ended(outcome) => outcome,
                 Step::Asks => {
                     waiting.is_over = true;
-                    return Ok(owner.hold(&call, binding));
+                    return Ok(owner.hold(&call, plain.binding()));
                 }
             };
             match outcome {
@@ -318,8 +337,9 @@ impl Inner {
         if !state.questions.is_empty() {
             return;
         }
-        let Some(request) = state.unsent.take() else { return };
+        let Some(Unsent { request, token }) = state.unsent.take() else { return };
         state.id = request.wire_id.clone();
+        state.token = token;
         let (session, own) = (self.legacy.clone(), call.clone());
         let exchange = async move { own.finish(answered(session.exchange(&request).await)) };
         state.task = Some(tokio::spawn(exchange.in_current_span()).abort_handle());
@@ -332,12 +352,18 @@ impl Inner {
         let state = self.bridge.held.put((self.clone(), call.clone()), binding, async move {
             given_up.stop();
             inner.ears.leave(&given_up);
-            tracing::info!("the client has not come back with answers; the call is given up");
-            if let Err(failure) = inner.cancel_upstream(given_up.id()).await {
-                tracing::debug!("not cancelled upstream: {}", failure.summary());
-            }
+            inner.cancel(given_up.id()).await;
         });
-        call.input_required(&state)
+        match state {
+            Some(state) => call.input_required(&state),
+            None => local::error(INTERNAL_ERROR, "too many calls wait for the client's answers"),
+        }
+    }
+
+    async fn cancel(&self, id: RequestId) {
+        if let Err(failure) = self.cancel_upstream(id).await {
+            tracing::debug!("not cancelled upstream: {}", failure.summary());
+        }
     }
 
     /// Makes questions of the pages that the person must open before the call can be made. Returns
@@ -362,19 +388,12 @@ impl Inner {
         if questions.is_empty() || !questions.iter().all(|question| call.can_answer(question)) {
             return false;
         }
-        call.state().unsent = Some(plain.request_as(self.bridge.own_id()));
+        call.state().unsent = Some(Unsent::new(plain, self.bridge.own_id()));
         for question in questions {
             call.ask(question);
         }
         true
     }
-}
-
-/// The token by which a request asks for progress, as it is written.
-fn token_of(message: &Message) -> Option<String> {
-    let params = Object::read(local::params(message))?;
-    let meta = Object::read(params.get("_meta")?)?;
-    meta.get("progressToken").map(str::to_owned)
 }
 
 /// Whether an error says that the person must open pages first.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -137,6 +138,9 @@ impl Subscription {
     }
 }
 
+/// How long later subscriptions wait for the upstream to be told that a resource is of no interest.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Ends a subscription when its request ends.
 struct Served<'a> {
     inner: &'a Arc<Inner>,
@@ -154,16 +158,33 @@ impl Drop for Served<'_> {
             return;
         }
         self.inner.bridge.acknowledged().remove(self.wire_id);
+    }
+}
+
+/// Resources that the upstream has been asked to tell of. When this is dropped, it is told of those
+/// that no subscription has.
+struct Resources<'a> {
+    inner: &'a Arc<Inner>,
+    uris: BTreeSet<String>,
+}
+
+impl Drop for Resources<'_> {
+    fn drop(&mut self) {
         let inner = self.inner.clone();
-        let uris = self.subscription.granted.resource_subscriptions.clone();
-        let unused = uris.into_iter().filter(|uri| !inner.is_subscribed(uri)).collect::<Vec<_>>();
-        if unused.is_empty() || inner.legacy.ended().is_cancelled() {
+        let uris = std::mem::take(&mut self.uris);
+        if uris.is_empty() || inner.legacy.ended().is_cancelled() {
             return;
         }
         tokio::spawn(async move {
-            for uri in unused {
-                let asked = inner.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri).await;
-                tracing::debug!(uri, is_done = asked.is_ok(), "unsubscribed");
+            let _turn = inner.subscribing.lock().await;
+            for uri in uris {
+                // The client may listen again already.
+                if inner.is_subscribed(&uri) {
+                    continue;
+                }
+                let asked = inner.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri);
+                let asked = tokio::time::timeout(PATIENCE, asked).await;
+                tracing::debug!(uri, is_done = matches!(asked, Ok(Ok(_))), "unsubscribed");
             }
         });
     }
@@ -186,7 +207,10 @@ impl Inner {
             ));
         };
         let mut granted = notifications.within(&self.offered);
+        let turn = self.subscribing.lock().await;
+        let mut resources = Resources { inner: self, uris: BTreeSet::new() };
         for uri in granted.resource_subscriptions.clone() {
+            resources.uris.insert(uri.clone());
             if self.is_subscribed(&uri) {
                 continue;
             }
@@ -195,6 +219,7 @@ impl Inner {
                 let error = answer.error().map(local::text).unwrap_or_default();
                 tracing::info!("the upstream refuses a subscription to {uri}: {error}");
                 granted.resource_subscriptions.remove(&uri);
+                resources.uris.remove(&uri);
             }
         }
         let id = request.message.id().unwrap_or(&request.wire_id).clone();
@@ -213,8 +238,10 @@ impl Inner {
                 client.notify(message).await;
             }
         }
-        self.legacy.ended().cancelled().await;
+        drop(turn);
+        self.left.cancelled().await;
         served.goes_on = true;
+        resources.uris.clear();
         drop(served);
         let losses = self.bridge.idle_losses.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(standing_pause(losses)).await;

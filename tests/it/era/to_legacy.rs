@@ -183,6 +183,29 @@ fn more_capabilities_open_a_session_that_has_them() {
 }
 
 #[test]
+fn a_call_that_waits_for_an_answer_outlives_the_session_that_more_capabilities_open() {
+    // The stream, which all answers come on, is the session.
+    let upstream = Upstream::http_sse();
+    let mut line = Line::to(&upstream.url()).args("--kind sse").spawn();
+    let rooted = |line: String| line.replace(r#""elicitation":{},"sampling":{},"#, "");
+    let arguments = r#"{"method":"roots/list"}"#;
+    line.send(rooted(modern_call(1, "ask", arguments)));
+    let asked = line.recv_id("1");
+    line.send(rooted(modern_call(2, "slow", r#"{"gate":"slow"}"#)));
+    upstream.wait_at("slow", 1);
+    line.send(modern_call(3, "echo", "{}"));
+    assert_eq!(line.recv_id("3").result()["resultType"], "complete");
+    assert_eq!(upstream.count("initialize"), 2);
+    line.send(answered(4, "ask", arguments, &asked, r#"{"roots":[]}"#));
+    let reply = line.recv_id("4");
+    assert!(reply.result()["structuredContent"]["result"]["roots"].is_array(), "{reply}");
+    upstream.open("slow");
+    assert_eq!(line.recv_id("2").result()["resultType"], "complete");
+    assert_eq!((upstream.executions("ask"), upstream.executions("slow")), (1, 1));
+    line.finish_with_nothing_left();
+}
+
+#[test]
 fn cancelling_reaches_the_call_that_the_upstream_knows() {
     let upstream = Upstream::streamable();
     let mut line = Line::to(&upstream.url()).spawn();
