@@ -8,6 +8,7 @@
 //! Two sides of one era meet without a translator: a legacy session is the kind's own, and a modern
 //! one ([`passing`]) only looks at refusals.
 
+mod offered;
 mod passing;
 #[cfg(test)]
 mod schema;
@@ -26,7 +27,7 @@ use self::to_legacy::Bridge;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
 use crate::jsonrpc::{Message, Response};
-use crate::mcp::Revision;
+use crate::mcp::is_stateless_version;
 use crate::setup::SetupError;
 use crate::upstream::{
     self, Client, Greeting, Kind, KindSettings, Opened, Pending, Stateless, Upstream, local,
@@ -253,10 +254,5 @@ pub(crate) fn discovered(initialize: &Response) -> Response {
 fn is_modern_version(initialize: &Response) -> bool {
     let result = initialize.result().map(local::text).and_then(upstream::json::Object::read);
     let version = result.and_then(|result| result.string("protocolVersion"));
-    // The names of revisions are dates.
-    version.is_some_and(|version| {
-        version.len() == Revision::LATEST.as_str().len()
-            && version.starts_with("20")
-            && *version > *Revision::LATEST.as_str()
-    })
+    version.is_some_and(|version| is_stateless_version(&version))
 }

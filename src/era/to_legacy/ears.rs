@@ -194,9 +194,7 @@ impl Ears {
 
     /// Forgets a question that the upstream has taken back.
     fn take_back(&self, message: &Message) {
-        let id = message.read_params().and_then(|CancelledParams { request_id, .. }| {
-            RequestId::from_json(bytes::Bytes::copy_from_slice(request_id.get().as_bytes()))
-        });
+        let id = message.read_params().and_then(CancelledParams::id);
         let Some(id) = id else { return };
         let mut calls = self.calls();
         calls.unclaimed.retain(|question| !question.is(&id));

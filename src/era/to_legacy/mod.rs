@@ -29,6 +29,7 @@ pub(super) use self::results::completed;
 pub(super) use self::results::discover as discovered;
 use self::table::Fate;
 use super::answered;
+use super::offered::Offered;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::{CancelledParams, RequestMeta, STATELESS_REVISION, code, meta, method};
@@ -92,7 +93,7 @@ pub(super) async fn open(
         legacy: opened,
         bridge: bridge.clone(),
         logs: logs::Logs::new(capabilities.has("logging")),
-        offered: listening::Offered::of(&capabilities),
+        offered: Offered::of(&capabilities),
         subscribing: tokio::sync::Mutex::default(),
         ears,
         discovered: results::discover(&response),
@@ -111,7 +112,7 @@ struct Inner {
     bridge: Arc<Bridge>,
     ears: Arc<Ears>,
     logs: logs::Logs,
-    offered: listening::Offered,
+    offered: Offered,
     /// Held while subscriptions to resources are made or taken back.
     subscribing: tokio::sync::Mutex<()>,
     /// The answer to `server/discover`.
@@ -185,9 +186,7 @@ impl Session for ToLegacy {
     /// upstream knows. A modern client sends nothing else, and no responses.
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
         if message.method() == method::CANCELLED {
-            let id = message.read_params().and_then(|CancelledParams { request_id, .. }| {
-                RequestId::from_json(bytes::Bytes::copy_from_slice(request_id.get().as_bytes()))
-            });
+            let id = message.read_params().and_then(CancelledParams::id);
             if let Some(known) = id.as_ref().and_then(|id| self.0.ears.known_as(id)) {
                 return Box::pin(self.0.cancel_upstream(known));
             }

@@ -275,9 +275,8 @@ fn a_subscription_is_acknowledged_tagged_and_outlives_the_session() {
         message.method() == "notifications/tools/list_changed" && tag(message) == "s"
     });
     let (_, subscriptions) = upstream.session_settings();
-    if granted["resourceSubscriptions"].is_array() {
-        assert_eq!(subscriptions, ["a:1"]);
-    }
+    assert_eq!(granted["resourceSubscriptions"], serde_json::json!(["a:1"]));
+    assert_eq!(subscriptions, ["a:1"]);
     upstream.push(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
     assert_eq!(tag(&line.recv_method("notifications/tools/list_changed")), "s");
     line.close_stdin();
