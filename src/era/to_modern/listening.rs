@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::identity::Identity;
 use super::results;
 use crate::era::answered;
+use crate::era::offered::Offered;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::mcp::{meta, method};
@@ -24,20 +25,11 @@ use crate::upstream::{Client, Pending, Request, Session, Sink, Stateless, local}
 /// How long a subscription waits for the upstream to confirm it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The lists that may change: the capability, its filter.
-const LISTS: [(&str, &str); 3] = [
-    ("tools", "toolsListChanged"),
-    ("prompts", "promptsListChanged"),
-    ("resources", "resourcesListChanged"),
-];
-
 /// What one session listens to.
 pub(super) struct Listener {
     wire: Arc<dyn Session>,
     streams: Arc<Streams>,
-    /// The parts of the filter for the lists that may change.
-    lists: Vec<&'static str>,
-    can_subscribe: bool,
+    offered: Offered,
     /// `params` without the filter.
     params: String,
     is_started: AtomicBool,
@@ -51,6 +43,8 @@ struct Streams {
     client: Client,
     standing: Mutex<Standing>,
     settled: watch::Sender<Settled>,
+    /// Whether anything has come but acknowledgements. A gap in what carried nothing is no news.
+    has_spoken: AtomicBool,
 }
 
 /// What is listened to.
@@ -88,12 +82,16 @@ impl Settled {
 impl Sink for Arc<Streams> {
     fn put(&self, message: Message) -> Pending<'_, ()> {
         if message.method() == method::ACKNOWLEDGED {
-            self.acknowledge(number_of(&message));
+            let is_again = self.acknowledge(number_of(&message));
+            if is_again && self.has_spoken.load(Ordering::Relaxed) {
+                self.client.note_gap();
+            }
             return Box::pin(std::future::ready(()));
         }
         if message.method() == method::CANCELLED {
             return Box::pin(std::future::ready(()));
         }
+        self.has_spoken.store(true, Ordering::Relaxed);
         let message = match untagged(local::params(&message)) {
             Some(params) => Message::notification(message.method(), &params),
             None => message,
@@ -104,12 +102,15 @@ impl Sink for Arc<Streams> {
 
 impl Streams {
     /// Takes note that the upstream has acknowledged the stream `number`; the latest, where it does
-    /// not say which.
-    fn acknowledge(&self, number: Option<u64>) {
+    /// not say which. Returns whether it has done so before, and there was a gap.
+    fn acknowledge(&self, number: Option<u64>) -> bool {
         let number = number.unwrap_or_else(|| self.standing().asked);
+        let mut is_again = false;
         self.settled.send_modify(|settled| {
+            is_again = number == settled.acknowledged;
             settled.acknowledged = number.max(settled.acknowledged);
         });
+        is_again
     }
 
     fn refuse(&self, number: u64, refusal: Refusal) {
@@ -153,21 +154,16 @@ impl Listener {
         identity: &Identity,
         capabilities: &Object<'_>,
     ) -> Self {
-        let capability = |name: &str| capabilities.get(name).and_then(Object::read);
-        let has = |name: &str, member: &str| {
-            capability(name).is_some_and(|one| one.get(member) == Some("true"))
-        };
-        let lists = LISTS.iter().filter(|(name, _)| has(name, "listChanged"));
         let streams = Arc::new(Streams {
             client: client.clone(),
             standing: Mutex::default(),
             settled: watch::Sender::default(),
+            has_spoken: AtomicBool::new(false),
         });
         Self {
             wire: modern.session(&client.through(streams.clone())),
             streams,
-            lists: lists.map(|(_, filter)| *filter).collect(),
-            can_subscribe: has("resources", "subscribe"),
+            offered: Offered::of(capabilities),
             params: identity.added_to("{}", None),
             is_started: AtomicBool::new(false),
             turn: Arc::default(),
@@ -188,7 +184,7 @@ impl Listener {
     pub(super) async fn change(&self, uri: String, wants: bool) -> Result<Response, Failure> {
         let method =
             if wants { method::RESOURCES_SUBSCRIBE } else { method::RESOURCES_UNSUBSCRIBE };
-        if !self.can_subscribe {
+        if !self.offered.has_subscriptions {
             return Ok(local::method_not_found(method));
         }
         let turn = self.turn.clone().lock_owned().await;
@@ -227,17 +223,17 @@ impl Listener {
     /// Opens a stream for what is wanted now and returns its number; none where nothing is wanted.
     fn open(&self) -> Option<u64> {
         let mut standing = self.streams.standing();
-        if self.lists.is_empty() && standing.wanted.is_empty() {
+        if self.offered.lists.is_empty() && standing.wanted.is_empty() {
             return None;
         }
         standing.asked += 1;
         let number = standing.asked;
         let mut filter = Object::default();
-        for list in &self.lists {
-            filter.set(list, "true".to_owned());
+        for list in &self.offered.lists {
+            filter.set(list.filter, "true".to_owned());
         }
         if !standing.wanted.is_empty() {
-            filter.set("resourceSubscriptions", to_json(&standing.wanted));
+            filter.set(method::RESOURCE_FILTER, to_json(&standing.wanted));
         }
         let mut params = Object::read(&self.params).unwrap_or_default();
         params.set("notifications", filter.text());

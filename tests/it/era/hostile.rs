@@ -58,21 +58,43 @@ fn a_translated_subscription_goes_on_after_a_restart() {
 }
 
 #[test]
-fn a_legacy_client_hears_of_changes_after_the_one_stream_dropped() {
-    let upstream = modern_alone(|exchange| {
-        let life = exchange.life();
-        acknowledge(exchange, |tell| {
-            tell("notifications/tools/list_changed", "")?;
-            life.pass("drop")
-        })
-    });
-    let mut line = Line::to(&upstream.url()).ready();
-    line.recv_where("a change", is_change);
-    upstream.wait_at("drop", 1);
-    upstream.open("drop");
-    let change = line.recv_where("news after the gap", is_change);
-    assert!(!change.text.contains(SUBSCRIPTION_ID), "{change}");
-    line.finish();
+fn a_legacy_client_hears_of_changes_after_the_one_stream_was_gone() {
+    for ends_in_good_order in [false, true] {
+        let streams = AtomicUsize::new(0);
+        let upstream = modern_alone(move |exchange| {
+            let life = exchange.life();
+            let is_first = streams.fetch_add(1, Ordering::SeqCst) == 0;
+            let rpc = exchange.rpc();
+            let (params, id) = (rpc.raw("params").unwrap().to_owned(), rpc.id().to_owned());
+            let filter = Message::parse(&params).unwrap().raw("notifications").unwrap().to_owned();
+            let tag = format!(r#""_meta":{{"{SUBSCRIPTION_ID}":{id}}}"#);
+            let mut events = exchange.events()?;
+            events.message(format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"notifications":{filter},{tag}}}}}"#
+            ))?;
+            if !is_first {
+                // Nothing but what is told of the gap.
+                return life.pass("never");
+            }
+            events.message(format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{{{tag}}}}}"#
+            ))?;
+            life.pass("drop")?;
+            if ends_in_good_order {
+                events.message(format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete",{tag}}}}}"#
+                ))?;
+            }
+            events.end()
+        });
+        let mut line = Line::to(&upstream.url()).ready();
+        line.recv_where("a change", is_change);
+        upstream.open("drop");
+        let change = line.recv_where("news of the gap", is_change);
+        assert!(!change.text.contains(SUBSCRIPTION_ID), "{change}");
+        assert_eq!(upstream.count("subscriptions/listen"), 2);
+        line.finish();
+    }
 }
 
 #[test]
