@@ -1,19 +1,9 @@
 //! A modern client before an upstream of the legacy era.
 
-use super::{META, SUBSCRIPTION_ID, modern, modern_call};
+use super::{META, SUBSCRIPTION_ID, answered, modern, modern_call};
 use crate::support::{
     Line, Message, Reply, Upstream, after_handshake, call, handshake, notification, request,
 };
-
-/// The retry of a call of `tool` with `arguments`, which answers what `asked` asks.
-fn answered(id: u64, tool: &str, arguments: &str, asked: &Message, answer: &str) -> String {
-    let state = Message::parse(asked.raw_result()).unwrap().raw("requestState").unwrap().to_owned();
-    let key = asked.result()["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
-    let params = format!(
-        r#""name":"{tool}","arguments":{arguments},"inputResponses":{{"{key}":{answer}}},"requestState":{state}"#
-    );
-    modern(id, "tools/call", &params)
-}
 
 #[test]
 fn the_discovery_is_answered_from_a_handshake() {

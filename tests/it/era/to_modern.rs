@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{acknowledge, modern_alone, refuse_legacy, said};
+use super::{ASKS_FOR_ROOTS, acknowledge, answer_question, modern_alone, refuse_legacy, said};
 use crate::support::{
     INITIALIZE, Line, Message, Reply, Upstream, after_handshake, call, notification, request,
 };
@@ -154,17 +154,10 @@ fn questions_become_requests_and_the_state_goes_back_byte_for_byte() {
 
 #[test]
 fn a_question_that_the_client_refuses_fails_the_call() {
-    let upstream = modern_alone(|exchange| {
-        exchange.result(
-            r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#,
-        )
-    });
+    let upstream = modern_alone(|exchange| exchange.result(ASKS_FOR_ROOTS));
     let mut line = Line::to(&upstream.url()).ready();
     line.send(call(1, "any", "{}"));
-    let id = line.recv_where("a question", Message::is_request).id().to_owned();
-    line.send(format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no roots here"}}}}"#
-    ));
+    answer_question(&mut line, r#""error":{"code":-32601,"message":"no roots here"}"#);
     let reply = line.recv_id("1");
     assert_eq!(reply.error_code(), -32601);
     assert!(reply.error_text().contains("no roots here"));
@@ -174,11 +167,7 @@ fn a_question_that_the_client_refuses_fails_the_call() {
 
 #[test]
 fn a_server_that_asks_for_ever_is_given_up() {
-    let upstream = modern_alone(|exchange| {
-        exchange.result(
-            r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#,
-        )
-    });
+    let upstream = modern_alone(|exchange| exchange.result(ASKS_FOR_ROOTS));
     let mut line = Line::to(&upstream.url()).ready();
     line.send(call(1, "any", "{}"));
     let mut asked = 0;
@@ -198,11 +187,7 @@ fn a_server_that_asks_for_ever_is_given_up() {
 
 #[test]
 fn cancelling_takes_open_questions_back() {
-    let upstream = modern_alone(|exchange| {
-        exchange.result(
-            r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#,
-        )
-    });
+    let upstream = modern_alone(|exchange| exchange.result(ASKS_FOR_ROOTS));
     let mut line = Line::to(&upstream.url()).ready();
     line.send(call(1, "any", "{}"));
     let id = line.recv_where("a question", Message::is_request).id().to_owned();

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub(crate) use self::amocrm::Amocrm;
 pub(crate) use self::bitrix::{Bitrix, Rpc};
-pub(crate) use self::exchange::{Answered, Event, Exchange};
+pub(crate) use self::exchange::{Answered, Event, Events, Exchange};
 pub(crate) use self::http::{Reply, Request};
 pub(crate) use self::http_sse::{AnswerIn, HttpSse};
 pub(crate) use self::json::spaced;
