@@ -10,6 +10,7 @@
 
 mod offered;
 mod passing;
+mod revisions;
 #[cfg(test)]
 mod schema;
 mod signs;
@@ -18,11 +19,13 @@ mod to_modern;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use url::Url;
 
 use self::passing::Passing;
+pub(crate) use self::revisions::Revisions;
 use self::to_legacy::Bridge;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
@@ -32,6 +35,10 @@ use crate::setup::SetupError;
 use crate::upstream::{
     self, Client, Greeting, Kind, KindSettings, Opened, Pending, Stateless, Upstream, local,
 };
+
+/// Time for the answer to `server/discover`: some servers with a handshake are silent before it (stdio,
+/// "Backward Compatibility").
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Which revisions the upstream is spoken to in (`--upstream-era`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

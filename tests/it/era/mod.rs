@@ -37,11 +37,12 @@ fn refuse_legacy(exchange: &mut Exchange<'_>) -> Answered {
     exchange.send(&Reply::status(400).body("application/json", body))
 }
 
-/// A server of the stateless revision alone, which leaves all but `server/discover` to the script.
-pub(crate) fn modern_alone(
+/// Answers as a server of the stateless revision alone, and leaves all but `server/discover` to the
+/// script.
+pub(crate) fn modern_service(
     script: impl Fn(&mut Exchange<'_>) -> Answered + Send + Sync + 'static,
-) -> Upstream {
-    Upstream::serve(move |exchange| {
+) -> impl Fn(&mut Exchange<'_>) -> Answered + Send + Sync + 'static {
+    move |exchange| {
         if exchange.request.method != "POST" {
             return exchange.status(405);
         }
@@ -52,7 +53,14 @@ pub(crate) fn modern_alone(
             return exchange.result(DISCOVERED);
         }
         script(exchange)
-    })
+    }
+}
+
+/// A server of the stateless revision alone.
+pub(crate) fn modern_alone(
+    script: impl Fn(&mut Exchange<'_>) -> Answered + Send + Sync + 'static,
+) -> Upstream {
+    Upstream::serve(modern_service(script))
 }
 
 /// A complete result of `tools/call` that says `text`.
