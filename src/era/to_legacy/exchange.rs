@@ -287,6 +287,11 @@ impl Inner {
                 Ok(held) => held,
                 Err(why) => return Ok(local::error(code::INVALID_PARAMS, why)),
             },
+            // To make the call for them would be to make it once more.
+            None if plain.answers.is_some() => {
+                let why = "`inputResponses` needs the `requestState` of the result that asked";
+                return Ok(local::error(code::INVALID_PARAMS, why));
+            }
             None => {
                 let call = Call::new(&plain, &request.wire_id, capabilities);
                 self.ears.enter(&call);

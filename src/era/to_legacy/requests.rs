@@ -3,7 +3,7 @@
 use super::held::Binding;
 use crate::jsonrpc::{Message, RequestId};
 use crate::mcp::{meta, method};
-use crate::upstream::json::{Object, members};
+use crate::upstream::json::{Object, members, string};
 use crate::upstream::{Request, local};
 
 /// The members of `_meta` that only the modern era has.
@@ -40,8 +40,10 @@ impl Plain {
         }
         let (mut answers, mut state) = (None, None);
         if method::has_rounds(message.method()) {
-            answers = params.get("inputResponses").map(str::to_owned);
-            state = params.string("requestState");
+            let given = |name| params.get(name).filter(|value| *value != "null");
+            answers = given("inputResponses").filter(|answers| *answers != "{}").map(str::to_owned);
+            // One that is no string is as unknown as one that was changed.
+            state = given("requestState").map(|state| string(state).unwrap_or_default());
             params.remove("inputResponses");
             params.remove("requestState");
         }

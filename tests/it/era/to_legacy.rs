@@ -127,6 +127,19 @@ fn a_state_is_good_once_and_for_its_own_request() {
     assert_eq!(line.recv_id("4").error_code(), -32602);
     line.send(answered(5, "echo", arguments, &asked, "{}"));
     assert_eq!(line.recv_id("5").error_code(), -32602);
+    // Answers without what they belong to are no new call.
+    let written = format!(r#""requestState":"{state}""#);
+    for (id, altered) in [
+        (7, r#""requestState":7"#.to_owned()),
+        (8, r#""requestState":null"#.to_owned()),
+        (9, r#""requestState":"""#.to_owned()),
+        (10, format!(r#""requestState":["{state}"]"#)),
+        (11, r#""x":1"#.to_owned()),
+    ] {
+        let altered = right.replace(&written, &altered);
+        line.send(altered.replace(r#""id":2"#, &format!(r#""id":{id}"#)));
+        assert_eq!(line.recv_id(&id.to_string()).error_code(), -32602, "{altered}");
+    }
     line.send(&right);
     assert!(line.recv_id("2").result()["content"].is_array());
     // Replayed.
