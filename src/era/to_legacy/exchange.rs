@@ -10,56 +10,16 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
-use super::ears::{abandon, say};
 use super::held::Binding;
+use super::question::Question;
 use super::requests::{Capabilities, Plain};
 use super::{Inner, results};
 use crate::era::answered;
 use crate::failure::Failure;
-use crate::jsonrpc::{INTERNAL_ERROR, Message, RequestId, Response, to_json};
+use crate::jsonrpc::{INTERNAL_ERROR, RequestId, Response, to_json};
 use crate::mcp::{code, method};
 use crate::upstream::json::{Object, members};
-use crate::upstream::{Request, Session, local};
-
-/// A question of the upstream.
-pub(super) struct Question {
-    /// Its name in `inputRequests`.
-    key: String,
-    method: String,
-    params: String,
-    /// Who waits for the answer, and under which id; `None` where the call is sent again instead.
-    pub(super) asked_by: Option<(RequestId, Arc<dyn Session>)>,
-}
-
-impl Question {
-    pub(super) fn new(
-        method: &str,
-        params: String,
-        asked_by: Option<(RequestId, Arc<dyn Session>)>,
-    ) -> Self {
-        let params = modern_question(method, &params).unwrap_or(params);
-        Self { key: String::new(), method: method.to_owned(), params, asked_by }
-    }
-
-    pub(super) fn is(&self, id: &RequestId) -> bool {
-        self.asked_by.as_ref().is_some_and(|(own, _)| own.matches(id))
-    }
-
-    pub(super) fn can_be_answered_by(&self, capabilities: &Capabilities) -> bool {
-        capabilities.can_answer(&self.method, &self.params)
-    }
-}
-
-/// The params of a question as the modern era has them; `None` where they are the same.
-fn modern_question(method: &str, params: &str) -> Option<String> {
-    let mut params = Object::read(params)?;
-    // A question is no task of the modern era, and no message will tell that a page has been left.
-    params.remove("task");
-    if method == method::ELICITATION {
-        params.remove("elicitationId");
-    }
-    params.changed()
-}
+use crate::upstream::{Request, local};
 
 /// One call.
 pub(super) struct Call {
@@ -133,8 +93,10 @@ impl Call {
         self.state().id.clone()
     }
 
-    pub(super) fn is_asked_as(&self, id: &RequestId) -> bool {
-        self.state().asked_as.matches(id)
+    /// The ids of the client's latest request for it, and by which the upstream knows it.
+    pub(super) fn ids(&self) -> (RequestId, RequestId) {
+        let state = self.state();
+        (state.asked_as.clone(), state.id.clone())
     }
 
     /// The id of the client's request that waits for the call.
@@ -214,8 +176,8 @@ impl Call {
                 let at = state.questions.iter().position(|question| question.key == key);
                 at.map(|at| state.questions.remove(at))
             };
-            if let Some(Question { asked_by: Some((id, asker)), .. }) = question {
-                say(asker, Message::answer(&id, &answer));
+            if let Some(question) = question {
+                question.answer(&answer);
             }
         }
     }
@@ -243,7 +205,7 @@ impl Call {
         if let Some(task) = task {
             task.abort();
         }
-        questions.into_iter().for_each(abandon);
+        questions.into_iter().for_each(Question::abandon);
     }
 }
 

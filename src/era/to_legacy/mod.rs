@@ -10,6 +10,7 @@ mod exchange;
 mod held;
 mod listening;
 mod logs;
+mod question;
 mod requests;
 mod results;
 mod table;

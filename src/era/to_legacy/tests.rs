@@ -138,10 +138,14 @@ async fn a_request_that_is_given_up_gives_its_call_up() {
     let stub = Stub::open(|_, _| Reply::Hangs);
     let (session, _told) = open(&stub).await;
     let state = asked(&stub, &session).await;
-    // The client takes the request up and cancels it.
+    // The client takes the request up, and its time is over.
     let retry = answer(2, &state);
     let waiting = session.exchange(&retry);
     assert!(tokio::time::timeout(Duration::from_secs(1), waiting).await.is_err());
+    let cancelled = Message::notification(method::CANCELLED, r#"{"requestId":2}"#);
+    session.send(&cancelled).await.unwrap();
+    let told = stub.arrivals(method::CANCELLED);
+    assert_eq!(local::params(&told[0].message), r#"{"requestId":1}"#, "as the upstream knows it");
     let again = session.exchange(&answer(3, &state)).await.unwrap();
     assert_eq!(again.error_code(), Some(code::INVALID_PARAMS));
 }
