@@ -1,6 +1,7 @@
 //! Any era to any era: a client of either before an upstream of either.
 
 mod hostile;
+mod interrupted;
 mod pair;
 mod to_legacy;
 mod to_legacy_kinds;
