@@ -47,14 +47,14 @@ impl fmt::Display for Revision {
 }
 
 /// Whether `version` names a revision without a handshake, be it ours or a later one. The names of
-/// revisions are dates.
+/// revisions are dates, of this century.
 pub(crate) fn is_stateless_version(version: &str) -> bool {
     let is_date = version.len() == STATELESS_REVISION.len()
         && version.bytes().zip(STATELESS_REVISION.bytes()).all(|(byte, known)| match known {
             b'-' => byte == b'-',
             _ => byte.is_ascii_digit(),
         });
-    is_date && version > Revision::LATEST.as_str()
+    is_date && version.starts_with("20") && version > Revision::LATEST.as_str()
 }
 
 /// The revision that a client asks for in `initialize`; `None` where we do not know it.
@@ -94,6 +94,7 @@ mod tests {
             ("DRAFT-2026-v1", false),
             ("draft", false),
             ("3.0", false),
+            ("9999-12-31", false),
             ("2026-07-28x", false),
         ] {
             assert_eq!(is_stateless_version(version), is_stateless, "{version}");
