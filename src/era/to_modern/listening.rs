@@ -17,7 +17,7 @@ use crate::era::answered;
 use crate::era::offered::Offered;
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::mcp::{meta, method};
+use crate::mcp::{code, meta, method};
 use crate::retry::Listening;
 use crate::upstream::json::Object;
 use crate::upstream::{Client, Pending, Request, Session, Sink, Stateless, local};
@@ -62,6 +62,8 @@ struct Standing {
 struct Settled {
     /// The latest stream that it has acknowledged.
     acknowledged: u64,
+    /// The resources that it has agreed to tell of there, where it says which.
+    granted: Option<BTreeSet<String>>,
     /// The latest one that it has refused for good, and how.
     refused: Option<(u64, Refusal)>,
 }
@@ -82,7 +84,7 @@ impl Settled {
 impl Sink for Arc<Streams> {
     fn put(&self, message: Message) -> Pending<'_, ()> {
         if message.method() == method::ACKNOWLEDGED {
-            let is_again = self.acknowledge(number_of(&message));
+            let is_again = self.acknowledge(&message);
             if is_again && self.has_spoken.load(Ordering::Relaxed) {
                 self.client.note_gap();
             }
@@ -101,14 +103,17 @@ impl Sink for Arc<Streams> {
 }
 
 impl Streams {
-    /// Takes note that the upstream has acknowledged the stream `number`; the latest, where it does
-    /// not say which. Returns whether it has done so before, and there was a gap.
-    fn acknowledge(&self, number: Option<u64>) -> bool {
-        let number = number.unwrap_or_else(|| self.standing().asked);
+    /// Takes note that the upstream has acknowledged a stream: the latest, where `message` does not say
+    /// which. Returns whether it has done so before, and there was a gap.
+    fn acknowledge(&self, message: &Message) -> bool {
+        let number = number_of(message).unwrap_or_else(|| self.standing().asked);
         let mut is_again = false;
         self.settled.send_modify(|settled| {
             is_again = number == settled.acknowledged;
-            settled.acknowledged = number.max(settled.acknowledged);
+            if number > settled.acknowledged {
+                settled.acknowledged = number;
+                settled.granted = granted_in(message);
+            }
         });
         is_again
     }
@@ -131,6 +136,16 @@ impl Streams {
             return Ok(());
         };
         known.ok().and_then(|settled| settled.outcome(number)).unwrap_or(Ok(()))
+    }
+
+    /// Whether the upstream has acknowledged the latest stream without `uri`, of all that it was asked
+    /// for.
+    fn leaves_out(&self, uri: &str) -> bool {
+        let wanted = self.standing().wanted.len();
+        let settled = self.settled.borrow();
+        // One that names as many under other names means the same ones.
+        let granted = settled.granted.as_ref();
+        granted.is_some_and(|granted| !granted.contains(uri) && granted.len() < wanted)
     }
 
     /// Every update leaves it complete, so a panic elsewhere breaks nothing.
@@ -202,6 +217,10 @@ impl Listener {
                 Some(number) => streams.outcome(number).await,
                 None => Ok(()),
             };
+            let outcome = outcome.and_then(|()| {
+                let is_left_out = wants && streams.leaves_out(&uri);
+                if is_left_out { Err(Ok(not_told_of(&uri))) } else { Ok(()) }
+            });
             let mut standing = streams.standing();
             let unwanted = if outcome.is_err() && !standing.is_over {
                 standing.want(&uri, !wants);
@@ -291,6 +310,18 @@ async fn keep(wire: Arc<dyn Session>, streams: Arc<Streams>, number: u64, params
 
 fn id_of(number: u64) -> RequestId {
     RequestId::of_ours_for("listen", number)
+}
+
+/// The refusal of a resource that is left out of what the upstream acknowledges.
+fn not_told_of(uri: &str) -> Response {
+    local::error(code::INVALID_PARAMS, &format!("The server does not tell of changes of {uri}"))
+}
+
+/// The resources that `message` acknowledges; `None` where it does not say.
+fn granted_in(message: &Message) -> Option<BTreeSet<String>> {
+    let params = Object::read(local::params(message))?;
+    let granted = Object::read(params.get("notifications")?)?;
+    serde_json::from_str(granted.get(method::RESOURCE_FILTER).unwrap_or("[]")).ok()
 }
 
 /// The number of the stream that `message` acknowledges.

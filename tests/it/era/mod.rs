@@ -80,8 +80,13 @@ impl<'e, 'a> Stream<'e, 'a> {
     fn acknowledge(exchange: &'e mut Exchange<'a>) -> io::Result<Self> {
         let rpc = exchange.rpc();
         let params = Message::parse(rpc.raw("params").unwrap()).unwrap();
-        let filter = params.raw("notifications").unwrap();
-        let mut stream = Self { events: exchange.events()?, id: rpc.id().to_owned() };
+        Self::acknowledge_only(exchange, params.raw("notifications").unwrap())
+    }
+
+    /// Acknowledges what `filter` names.
+    fn acknowledge_only(exchange: &'e mut Exchange<'a>, filter: &str) -> io::Result<Self> {
+        let id = exchange.rpc().id().to_owned();
+        let mut stream = Self { events: exchange.events()?, id };
         let granted = format!(r#""notifications":{filter},"#);
         stream.tell("notifications/subscriptions/acknowledged", &granted)?;
         Ok(stream)

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{ASKS_FOR_ROOTS, acknowledge, answer_question, modern_alone, refuse_legacy, said};
+use super::{
+    ASKS_FOR_ROOTS, Stream, acknowledge, answer_question, modern_alone, refuse_legacy, said,
+};
 use crate::support::{
     INITIALIZE, Line, Message, Reply, Upstream, after_handshake, call, notification, request,
 };
@@ -280,6 +282,32 @@ fn a_subscription_that_the_upstream_refuses_leaves_the_others_as_they_are() {
     assert_eq!(line.recv_id("5").raw_result(), "{}");
     let filter = &upstream.nth("subscriptions/listen", 5).rpc().value["params"]["notifications"];
     assert_eq!(filter["resourceSubscriptions"], serde_json::json!(["a:1", "a:3"]));
+    line.finish();
+}
+
+#[test]
+fn a_resource_that_the_upstream_does_not_agree_to_tell_of_is_refused() {
+    let upstream = modern_alone(|exchange| {
+        if exchange.name() != "subscriptions/listen" {
+            return exchange.result(&said("done"));
+        }
+        let life = exchange.life();
+        let granted = r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1"]}"#;
+        let mut stream = Stream::acknowledge_only(exchange, granted)?;
+        life.pass("update")?;
+        stream.tell("notifications/resources/updated", r#""uri":"a:1","#)?;
+        life.pass("never")
+    });
+    let mut line = Line::to(&upstream.url()).ready();
+    line.send(request(1, "resources/subscribe", r#"{"uri":"a:1"}"#));
+    assert_eq!(line.recv_id("1").raw_result(), "{}");
+    line.send(request(2, "resources/subscribe", r#"{"uri":"a:2"}"#));
+    let refused = line.recv_id("2");
+    assert!(refused.error_text().contains("a:2"), "{refused}");
+    // What the upstream has agreed to goes on.
+    upstream.open("update");
+    let updated = line.recv_method("notifications/resources/updated");
+    assert_eq!(updated.raw("params"), Some(r#"{"uri":"a:1"}"#));
     line.finish();
 }
 
