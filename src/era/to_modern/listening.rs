@@ -138,13 +138,12 @@ impl Streams {
         known.ok().and_then(|settled| settled.outcome(number)).unwrap_or(Ok(()))
     }
 
-    /// Whether the upstream has acknowledged the latest stream without `uri`, of all that it was asked
-    /// for.
-    fn leaves_out(&self, uri: &str) -> bool {
+    /// Whether the upstream has acknowledged the stream `number`, the latest, without `uri`.
+    fn leaves_out(&self, number: u64, uri: &str) -> bool {
         let wanted = self.standing().wanted.len();
         let settled = self.settled.borrow();
-        // One that names as many under other names means the same ones.
-        let granted = settled.granted.as_ref();
+        let granted = settled.granted.as_ref().filter(|_| settled.acknowledged == number);
+        // A server that names as many in another spelling means the same ones.
         granted.is_some_and(|granted| !granted.contains(uri) && granted.len() < wanted)
     }
 
@@ -214,13 +213,14 @@ impl Listener {
         let settling = tokio::spawn(async move {
             let _turn = turn;
             let outcome = match number {
-                Some(number) => streams.outcome(number).await,
+                Some(number) => match streams.outcome(number).await {
+                    Ok(()) if wants && streams.leaves_out(number, &uri) => {
+                        Err(Ok(not_told_of(&uri)))
+                    }
+                    outcome => outcome,
+                },
                 None => Ok(()),
             };
-            let outcome = outcome.and_then(|()| {
-                let is_left_out = wants && streams.leaves_out(&uri);
-                if is_left_out { Err(Ok(not_told_of(&uri))) } else { Ok(()) }
-            });
             let mut standing = streams.standing();
             let unwanted = if outcome.is_err() && !standing.is_over {
                 standing.want(&uri, !wants);
