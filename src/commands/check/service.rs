@@ -62,7 +62,8 @@ pub(super) async fn handshake(checkup: &mut Checkup) -> Finding {
     let revision = text(&result["protocolVersion"]);
     let offers = result["capabilities"].as_object();
     let offers: Vec<_> = offers.into_iter().flat_map(|all| all.keys().cloned()).collect();
-    let said = format!("{} {}, revision {revision}", text(name), text(version));
+    // The revision is said by the step that follows: this one may be the one that it is translated to.
+    let said = format!("{} {}", text(name), text(version));
     let lines = (!offers.is_empty()).then(|| format!("it offers {}", offers.join(", ")));
     Finding::ok(said)
         .details(lines)
