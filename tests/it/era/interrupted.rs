@@ -157,6 +157,25 @@ fn a_call_that_is_cancelled_while_it_waits_for_an_answer_is_over() {
 }
 
 #[test]
+fn a_held_call_whose_stream_is_cut_fails_and_is_not_made_again() {
+    let upstream = Upstream::http_sse();
+    let mut line = Line::to(&upstream.url()).args("--kind sse").spawn();
+    let arguments = r#"{"method":"roots/list"}"#;
+    line.send(modern_call(1, "ask", arguments));
+    let asked = line.recv_id("1");
+    upstream.break_streams();
+    line.send(answered(2, "ask", arguments, &asked, r#"{"roots":[]}"#));
+    may_have_run(&line.recv_id("2"));
+    // The state is used, whatever came of it.
+    line.send(answered(3, "ask", arguments, &asked, r#"{"roots":[]}"#));
+    assert_eq!(line.recv_id("3").error_code(), -32602);
+    line.send(modern_call(4, "echo", "{}"));
+    assert_eq!(line.recv_id("4").result()["resultType"], "complete");
+    assert_eq!(upstream.executions("ask"), 1);
+    line.finish_with_nothing_left();
+}
+
+#[test]
 fn subscriptions_of_a_legacy_client_go_on_after_a_restart() {
     let upstream = modern_alone(|exchange| {
         if exchange.name() != "subscriptions/listen" {
