@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::server::Server;
 use crate::conversation::Conversation;
-use crate::era::AnyEra;
+use crate::era::{AnyEra, Revisions};
 use crate::http::Http;
 use crate::jsonrpc::{
     ErrorObject, FromUpstream, Kind, METHOD_NOT_FOUND, Message, RequestId, Response, from_upstream,
@@ -23,7 +23,7 @@ use crate::link::Link;
 use crate::mcp::{Empty, Implementation, InitializeParams, Part, Revision, method};
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
-use crate::upstream::{self, Client};
+use crate::upstream::{self, Client, Upstream};
 use crate::{conversation, signals};
 
 /// Pages of one list that are read: a server that never comes to an end must not keep us.
@@ -36,7 +36,8 @@ pub(super) struct LocalClient {
     output: mpsc::UnboundedReceiver<Bytes>,
     conversation: JoinHandle<conversation::Outcome>,
     requests: u64,
-    link: Arc<Link>,
+    upstream: Arc<AnyEra>,
+    client: Client,
 }
 
 /// The error with which a request was answered.
@@ -75,12 +76,13 @@ impl LocalClient {
         let Server { upstream, conversation: settings, .. } = server;
         let stop = signals::stop_requested()
             .map_err(|error| SetupError::failed(format!("no signal handler: {error}")))?;
-        let kind = AnyEra::at(&upstream.endpoint.url, http, &upstream.kind, upstream.era)?;
+        let upstream = AnyEra::at(&upstream.endpoint.url, http, &upstream.kind, upstream.era)?;
+        let upstream = Arc::new(upstream);
         let (input, stdin) = Stdin::memory();
         let (writer, output) = Writer::memory();
         let client = Client::new(writer.outlet());
-        let link = Link::new(Box::new(kind), client.clone(), settings.policy);
-        let conversation = Conversation::new(settings.clone(), link.clone(), client, &writer);
+        let link = Link::new(Box::new(upstream.clone()), client.clone(), settings.policy);
+        let conversation = Conversation::new(settings.clone(), link, client.clone(), &writer);
         let conversation = tokio::spawn(conversation.run(
             stdin,
             writer,
@@ -88,7 +90,7 @@ impl LocalClient {
             Box::pin(std::future::pending()),
         ));
         let input = Some(input);
-        Ok(Self { input, output, conversation, requests: 0, link })
+        Ok(Self { input, output, conversation, requests: 0, upstream, client })
     }
 
     /// Opens the session with a handshake, and returns the result of `initialize`.
@@ -96,19 +98,20 @@ impl LocalClient {
     /// # Errors
     /// As for [`LocalClient::request`].
     pub(super) async fn initialize(&mut self) -> Result<String, RequestError> {
-        let params = to_json(&InitializeParams {
-            protocol_version: Revision::LATEST,
-            capabilities: Part::Ours(Empty {}),
-            client_info: Part::Ours(Implementation::OURS),
-        });
-        let result = self.request(method::INITIALIZE, &params).await?;
+        let result = self.request(method::INITIALIZE, &handshake()).await?;
         self.send(Message::notification(method::INITIALIZED, "{}").text().clone()).await;
         Ok(result)
     }
 
     /// What the server has turned out to be, in words.
     pub(super) fn variant(&self) -> Option<String> {
-        self.link.variant()
+        self.upstream.variant()
+    }
+
+    /// Which revisions the server speaks. Opens no session.
+    pub(super) async fn revisions(&self) -> Revisions {
+        let initialize = Message::request(RequestId::number(0), method::INITIALIZE, &handshake());
+        self.upstream.revisions(&initialize, &self.client).await
     }
 
     /// Sends a request with `params`, which is JSON text, and waits for the result, which is JSON text
@@ -198,6 +201,15 @@ impl LocalClient {
         };
         self.send(answer).await;
     }
+}
+
+/// The params of our `initialize`.
+fn handshake() -> String {
+    to_json(&InitializeParams {
+        protocol_version: Revision::LATEST,
+        capabilities: Part::Ours(Empty {}),
+        client_info: Part::Ours(Implementation::OURS),
+    })
 }
 
 fn outcome(response: &Response) -> Result<String, RequestError> {

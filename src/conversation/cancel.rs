@@ -1,7 +1,5 @@
 //! Cancellation by the client.
 
-use bytes::Bytes;
-
 use super::{Conversation, Held, Queued, request};
 use crate::background::boxed;
 use crate::jsonrpc::{Message, RequestId};
@@ -12,8 +10,7 @@ impl Conversation {
     /// no reply from here on, and the upstream is told if it may know of the request.
     pub(super) fn cancel(&mut self, message: &Message) {
         let Some(CancelledParams { request_id, reason }) = message.read_params() else { return };
-        let id = RequestId::from_json(Bytes::copy_from_slice(request_id.get().as_bytes()));
-        let Some(id) = id else { return };
+        let Some(id) = RequestId::from_raw(request_id) else { return };
         if self.forget_unsent(&id) {
             return;
         }

@@ -24,7 +24,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -420,8 +419,7 @@ fn progress_token(message: &Message) -> Option<(RequestId, bool)> {
     static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"progressToken\""));
     NAME.find(message.params()?)?;
     let Params { meta, task } = message.read_params()?;
-    let token = Bytes::copy_from_slice(meta?.progress_token?.get().as_bytes());
-    Some((RequestId::from_json(token)?, task.is_some()))
+    Some((RequestId::from_raw(meta?.progress_token?)?, task.is_some()))
 }
 
 /// Waits in a task of its own for what ends the conversation early, so that the loop, which turns

@@ -8,7 +8,9 @@
 //! Two sides of one era meet without a translator: a legacy session is the kind's own, and a modern
 //! one ([`passing`]) only looks at refusals.
 
+mod offered;
 mod passing;
+mod revisions;
 #[cfg(test)]
 mod schema;
 mod signs;
@@ -17,20 +19,26 @@ mod to_modern;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use url::Url;
 
 use self::passing::Passing;
+pub(crate) use self::revisions::Revisions;
 use self::to_legacy::Bridge;
 use crate::failure::{Cause, Class, Failure};
 use crate::http::Http;
 use crate::jsonrpc::{Message, Response};
-use crate::mcp::Revision;
+use crate::mcp::is_stateless_version;
 use crate::setup::SetupError;
 use crate::upstream::{
     self, Client, Greeting, Kind, KindSettings, Opened, Pending, Stateless, Upstream, local,
 };
+
+/// Time for the answer to `server/discover`: some servers with a handshake are silent before it (stdio,
+/// "Backward Compatibility").
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Which revisions the upstream is spoken to in (`--upstream-era`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -253,10 +261,5 @@ pub(crate) fn discovered(initialize: &Response) -> Response {
 fn is_modern_version(initialize: &Response) -> bool {
     let result = initialize.result().map(local::text).and_then(upstream::json::Object::read);
     let version = result.and_then(|result| result.string("protocolVersion"));
-    // The names of revisions are dates.
-    version.is_some_and(|version| {
-        version.len() == Revision::LATEST.as_str().len()
-            && version.starts_with("20")
-            && *version > *Revision::LATEST.as_str()
-    })
+    version.is_some_and(|version| is_stateless_version(&version))
 }

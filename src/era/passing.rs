@@ -3,19 +3,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::signs::{self, Sign};
-use super::{Era, Known, to_legacy};
+use super::{Era, Known, SILENCE, to_legacy};
 use crate::failure::{Class, Failure};
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::method;
 use crate::upstream::{Pending, Request, Session};
-
-/// Some servers with a handshake are silent before it (stdio, "Backward Compatibility").
-const SILENCE: Duration = Duration::from_secs(3);
 
 /// The wire to a modern upstream.
 pub(super) struct Passing {

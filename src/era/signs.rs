@@ -3,9 +3,9 @@
 
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{INVALID_REQUEST, METHOD_NOT_FOUND, Response};
-use crate::mcp::{code, method};
+use crate::mcp::{code, is_stateless_version, method};
 use crate::upstream::json::Object;
-use crate::upstream::{answer_in, has_ours, local, supported_versions};
+use crate::upstream::{answer_in, local, supported_versions};
 
 /// What an outcome tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub(super) fn of_modern_request(method: &str, outcome: &Result<Response, Failure
     if code == Some(code::UNSUPPORTED_VERSION) {
         let supported = supported_versions(outcome);
         // A legacy server may know this code, and names what it speaks.
-        let is_legacy = !supported.is_empty() && !supported.iter().any(|it| is_modern(it));
+        let is_legacy =
+            !supported.is_empty() && !supported.iter().any(|it| is_stateless_version(it));
         return if is_legacy { Sign::Legacy } else { Sign::Modern };
     }
     if code.is_some_and(code::is_of_stateless) {
@@ -128,23 +129,18 @@ pub(super) fn is_of_modern_server(failure: &Failure) -> bool {
     answer.and_then(Response::error_code).is_some_and(code::is_of_stateless)
 }
 
-/// Whether a version is one of the modern era: later than the last one with a handshake.
-fn is_modern(version: &str) -> bool {
-    version > crate::mcp::Revision::LATEST.as_str()
-}
-
 /// Whether the result of `server/discover` offers a modern version.
 pub(super) fn discovers_modern(result: &str) -> bool {
     let versions = Object::read(result)
         .and_then(|result| serde_json::from_str(result.get("supportedVersions")?).ok());
-    versions.is_some_and(|versions: Vec<String>| {
-        has_ours(&versions) || versions.iter().any(|it| is_modern(it))
-    })
+    versions.is_some_and(|versions: Vec<String>| versions.iter().any(|it| is_stateless_version(it)))
 }
 
 /// Whether a result says which kind of result it is, which the modern era asks of every one.
 fn has_result_type(result: &str) -> bool {
+    // The name may stand in a text of a tool as well; a search is cheaper than a parser.
     memchr::memmem::find(result.as_bytes(), b"\"resultType\"").is_some()
+        && Object::read(result).is_some_and(|result| result.string("resultType").is_some())
 }
 
 #[cfg(test)]
@@ -194,6 +190,11 @@ mod tests {
             (call, Ok(error(-32601)), Sign::Neither),
             (call, Ok(Response::with_result(r#"{"content":[]}"#.into())), Sign::LegacyResult),
             (call, Ok(Response::with_result(r#"{"resultType":"complete"}"#.into())), Sign::Modern),
+            (
+                call,
+                Ok(Response::with_result(r#"{"structuredContent":{"resultType":"x"}}"#.into())),
+                Sign::LegacyResult,
+            ),
             (
                 discover,
                 Ok(Response::with_result(r#"{"supportedVersions":["2025-11-25"]}"#.into())),

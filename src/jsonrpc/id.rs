@@ -24,6 +24,11 @@ impl RequestId {
         matches!(text.first(), Some(b'"' | b'-' | b'0'..=b'9')).then_some(Self(text))
     }
 
+    /// As [`RequestId::from_json`], of a value in a message.
+    pub(crate) fn from_raw(value: &RawValue) -> Option<Self> {
+        Self::from_json(Bytes::copy_from_slice(value.get().as_bytes()))
+    }
+
     /// The `number`th id of ours: for our own requests, and for requests whose id cannot travel. A
     /// string, so that it cannot collide with the ids of a client that numbers its requests.
     pub(crate) fn of_ours(number: u64) -> Self {

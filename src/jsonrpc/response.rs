@@ -246,7 +246,7 @@ fn repaired_message(members: &Members<'_>) -> Option<Message> {
     match members.id.filter(|id| id.get() != "null") {
         None => Some(Message::notification(&method, params)),
         Some(id) => {
-            let id = RequestId::from_json(Bytes::copy_from_slice(id.get().as_bytes()))?;
+            let id = RequestId::from_raw(id)?;
             Some(Message::request(id, &method, params))
         }
     }

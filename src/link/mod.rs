@@ -240,11 +240,6 @@ impl Link {
         self.memory.allows_repeat(message) || self.upstream.is_repeatable(message)
     }
 
-    /// What the upstream has turned out to be, in words for a person.
-    pub fn variant(&self) -> Option<String> {
-        self.upstream.variant()
-    }
-
     /// Learns from the successful `response` to `request`: what it has set in the session, and
     /// which tools may run twice.
     pub fn learn(&self, request: &Request, response: &Response) {

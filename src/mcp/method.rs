@@ -57,6 +57,35 @@ pub(crate) const ROOTS: &str = "roots/list";
 /// A resource has changed.
 pub(crate) const RESOURCE_UPDATED: &str = "notifications/resources/updated";
 
+/// A list of which a server can tell that it has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ChangingList {
+    /// The capability with `listChanged`.
+    pub(crate) capability: &'static str,
+    /// The member of the filter of [`LISTEN`].
+    pub(crate) filter: &'static str,
+    /// The notification.
+    pub(crate) changed: &'static str,
+}
+
+const fn changing(
+    capability: &'static str,
+    filter: &'static str,
+    changed: &'static str,
+) -> ChangingList {
+    ChangingList { capability, filter, changed }
+}
+
+/// The lists of which a server can tell that they have changed.
+pub(crate) static CHANGING_LISTS: [ChangingList; 3] = [
+    changing("tools", "toolsListChanged", TOOLS_CHANGED),
+    changing("prompts", "promptsListChanged", PROMPTS_CHANGED),
+    changing("resources", "resourcesListChanged", RESOURCES_CHANGED),
+];
+
+/// The member of the filter of [`LISTEN`] that names resources.
+pub(crate) const RESOURCE_FILTER: &str = "resourceSubscriptions";
+
 /// A request that clients make of servers.
 #[derive(Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "it is a row of a table")]

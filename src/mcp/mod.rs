@@ -13,4 +13,6 @@ pub(crate) use self::results::{
     InitializeResult, ListCapability, Part, ProgressParams, ReadResourceResult, ResourceParams,
     ServerCapabilities, TextContent, empty_list, subscription_ended,
 };
-pub(crate) use self::revision::{Revision, STATELESS_REVISION, asked_revision};
+pub(crate) use self::revision::{
+    Revision, STATELESS_REVISION, asked_revision, is_stateless_version,
+};

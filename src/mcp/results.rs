@@ -105,6 +105,13 @@ pub(crate) struct CancelledParams<'a> {
     pub(crate) reason: Option<&'a RawValue>,
 }
 
+impl CancelledParams<'_> {
+    /// The id of the request that is taken back.
+    pub(crate) fn id(self) -> Option<RequestId> {
+        RequestId::from_raw(self.request_id)
+    }
+}
+
 /// `params` of `notifications/progress`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -46,6 +46,17 @@ impl fmt::Display for Revision {
     }
 }
 
+/// Whether `version` names a revision without a handshake, be it ours or a later one. The names of
+/// revisions are dates, of this century.
+pub(crate) fn is_stateless_version(version: &str) -> bool {
+    let is_date = version.len() == STATELESS_REVISION.len()
+        && version.bytes().zip(STATELESS_REVISION.bytes()).all(|(byte, known)| match known {
+            b'-' => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    is_date && version.starts_with("20") && version > Revision::LATEST.as_str()
+}
+
 /// The revision that a client asks for in `initialize`; `None` where we do not know it.
 pub(crate) fn asked_revision(initialize: &Message) -> Option<Revision> {
     #[derive(Deserialize)]
@@ -70,6 +81,23 @@ mod tests {
             Revision::V2025_11_25,
         ] {
             assert_eq!(to_json(&revision), format!("\"{revision}\""));
+        }
+    }
+
+    #[test]
+    fn a_date_after_the_last_handshake_names_a_stateless_revision() {
+        for (version, is_stateless) in [
+            (STATELESS_REVISION, true),
+            ("2027-01-01", true),
+            ("2025-11-25", false),
+            ("2024-11-05", false),
+            ("DRAFT-2026-v1", false),
+            ("draft", false),
+            ("3.0", false),
+            ("9999-12-31", false),
+            ("2026-07-28x", false),
+        ] {
+            assert_eq!(is_stateless_version(version), is_stateless, "{version}");
         }
     }
 }

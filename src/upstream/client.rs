@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{Pending, Session};
@@ -152,9 +151,9 @@ impl Client {
         if message.method() != method::PROGRESS {
             return false;
         }
-        let token = message.read_params().and_then(|ProgressParams { progress_token }| {
-            RequestId::from_json(Bytes::copy_from_slice(progress_token.get().as_bytes()))
-        });
+        let token = message.read_params();
+        let token =
+            token.and_then(|ProgressParams { progress_token }| RequestId::from_raw(progress_token));
         token.is_none_or(|token| !self.progress().iter().any(|known| known.matches(&token)))
     }
 

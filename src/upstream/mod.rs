@@ -173,6 +173,28 @@ pub trait Upstream: Send + Sync {
     }
 }
 
+impl<T: Upstream> Upstream for Arc<T> {
+    fn open<'a>(
+        &'a self,
+        greeting: &'a Greeting,
+        client: &'a Client,
+    ) -> Pending<'a, Result<Opened, Failure>> {
+        (**self).open(greeting, client)
+    }
+
+    fn wants_handshake_first(&self) -> bool {
+        (**self).wants_handshake_first()
+    }
+
+    fn is_repeatable(&self, message: &Message) -> bool {
+        (**self).is_repeatable(message)
+    }
+
+    fn variant(&self) -> Option<String> {
+        (**self).variant()
+    }
+}
+
 /// What a session is opened for: how the client began.
 #[derive(Debug, Clone)]
 pub enum Greeting {

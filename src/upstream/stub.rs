@@ -16,6 +16,8 @@ pub(crate) enum Reply {
     Result(&'static str),
     /// A JSON-RPC error with this code.
     Error(i64),
+    /// An error object, as JSON text.
+    ErrorWith(&'static str),
     /// A failure of this class.
     Fails(Class),
     /// A failure with this `Retry-After`, of a request that was rejected.
@@ -34,6 +36,7 @@ impl Reply {
                 let error = ErrorObject::new(code, "stub: error");
                 Ok(Response::with_error(to_json(&error).into()))
             }
+            Self::ErrorWith(error) => Ok(Response::with_error(error.into())),
             Self::Fails(class) => {
                 let mut failure = Failure::new(class, Cause::Refused, "stub: refused");
                 failure.status = (class == Class::SessionLost).then_some(404);

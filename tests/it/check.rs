@@ -8,6 +8,7 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::era::modern_service;
 use crate::support::{
     Amocrm, Bitrix, Exchange, Generation, Line, Onec, Output, Reply, Request, Reuse, Setup,
     TlsServer, Upstream, after_handshake, amocrm, at_once,
@@ -225,7 +226,55 @@ fn every_kind_that_works_is_said_to_work() {
         assert!(!names.is_empty(), "{report}");
         assert!(step(&report, "round-trip")["facts"]["elapsedMs"].is_number(), "{report}");
         assert!(step(&report, "handshake")["facts"]["protocolVersion"].is_string(), "{report}");
+        assert_eq!(step(&report, "revisions")["outcome"], "ok", "{report}");
     }
+    for requests in [onec.requests(), bitrix.requests(), older.requests(), amocrm.requests()] {
+        let is_asked = requests
+            .iter()
+            .any(|request| String::from_utf8_lossy(&request.body).contains("server/discover"));
+        assert!(!is_asked, "these services know only the handshake");
+    }
+}
+
+/// A server that tells its tools in both eras, and speaks one of them alone or both.
+fn of_eras(has_handshake: bool, is_modern: bool) -> Upstream {
+    let legacy = after_handshake(|exchange| exchange.result(r#"{"tools":[]}"#));
+    let modern = modern_service(|exchange| {
+        exchange.result(r#"{"resultType":"complete","ttlMs":0,"cacheScope":"public","tools":[]}"#)
+    });
+    Upstream::serve(move |exchange| {
+        let is_of_modern = exchange.request.header("mcp-protocol-version") == Some("2026-07-28");
+        match (has_handshake, is_modern) {
+            (true, true) if is_of_modern => modern(exchange),
+            (false, _) => modern(exchange),
+            (true, _) => legacy(exchange),
+        }
+    })
+}
+
+#[test]
+fn the_revisions_that_a_server_speaks_are_told_and_those_that_are_used() {
+    const OLD: &str = "2025-11-25";
+    const NEW: &str = "2026-07-28";
+    let rows = [
+        (of_eras(true, false), "auto", vec![OLD], OLD, OLD),
+        (of_eras(false, true), "auto", vec![NEW], NEW, NEW),
+        (of_eras(true, true), "auto", vec![OLD, NEW], OLD, NEW),
+        (of_eras(true, true), "legacy", vec![OLD], OLD, OLD),
+        (of_eras(true, true), "modern", vec![NEW], NEW, NEW),
+    ];
+    at_once(rows, |(upstream, era, spoken, with_handshake, without)| {
+        let report = report(check(&upstream.url()).args(&format!("--upstream-era {era}")), 0);
+        let step = step(&report, "revisions");
+        assert_eq!(step["outcome"], "ok", "{step}");
+        let facts = &step["facts"];
+        assert_eq!(facts["spoken"], serde_json::json!(spoken), "{step}");
+        assert_eq!(facts["withHandshake"], with_handshake, "{step}");
+        assert_eq!(facts["withoutHandshake"], without, "{step}");
+        assert_eq!(step.to_string().contains("--upstream-era"), era != "auto", "{step}");
+        assert!(upstream.count("initialize") <= 1, "a second session: {:?}", upstream.posted());
+        assert_eq!(upstream.count("tools/call"), 0);
+    });
 }
 
 #[test]

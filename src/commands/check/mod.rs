@@ -48,6 +48,7 @@ const STEPS: &[Step] = &[
     Step { id: "sign-in", name: "Sign-in", run: |it| Box::pin(network::sign_in(it)) },
     Step { id: "kind", name: "Kind", run: |it| Box::pin(service::kind(it)) },
     Step { id: "handshake", name: "Handshake", run: |it| Box::pin(service::handshake(it)) },
+    Step { id: "revisions", name: "Revisions", run: |it| Box::pin(service::revisions(it)) },
     Step { id: "tools", name: "Tools", run: |it| Box::pin(service::tools(it)) },
     Step { id: "round-trip", name: "Round trip", run: |it| Box::pin(service::round_trip(it)) },
 ];

@@ -1,5 +1,6 @@
 //! The steps of MCP: what kind of server it is, its handshake, its tools, and how fast it answers.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 use super::checkup::Checkup;
 use super::report::Finding;
 use crate::commands::local_client::{LocalClient, RequestError};
-use crate::mcp::method;
+use crate::era::{Revisions, UpstreamEra};
+use crate::mcp::{STATELESS_REVISION, method};
 use crate::upstream::{Kind, Object, refused_in_tool};
 
 /// Round trips that are timed; the middle one counts.
@@ -60,13 +62,51 @@ pub(super) async fn handshake(checkup: &mut Checkup) -> Finding {
     let revision = text(&result["protocolVersion"]);
     let offers = result["capabilities"].as_object();
     let offers: Vec<_> = offers.into_iter().flat_map(|all| all.keys().cloned()).collect();
-    let said = format!("{} {}, revision {revision}", text(name), text(version));
+    // The revision is said by the step that follows: this one may be the one that it is translated to.
+    let said = format!("{} {}", text(name), text(version));
     let lines = (!offers.is_empty()).then(|| format!("it offers {}", offers.join(", ")));
     Finding::ok(said)
         .details(lines)
         .fact("serverInfo", result["serverInfo"].clone())
         .fact("protocolVersion", revision)
         .fact("capabilities", offers)
+}
+
+/// Which revisions of MCP the server speaks, and in which one each client's requests reach it.
+pub(super) async fn revisions(checkup: &mut Checkup) -> Finding {
+    let result = checkup.opened().await.clone().unwrap_or_default();
+    let agreed = Object::read(&result).and_then(|result| result.string("protocolVersion"));
+    let Revisions { named, takes_stateless, translates_handshake } =
+        checkup.client.revisions().await;
+    // The answer to `initialize` was ours.
+    let agreed = agreed.filter(|_| !translates_handshake);
+    let stateless = takes_stateless.then(|| STATELESS_REVISION.to_owned());
+    let spoken: BTreeSet<_> =
+        named.into_iter().chain(agreed.clone()).chain(stateless.clone()).collect();
+    let spoken = Vec::from_iter(spoken);
+    let used = match (&agreed, &stateless) {
+        (Some(agreed), Some(stateless)) => format!(
+            "used: {agreed} for a client that begins with `initialize`, {stateless} for one that does not"
+        ),
+        (Some(used), None) => {
+            format!("used: {used}; a client of {STATELESS_REVISION} is translated")
+        }
+        (None, _) => format!(
+            "used: {STATELESS_REVISION}; a client that begins with `initialize` is translated"
+        ),
+    };
+    let forced = match checkup.server.upstream.era {
+        UpstreamEra::Auto => None,
+        era => era.to_possible_value(),
+    };
+    let forced = forced
+        .map(|era| format!("`--upstream-era {}` says so; others were not tried", era.get_name()));
+    Finding::ok(spoken.join(", "))
+        .details([used])
+        .details(forced)
+        .fact("spoken", spoken)
+        .fact("withHandshake", agreed.clone().or_else(|| stateless.clone()))
+        .fact("withoutHandshake", stateless.or(agreed))
 }
 
 /// The tools, and which of them clients refuse.

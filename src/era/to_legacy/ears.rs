@@ -5,19 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::exchange::{Call, Question};
+use super::exchange::Call;
 use super::listening::Subscription;
 use super::logs;
+use super::question::{Question, say};
 use super::requests::Capabilities;
 use super::table::{self, FromUpstream};
-use crate::background;
-use crate::jsonrpc::{ErrorObject, INTERNAL_ERROR, Kind, METHOD_NOT_FOUND, Message, RequestId};
+use crate::jsonrpc::{ErrorObject, Kind, METHOD_NOT_FOUND, Message, RequestId};
 use crate::mcp::{CancelledParams, method};
 use crate::upstream::json::Object;
 use crate::upstream::{Client, Pending, Session, Sink, local};
 
 /// Questions that belong to no call in flight, and wait for the next one.
 const MAX_UNCLAIMED: usize = 16;
+
+/// Calls that have ended and are known by two ids.
+const MAX_RENAMED: usize = 64;
 
 /// What one session hears, and whom it concerns.
 pub(super) struct Ears {
@@ -37,6 +40,9 @@ pub(super) struct Ears {
 struct Calls {
     open: Vec<Arc<Call>>,
     unclaimed: VecDeque<Question>,
+    /// The latest calls that have ended and that the client knows by another id than the upstream does:
+    /// the client's id first. One that was given up is cancelled afterwards.
+    renamed: VecDeque<(RequestId, RequestId)>,
 }
 
 /// Takes what the upstream sends.
@@ -99,7 +105,16 @@ impl Ears {
 
     /// Takes a call out that has ended.
     pub(super) fn leave(&self, call: &Arc<Call>) {
-        self.calls().open.retain(|other| !Arc::ptr_eq(other, call));
+        let mut calls = self.calls();
+        calls.open.retain(|other| !Arc::ptr_eq(other, call));
+        let (asked_as, known_as) = call.ids();
+        if asked_as != known_as {
+            if calls.renamed.len() == MAX_RENAMED {
+                calls.renamed.pop_front();
+            }
+            calls.renamed.push_back((asked_as, known_as));
+        }
+        drop(calls);
         self.ended.notify_waiters();
     }
 
@@ -116,7 +131,10 @@ impl Ears {
 
     /// The id by which the upstream knows the call that the client's request `id` belongs to.
     pub(super) fn known_as(&self, id: &RequestId) -> Option<RequestId> {
-        self.calls().open.iter().find(|call| call.is_asked_as(id)).map(|call| call.id())
+        let calls = self.calls();
+        let open = calls.open.iter().map(|call| call.ids());
+        let mut known = open.chain(calls.renamed.iter().rev().cloned());
+        known.find(|(asked_as, _)| asked_as.matches(id)).map(|(_, known_as)| known_as)
     }
 
     async fn take(&self, message: Message, during: Option<&RequestId>) {
@@ -195,9 +213,7 @@ impl Ears {
 
     /// Forgets a question that the upstream has taken back.
     fn take_back(&self, message: &Message) {
-        let id = message.read_params().and_then(|CancelledParams { request_id, .. }| {
-            RequestId::from_json(bytes::Bytes::copy_from_slice(request_id.get().as_bytes()))
-        });
+        let id = message.read_params().and_then(CancelledParams::id);
         let Some(id) = id else { return };
         let mut calls = self.calls();
         calls.unclaimed.retain(|question| !question.is(&id));
@@ -248,30 +264,4 @@ impl Ears {
             self.client.notify(subscription.tagged(name, params)).await;
         }
     }
-}
-
-/// Sends `message` to the session `to` in the background.
-pub(super) fn say(to: Arc<dyn Session>, message: Message) {
-    background::spawn(async move {
-        let mut delivery = crate::retry::Delivery::default();
-        while let Err(failure) = to.send(&message).await {
-            tracing::warn!("an answer was not taken: {}", failure.summary());
-            let Some(delay) = delivery.of_answer_after(&failure) else { return };
-            tokio::time::sleep(delay).await;
-        }
-    });
-}
-
-impl Question {
-    /// Tells the upstream that the question stays unanswered.
-    pub(super) fn refuse(self, code: i64, why: &str) {
-        if let Some((id, asker)) = self.asked_by {
-            say(asker, Message::refusal(&id, &ErrorObject::new(code, why)));
-        }
-    }
-}
-
-/// Why a question stays unanswered when the client has not come back.
-pub(super) fn abandon(question: Question) {
-    question.refuse(INTERNAL_ERROR, "the client has not answered");
 }

@@ -1,6 +1,7 @@
 //! A call to a legacy upstream in which the upstream may ask the client something. The call goes on in
 //! a task of its own; the client's request ends with each question, and the next one takes it up.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
@@ -9,57 +10,17 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
-use super::ears::{abandon, say};
 use super::held::Binding;
+use super::question::Question;
 use super::requests::{Capabilities, Plain};
 use super::{Inner, results};
 use crate::background;
 use crate::era::answered;
 use crate::failure::Failure;
-use crate::jsonrpc::{Message, RequestId, Response, of_json, to_json};
+use crate::jsonrpc::{INTERNAL_ERROR, RequestId, Response, of_json, to_json};
 use crate::mcp::{code, method};
 use crate::upstream::json::{Object, members};
-use crate::upstream::{Request, Session, local};
-
-/// A question of the upstream.
-pub(super) struct Question {
-    /// Its name in `inputRequests`.
-    key: String,
-    method: String,
-    params: String,
-    /// Who waits for the answer, and under which id; `None` where the call is sent again instead.
-    pub(super) asked_by: Option<(RequestId, Arc<dyn Session>)>,
-}
-
-impl Question {
-    pub(super) fn new(
-        method: &str,
-        params: String,
-        asked_by: Option<(RequestId, Arc<dyn Session>)>,
-    ) -> Self {
-        let params = modern_question(method, &params).unwrap_or(params);
-        Self { key: String::new(), method: method.to_owned(), params, asked_by }
-    }
-
-    pub(super) fn is(&self, id: &RequestId) -> bool {
-        self.asked_by.as_ref().is_some_and(|(own, _)| own.matches(id))
-    }
-
-    pub(super) fn can_be_answered_by(&self, capabilities: &Capabilities) -> bool {
-        capabilities.can_answer(&self.method, &self.params)
-    }
-}
-
-/// The params of a question as the modern era has them; `None` where they are the same.
-fn modern_question(method: &str, params: &str) -> Option<String> {
-    let mut params = Object::read(params)?;
-    // A question is no task of the modern era, and no message will tell that a page has been left.
-    params.remove("task");
-    if method == method::ELICITATION {
-        params.remove("elicitationId");
-    }
-    params.changed()
-}
+use crate::upstream::{Request, local};
 
 /// One call.
 pub(super) struct Call {
@@ -80,12 +41,19 @@ struct State {
     token: Option<String>,
     told_token: Option<String>,
     /// Sent as soon as no question is open.
-    unsent: Option<Request>,
+    unsent: Option<Unsent>,
     questions: Vec<Question>,
     /// Questions so far, for their names.
     count: u32,
     outcome: Option<Result<Response, Failure>>,
     task: Option<AbortHandle>,
+}
+
+/// A request for the upstream.
+struct Unsent {
+    request: Request,
+    /// The token by which it asks for progress.
+    token: Option<String>,
 }
 
 /// What a call has come to.
@@ -94,15 +62,21 @@ enum Step {
     Asks,
 }
 
+impl Unsent {
+    fn new(plain: &Plain, id: RequestId) -> Self {
+        Self { request: plain.request_as(id), token: plain.token.clone() }
+    }
+}
+
 impl Call {
-    fn new(request: Request, asked_as: RequestId, capabilities: Capabilities) -> Arc<Self> {
+    fn new(plain: &Plain, id: &RequestId, capabilities: Capabilities) -> Arc<Self> {
         let state = State {
-            id: request.wire_id.clone(),
-            asked_as,
+            id: id.clone(),
+            asked_as: id.clone(),
             is_waited_for: true,
-            told_token: token_of(&request.message),
-            token: token_of(&request.message),
-            unsent: Some(request),
+            told_token: plain.token.clone(),
+            token: None,
+            unsent: Some(Unsent::new(plain, id.clone())),
             questions: Vec::new(),
             count: 0,
             outcome: None,
@@ -120,8 +94,10 @@ impl Call {
         self.state().id.clone()
     }
 
-    pub(super) fn is_asked_as(&self, id: &RequestId) -> bool {
-        self.state().asked_as.matches(id)
+    /// The ids of the client's latest request for it, and by which the upstream knows it.
+    pub(super) fn ids(&self) -> (RequestId, RequestId) {
+        let state = self.state();
+        (state.asked_as.clone(), state.id.clone())
     }
 
     /// The id of the client's request that waits for the call.
@@ -130,11 +106,11 @@ impl Call {
         state.is_waited_for.then(|| state.asked_as.clone())
     }
 
-    /// Lets the client's `request` wait for the call.
-    fn wait_as(&self, request: &Request) {
+    /// Lets the client's request `id`, which says `plain`, wait for the call.
+    fn wait_as(&self, id: &RequestId, plain: &Plain) {
         let mut state = self.state();
-        state.asked_as = request.wire_id.clone();
-        state.told_token = token_of(&request.message);
+        state.asked_as = id.clone();
+        state.told_token.clone_from(&plain.token);
         state.is_waited_for = true;
     }
 
@@ -201,8 +177,8 @@ impl Call {
                 let at = state.questions.iter().position(|question| question.key == key);
                 at.map(|at| state.questions.remove(at))
             };
-            if let Some(Question { asked_by: Some((id, asker)), .. }) = question {
-                say(asker, Message::answer(&id, &answer));
+            if let Some(question) = question {
+                question.answer(&answer);
             }
         }
     }
@@ -230,7 +206,7 @@ impl Call {
         if let Some(task) = task {
             task.abort();
         }
-        questions.into_iter().for_each(abandon);
+        questions.into_iter().for_each(Question::abandon);
     }
 }
 
@@ -243,41 +219,51 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.call.stop();
-            self.inner.ears.leave(self.call);
+        if self.is_over {
+            return;
+        }
+        self.call.stop();
+        self.inner.ears.leave(self.call);
+        if self.inner.is_superseded.load(Ordering::Relaxed) {
+            // The client's cancellation goes to the session of now, which knows nothing of it.
+            let (inner, id) = (self.inner.clone(), self.call.id());
+            background::spawn(async move { inner.cancel(id).await });
         }
     }
 }
 
 impl Inner {
-    /// Asks the upstream, or takes up a call that has asked the client.
+    /// Asks the upstream, or takes up a call that has asked the client. Log messages of the `severity`
+    /// and above reach the client meanwhile.
     pub(super) async fn ask_in_rounds(
         self: &Arc<Self>,
         request: &Request,
         plain: Plain,
         capabilities: Capabilities,
+        severity: Option<usize>,
     ) -> Result<Response, Failure> {
         let method = request.message.method();
-        let binding = Binding::of(method, &plain.params);
         let is_first = plain.state.is_none();
+        // A call that waited belongs to the session that it was made in.
         let (owner, call) = match &plain.state {
-            Some(state) => match self.bridge.held.take(state, &binding) {
+            Some(state) => match self.bridge.held.take(state, &plain.binding()) {
                 Ok(held) => held,
                 Err(why) => return Ok(local::error(code::INVALID_PARAMS, why)),
             },
+            // To make the call for them would be to make it once more.
+            None if plain.answers.is_some() => {
+                let why = "`inputResponses` needs the `requestState` of the result that asked";
+                return Ok(local::error(code::INVALID_PARAMS, why));
+            }
             None => {
-                let sent = Request::new(
-                    plain.request_as(request.wire_id.clone()).message,
-                    request.wire_id.clone(),
-                );
-                let call = Call::new(sent, request.wire_id.clone(), capabilities);
+                let call = Call::new(&plain, &request.wire_id, capabilities);
                 self.ears.enter(&call);
                 (self.clone(), call)
             }
         };
         let mut waiting = Waiting { inner: &owner, call: &call, is_over: false };
-        call.wait_as(request);
+        call.wait_as(&request.wire_id, &plain);
+        let _wanted = owner.want_logs(&request.wire_id, severity).await;
         if let Some(answers) = &plain.answers {
             call.answer(answers);
         }
@@ -287,7 +273,7 @@ impl Inner {
                 Step::Ended(outcome) => outcome,
                 Step::Asks => {
                     waiting.is_over = true;
-                    return Ok(owner.hold(&call, binding));
+                    return Ok(owner.hold(&call, plain.binding()));
                 }
             };
             match outcome {
@@ -319,8 +305,9 @@ impl Inner {
         if !state.questions.is_empty() {
             return;
         }
-        let Some(request) = state.unsent.take() else { return };
+        let Some(Unsent { request, token }) = state.unsent.take() else { return };
         state.id = request.wire_id.clone();
+        state.token = token;
         let (session, own) = (self.legacy.clone(), call.clone());
         let exchange = async move { own.finish(answered(session.exchange(&request).await)) };
         state.task = Some(background::spawn(exchange.in_current_span()).abort_handle());
@@ -333,12 +320,18 @@ impl Inner {
         let state = self.bridge.held.put((self.clone(), call.clone()), binding, async move {
             given_up.stop();
             inner.ears.leave(&given_up);
-            tracing::info!("the client has not come back with answers; the call is given up");
-            if let Err(failure) = inner.cancel_upstream(given_up.id()).await {
-                tracing::debug!("not cancelled upstream: {}", failure.summary());
-            }
+            inner.cancel(given_up.id()).await;
         });
-        call.input_required(&state)
+        match state {
+            Some(state) => call.input_required(&state),
+            None => local::error(INTERNAL_ERROR, "too many calls wait for the client's answers"),
+        }
+    }
+
+    async fn cancel(&self, id: RequestId) {
+        if let Err(failure) = self.cancel_upstream(id).await {
+            tracing::debug!("not cancelled upstream: {}", failure.summary());
+        }
     }
 
     /// Makes questions of the pages that the person must open before the call can be made. Returns
@@ -363,19 +356,12 @@ impl Inner {
         if questions.is_empty() || !questions.iter().all(|question| call.can_answer(question)) {
             return false;
         }
-        call.state().unsent = Some(plain.request_as(self.bridge.own_id()));
+        call.state().unsent = Some(Unsent::new(plain, self.bridge.own_id()));
         for question in questions {
             call.ask(question);
         }
         true
     }
-}
-
-/// The token by which a request asks for progress, as it is written.
-fn token_of(message: &Message) -> Option<String> {
-    let params = Object::read(local::params(message))?;
-    let meta = Object::read(params.get("_meta")?)?;
-    meta.get("progressToken").map(str::to_owned)
 }
 
 /// Whether an error says that the person must open pages first.

@@ -25,9 +25,19 @@ const MAX_HELD: usize = 1024;
 /// A call, and the session that it is made in.
 type Owned = (Arc<Inner>, Arc<Call>);
 
-/// The calls that wait, by the state that the client has for each.
-#[derive(Default)]
-pub(super) struct Held(Mutex<HashMap<String, Entry>>);
+/// The calls that wait.
+pub(super) struct Held {
+    /// By the state that the client has for each.
+    entries: Mutex<HashMap<String, Entry>>,
+    /// As many may wait at once.
+    max: usize,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::up_to(MAX_HELD)
+    }
+}
 
 struct Entry {
     call: Owned,
@@ -55,28 +65,38 @@ impl Binding {
 }
 
 impl Held {
+    /// Room for `max` calls.
+    pub(super) fn up_to(max: usize) -> Self {
+        Self { entries: Mutex::default(), max }
+    }
+
     /// Keeps `call` and returns the state for it. When nobody comes back in time, `give_up` runs.
+    ///
+    /// Where as many calls wait as may, there is no state: `give_up` runs at once, and nobody is to be
+    /// asked for answers that nothing would take.
     pub(super) fn put(
         self: &Arc<Self>,
         call: Owned,
         binding: Binding,
         give_up: impl Future<Output = ()> + Send + 'static,
-    ) -> String {
+    ) -> Option<String> {
+        let mut entries = self.entries();
+        if entries.len() >= self.max {
+            tracing::warn!("too many calls wait for answers");
+            background::spawn(give_up);
+            return None;
+        }
         let state = random_name();
         let (held, name) = (self.clone(), state.clone());
         let expiry = background::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
             if held.entries().remove(&name).is_some() {
+                tracing::info!("the client has not come back with answers; a call is given up");
                 give_up.await;
             }
         });
-        let mut entries = self.entries();
-        if entries.len() < MAX_HELD {
-            entries.insert(state.clone(), Entry { call, binding, expiry: expiry.abort_handle() });
-        } else {
-            tracing::warn!("too many calls wait for answers");
-        }
-        state
+        entries.insert(state.clone(), Entry { call, binding, expiry: expiry.abort_handle() });
+        Some(state)
     }
 
     /// The call that waits for the answers to the request of `binding` with this `state`.
@@ -102,7 +122,7 @@ impl Held {
 
     /// Every update is a single call, so a panic elsewhere breaks nothing.
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

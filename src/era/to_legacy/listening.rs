@@ -4,82 +4,57 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-use serde::Deserialize;
+use std::time::Duration;
 
 use super::{Inner, results};
 use crate::background;
+use crate::era::offered::Offered;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
-use crate::mcp::{ResourceParams, code, meta, method};
+use crate::mcp::method::{self, CHANGING_LISTS, ChangingList, RESOURCE_FILTER};
+use crate::mcp::{ResourceParams, code, meta};
 use crate::retry::standing_pause;
 use crate::upstream::json::Object;
 use crate::upstream::{Client, Request, local};
 
-/// What the upstream can tell of.
-#[expect(clippy::struct_excessive_bools, reason = "they are the members of the capabilities")]
-pub(super) struct Offered {
-    tools: bool,
-    prompts: bool,
-    resources: bool,
-    subscriptions: bool,
-}
-
-impl Offered {
-    pub(super) fn of(capabilities: &Object<'_>) -> Self {
-        let has = |name: &str, member: &str| {
-            let one = capabilities.get(name).and_then(Object::read);
-            one.is_some_and(|one| one.get(member) == Some("true"))
-        };
-        Self {
-            tools: has("tools", "listChanged"),
-            prompts: has("prompts", "listChanged"),
-            resources: has("resources", "listChanged"),
-            subscriptions: has("resources", "subscribe"),
-        }
-    }
-}
-
 /// What a client wants to hear of.
-#[derive(Debug, Default, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default, Clone, PartialEq)]
 struct Filter {
-    tools_list_changed: bool,
-    prompts_list_changed: bool,
-    resources_list_changed: bool,
-    resource_subscriptions: BTreeSet<String>,
+    lists: Vec<&'static ChangingList>,
+    resources: BTreeSet<String>,
 }
 
 impl Filter {
+    /// The filter in the params of `subscriptions/listen`; `None` where it is missing or malformed.
+    fn of(params: &str) -> Option<Self> {
+        let params = Object::read(params)?;
+        let wanted = Object::read(params.get("notifications")?)?;
+        let is_choice =
+            |list: &ChangingList| matches!(wanted.get(list.filter), None | Some("true" | "false"));
+        if !CHANGING_LISTS.iter().all(is_choice) {
+            return None;
+        }
+        let lists = CHANGING_LISTS.iter().filter(|list| wanted.get(list.filter) == Some("true"));
+        let resources = wanted.get(RESOURCE_FILTER).unwrap_or("[]");
+        Some(Self { lists: lists.collect(), resources: serde_json::from_str(resources).ok()? })
+    }
+
     /// The part of it that the upstream can tell of.
     fn within(mut self, offered: &Offered) -> Self {
-        self.tools_list_changed &= offered.tools;
-        self.prompts_list_changed &= offered.prompts;
-        self.resources_list_changed &= offered.resources;
-        if !offered.subscriptions {
-            self.resource_subscriptions.clear();
+        self.lists.retain(|list| offered.lists.contains(list));
+        if !offered.has_subscriptions {
+            self.resources.clear();
         }
         self
     }
 
-    /// The notifications for the lists in it.
-    fn lists(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        [
-            (self.tools_list_changed, "toolsListChanged", method::TOOLS_CHANGED),
-            (self.prompts_list_changed, "promptsListChanged", method::PROMPTS_CHANGED),
-            (self.resources_list_changed, "resourcesListChanged", method::RESOURCES_CHANGED),
-        ]
-        .into_iter()
-        .filter_map(|(wants, member, method)| wants.then_some((member, method)))
-    }
-
     fn text(&self) -> String {
         let mut object = Object::default();
-        for (member, _) in self.lists() {
-            object.set(member, "true".to_owned());
+        for list in &self.lists {
+            object.set(list.filter, "true".to_owned());
         }
-        if !self.resource_subscriptions.is_empty() {
-            object.set("resourceSubscriptions", to_json(&self.resource_subscriptions));
+        if !self.resources.is_empty() {
+            object.set(RESOURCE_FILTER, to_json(&self.resources));
         }
         object.text()
     }
@@ -104,10 +79,10 @@ impl Subscription {
     pub(super) fn is_for(&self, name: &str, uri: Option<&str>) -> bool {
         match uri {
             // A server may name a part of what was subscribed to.
-            Some(uri) => self.granted.resource_subscriptions.iter().any(|wanted| {
+            Some(uri) => self.granted.resources.iter().any(|wanted| {
                 uri == wanted || uri.starts_with(&format!("{}/", wanted.trim_end_matches('/')))
             }),
-            None => self.granted.lists().any(|(_, method)| method == name),
+            None => self.granted.lists.iter().any(|list| list.changed == name),
         }
     }
 
@@ -129,14 +104,18 @@ impl Subscription {
 
     /// Everything that may have changed.
     fn possible_changes(&self) -> Vec<Message> {
-        let lists = self.granted.lists().map(|(_, name)| self.tagged(name, Object::default()));
-        let resources = self.granted.resource_subscriptions.iter().map(|uri| {
+        let lists = self.granted.lists.iter();
+        let lists = lists.map(|list| self.tagged(list.changed, Object::default()));
+        let resources = self.granted.resources.iter().map(|uri| {
             let params = to_json(&ResourceParams { uri: uri.clone() });
             self.tagged(method::RESOURCE_UPDATED, Object::read(&params).unwrap_or_default())
         });
         lists.chain(resources).collect()
     }
 }
+
+/// How long later subscriptions wait for the upstream to be told that a resource is of no interest.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ends a subscription when its request ends.
 struct Served<'a> {
@@ -155,16 +134,33 @@ impl Drop for Served<'_> {
             return;
         }
         self.inner.bridge.acknowledged().remove(self.wire_id);
+    }
+}
+
+/// Resources that the upstream has been asked to tell of. When this is dropped, it is told of those
+/// that no subscription has.
+struct Resources<'a> {
+    inner: &'a Arc<Inner>,
+    uris: BTreeSet<String>,
+}
+
+impl Drop for Resources<'_> {
+    fn drop(&mut self) {
         let inner = self.inner.clone();
-        let uris = self.subscription.granted.resource_subscriptions.clone();
-        let unused = uris.into_iter().filter(|uri| !inner.is_subscribed(uri)).collect::<Vec<_>>();
-        if unused.is_empty() || inner.legacy.ended().is_cancelled() {
+        let uris = std::mem::take(&mut self.uris);
+        if uris.is_empty() || inner.legacy.ended().is_cancelled() {
             return;
         }
         background::spawn(async move {
-            for uri in unused {
-                let asked = inner.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri).await;
-                tracing::debug!(uri, is_done = asked.is_ok(), "unsubscribed");
+            let _turn = inner.subscribing.lock().await;
+            for uri in uris {
+                // The client may listen again already.
+                if inner.is_subscribed(&uri) {
+                    continue;
+                }
+                let asked = inner.subscribe(method::RESOURCES_UNSUBSCRIBE, &uri);
+                let asked = tokio::time::timeout(PATIENCE, asked).await;
+                tracing::debug!(uri, is_done = matches!(asked, Ok(Ok(_))), "unsubscribed");
             }
         });
     }
@@ -176,18 +172,17 @@ impl Inner {
         self: &Arc<Self>,
         request: &Request,
     ) -> Result<Response, Failure> {
-        #[derive(Deserialize)]
-        struct Params {
-            notifications: Filter,
-        }
-        let Some(Params { notifications }) = request.message.read_params() else {
+        let Some(wanted) = Filter::of(local::params(&request.message)) else {
             return Ok(local::error(
                 code::INVALID_PARAMS,
                 "`notifications` is missing or malformed",
             ));
         };
-        let mut granted = notifications.within(&self.offered);
-        for uri in granted.resource_subscriptions.clone() {
+        let mut granted = wanted.within(&self.offered);
+        let turn = self.subscribing.lock().await;
+        let mut resources = Resources { inner: self, uris: BTreeSet::new() };
+        for uri in granted.resources.clone() {
+            resources.uris.insert(uri.clone());
             if self.is_subscribed(&uri) {
                 continue;
             }
@@ -195,7 +190,8 @@ impl Inner {
             if answer.error().is_some() {
                 let error = answer.error().map(local::text).unwrap_or_default();
                 tracing::info!("the upstream refuses a subscription to {uri}: {error}");
-                granted.resource_subscriptions.remove(&uri);
+                granted.resources.remove(&uri);
+                resources.uris.remove(&uri);
             }
         }
         let id = request.message.id().unwrap_or(&request.wire_id).clone();
@@ -214,8 +210,10 @@ impl Inner {
                 client.notify(message).await;
             }
         }
-        self.legacy.ended().cancelled().await;
+        drop(turn);
+        self.left.cancelled().await;
         served.goes_on = true;
+        resources.uris.clear();
         drop(served);
         let losses = self.bridge.idle_losses.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(standing_pause(losses)).await;
@@ -226,7 +224,7 @@ impl Inner {
     /// Whether a subscription of the client has this resource.
     fn is_subscribed(&self, uri: &str) -> bool {
         let subscriptions = self.ears.subscriptions();
-        subscriptions.iter().any(|one| one.granted.resource_subscriptions.contains(uri))
+        subscriptions.iter().any(|one| one.granted.resources.contains(uri))
     }
 
     async fn subscribe(&self, method: &str, uri: &str) -> Result<Response, Failure> {
@@ -269,8 +267,8 @@ mod tests {
         let capabilities =
             r#"{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true}}"#;
         let offered = Offered::of(&Object::read(capabilities).unwrap());
-        let wanted: Filter = serde_json::from_str(
-            r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:1"]}"#,
+        let wanted = Filter::of(
+            r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:1"]}}"#,
         )
         .unwrap();
         let granted = wanted.within(&offered);

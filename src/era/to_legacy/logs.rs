@@ -41,8 +41,14 @@ impl Drop for Wanted<'_> {
 }
 
 impl Inner {
-    /// Lets log messages of the `severity` and above through while the request `id` is in flight.
-    pub(super) async fn want_logs(&self, id: &RequestId, severity: usize) -> Wanted<'_> {
+    /// Lets log messages of the `severity` and above through while the request `id` is in flight; none
+    /// where it asks for none.
+    pub(super) async fn want_logs(
+        &self,
+        id: &RequestId,
+        severity: Option<usize>,
+    ) -> Option<Wanted<'_>> {
+        let severity = severity?;
         self.ears.logs().insert(id.clone(), severity);
         let wanted = Wanted { ears: &self.ears, id: id.clone() };
         let is_known = self.logs.told().is_some_and(|told| told <= severity);
@@ -55,7 +61,7 @@ impl Inner {
                 Err(failure) => tracing::debug!("the log level was not set: {}", failure.summary()),
             }
         }
-        wanted
+        Some(wanted)
     }
 }
 

@@ -10,6 +10,7 @@ mod exchange;
 mod held;
 mod listening;
 mod logs;
+mod question;
 mod requests;
 mod results;
 mod table;
@@ -17,7 +18,7 @@ mod table;
 mod tests;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ pub(super) use self::results::completed;
 pub(super) use self::results::discover as discovered;
 use self::table::Fate;
 use super::answered;
+use super::offered::Offered;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::{CancelledParams, RequestMeta, STATELESS_REVISION, code, meta, method};
@@ -88,10 +90,12 @@ pub(super) async fn open(
     let offer = response.result().map(local::text).and_then(Object::read).unwrap_or_default();
     let capabilities = offer.get("capabilities").and_then(Object::read).unwrap_or_default();
     let session = ToLegacy(Arc::new(Inner {
+        left: opened.ended().child_token(),
         legacy: opened,
         bridge: bridge.clone(),
         logs: logs::Logs::new(capabilities.has("logging")),
-        offered: listening::Offered::of(&capabilities),
+        offered: Offered::of(&capabilities),
+        subscribing: tokio::sync::Mutex::default(),
         ears,
         discovered: results::discover(&response),
         is_superseded: false.into(),
@@ -109,11 +113,16 @@ struct Inner {
     bridge: Arc<Bridge>,
     ears: Arc<Ears>,
     logs: logs::Logs,
-    offered: listening::Offered,
+    offered: Offered,
+    /// Held while subscriptions to resources are made or taken back.
+    subscribing: tokio::sync::Mutex<()>,
     /// The answer to `server/discover`.
     discovered: Response,
     /// Whether a session with more capabilities takes over; this one ends with its last call.
-    is_superseded: std::sync::atomic::AtomicBool,
+    is_superseded: AtomicBool,
+    /// Cancelled when the client is not served here any more: the upstream's session has ended, or
+    /// has been superseded and goes on for the calls that are open in it.
+    left: CancellationToken,
 }
 
 impl ToLegacy {
@@ -147,15 +156,13 @@ impl ToLegacy {
             Fate::Listened => Box::pin(self.0.listen_for(request)).await,
             Fate::Asked | Fate::AskedInRounds => {
                 let plain = Plain::of(message);
-                let _wanted = match said.log_level.as_deref().and_then(meta::severity) {
-                    Some(level) => Some(self.0.want_logs(&request.wire_id, level).await),
-                    None => None,
-                };
+                let severity = said.log_level.as_deref().and_then(meta::severity);
                 if fate == Fate::AskedInRounds {
                     let capabilities =
                         capabilities.unwrap_or_else(|| self.0.ears.capabilities.clone());
-                    return self.0.ask_in_rounds(request, plain, capabilities).await;
+                    return self.0.ask_in_rounds(request, plain, capabilities, severity).await;
                 }
+                let _wanted = self.0.want_logs(&request.wire_id, severity).await;
                 let response = answered(self.0.legacy.exchange(&plain.request(request)).await)?;
                 Ok(results::response(method, response))
             }
@@ -180,9 +187,7 @@ impl Session for ToLegacy {
     /// upstream knows. A modern client sends nothing else, and no responses.
     fn send<'a>(&'a self, message: &'a Message) -> Pending<'a, Result<(), Failure>> {
         if message.method() == method::CANCELLED {
-            let id = message.read_params().and_then(|CancelledParams { request_id, .. }| {
-                RequestId::from_json(bytes::Bytes::copy_from_slice(request_id.get().as_bytes()))
-            });
+            let id = message.read_params().and_then(CancelledParams::id);
             if let Some(known) = id.as_ref().and_then(|id| self.0.ears.known_as(id)) {
                 return Box::pin(self.0.cancel_upstream(known));
             }
@@ -204,8 +209,13 @@ impl Session for ToLegacy {
         self.0.legacy.has_id()
     }
 
+    /// A superseded session is left and not ended: its calls still hear from the upstream.
     fn ended(&self) -> &CancellationToken {
-        self.0.legacy.ended()
+        if self.0.is_superseded.load(Ordering::Relaxed) {
+            &self.0.left
+        } else {
+            self.0.legacy.ended()
+        }
     }
 
     fn close(&self) -> Pending<'_, ()> {

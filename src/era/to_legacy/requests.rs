@@ -1,8 +1,9 @@
 //! A modern client's requests as a legacy upstream takes them, and what the client can do.
 
+use super::held::Binding;
 use crate::jsonrpc::{Message, RequestId};
 use crate::mcp::{meta, method};
-use crate::upstream::json::{Object, members};
+use crate::upstream::json::{Object, members, string};
 use crate::upstream::{Request, local};
 
 /// The members of `_meta` that only the modern era has.
@@ -17,13 +18,17 @@ pub(super) struct Plain {
     pub(super) answers: Option<String>,
     /// The state that belongs to them.
     pub(super) state: Option<String>,
+    /// The token by which it asks for progress, as it is written.
+    pub(super) token: Option<String>,
 }
 
 impl Plain {
     pub(super) fn of(message: &Message) -> Self {
         let mut params = Object::read(local::params(message)).unwrap_or_default();
         let given = params.get("_meta").map(str::to_owned);
+        let mut token = None;
         if let Some(mut given) = given.as_deref().and_then(Object::read) {
+            token = given.get("progressToken").map(str::to_owned);
             for name in MODERN {
                 given.remove(name);
             }
@@ -35,18 +40,25 @@ impl Plain {
         }
         let (mut answers, mut state) = (None, None);
         if method::has_rounds(message.method()) {
-            answers = params.get("inputResponses").map(str::to_owned);
-            state = params.string("requestState");
+            let given = |name| params.get(name).filter(|value| *value != "null");
+            answers = given("inputResponses").filter(|answers| *answers != "{}").map(str::to_owned);
+            // One that is no string is as unknown as one that was changed.
+            state = given("requestState").map(|state| string(state).unwrap_or_default());
             params.remove("inputResponses");
             params.remove("requestState");
         }
-        Self { method: message.method().to_owned(), params: params.text(), answers, state }
+        Self { method: message.method().to_owned(), params: params.text(), answers, state, token }
     }
 
     /// The request that the upstream gets for the client's `original`.
     pub(super) fn request(&self, original: &Request) -> Request {
         let id = original.wire_id.clone();
         Request::rewritten(&original.message, id, &self.method, &self.params)
+    }
+
+    /// What tells it from other requests.
+    pub(super) fn binding(&self) -> Binding {
+        Binding::of(&self.method, &self.params)
     }
 
     /// The same with another id.
@@ -145,6 +157,7 @@ mod tests {
         );
         assert_eq!(plain.answers.as_deref(), Some(r#"{"k":{}}"#));
         assert_eq!(plain.state.as_deref(), Some("s"));
+        assert_eq!(plain.token.as_deref(), Some("1"));
         let params = r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities":{}}}"#;
         let message = Message::request(RequestId::number(1), "tools/list", params);
         assert_eq!(Plain::of(&message).params, "{}");

@@ -36,9 +36,8 @@ pub(super) async fn open(
     let initialize = greeting.initialize();
     let identity = Identity::of(&initialize.message);
     let wire = modern.session(client);
-    let id = initialize.wire_id.clone();
-    let ask = Message::request(id.clone(), method::DISCOVER, &identity.added_to("{}", None));
-    let discovered = wire.exchange(&Request::new(ask, id)).await?;
+    let ask = discover_as(initialize.wire_id.clone(), &identity);
+    let discovered = wire.exchange(&ask).await?;
     let Some(result) = discovered.result().map(local::text) else {
         let what = format!("{} refused `server/discover`", modern.shown());
         let mut failure = Failure::new(Class::Final, Cause::Refused, what);
@@ -71,6 +70,16 @@ pub(super) async fn open(
         ended: CancellationToken::new(),
     });
     Ok(Opened { session: Arc::new(ToModern(session)), response })
+}
+
+/// `server/discover` for a client that has sent `initialize`.
+pub(super) fn discovery(initialize: &Message) -> Request {
+    discover_as(RequestId::of_ours_for("discover", 1), &Identity::of(initialize))
+}
+
+fn discover_as(id: RequestId, identity: &Identity) -> Request {
+    let params = identity.added_to("{}", None);
+    Request::new(Message::request(id.clone(), method::DISCOVER, &params), id)
 }
 
 /// A session of the client's era with a modern upstream; clones are the same one.

@@ -1,6 +1,6 @@
 //! What becomes of each method of the legacy era before a modern upstream, and of each notification
-//! and request that the modern era knows. `tests/it/data/methods.json` lists the methods of the
-//! schemas, and the test below fails when one is missing here.
+//! and request that the modern era knows. `era/schema.json` lists the methods of the schemas, and the
+//! tests below fail when one is missing here.
 
 use crate::mcp::method;
 

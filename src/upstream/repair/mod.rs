@@ -23,7 +23,7 @@ use super::json::{Object, compact, edit_items};
 use super::local;
 use super::surrogates;
 use crate::jsonrpc::{Message, Response, to_json};
-use crate::mcp::method;
+use crate::mcp::{RequestMeta, method};
 
 /// The repairs of one service.
 pub(super) struct SchemaRepairs {
@@ -79,24 +79,23 @@ impl SchemaRepairs {
     /// The params of `request` with the service's own URIs in place of those that it was offered
     /// under; `None` where they stay.
     pub(super) fn params(&self, request: &Message) -> Option<String> {
-        let own = |uri: &str| self.original(uri);
-        let mut params = Object::read(local::params(request))?;
+        let own = |object: &str| {
+            let mut object = Object::read(object)?;
+            let uri = self.original(&object.string("uri")?)?;
+            object.set_string("uri", &uri);
+            object.changed()
+        };
         match request.method() {
             method::RESOURCES_READ
             | method::RESOURCES_SUBSCRIBE
-            | method::RESOURCES_UNSUBSCRIBE => {
-                let uri = own(&params.string("uri")?)?;
-                params.set_string("uri", &uri);
+            | method::RESOURCES_UNSUBSCRIBE => own(local::params(request)),
+            method::COMPLETE => {
+                let mut params = Object::read(local::params(request))?;
+                params.edit("ref", own);
+                params.changed()
             }
-            method::COMPLETE => params.edit("ref", |reference| {
-                let mut reference = Object::read(reference)?;
-                let uri = own(&reference.string("uri")?)?;
-                reference.set_string("uri", &uri);
-                reference.changed()
-            }),
-            _ => {}
+            _ => None,
         }
-        params.changed()
     }
 }
 
@@ -124,9 +123,7 @@ impl Context<'_> {
 
     /// Whether the request is of a revision without `initialize`, in which more is allowed.
     fn is_modern(&self) -> bool {
-        let params = Object::read(local::params(self.request));
-        let meta = params.as_ref().and_then(|params| Object::read(params.get("_meta")?));
-        meta.is_some_and(|meta| meta.has("io.modelcontextprotocol/protocolVersion"))
+        RequestMeta::of(self.request).protocol_version.is_some()
     }
 
     /// The revision that the client asks for, in its own words.

@@ -147,17 +147,13 @@ impl Subscription {
             granted.as_ref().and_then(|params| Object::read(params.get("notifications")?));
         let Some(granted) = granted else { return };
         let tag = format!(r#""_meta":{{"{}":{}}}"#, meta::SUBSCRIPTION_ID, self.id);
-        for (member, changed) in [
-            ("toolsListChanged", method::TOOLS_CHANGED),
-            ("promptsListChanged", method::PROMPTS_CHANGED),
-            ("resourcesListChanged", method::RESOURCES_CHANGED),
-        ] {
-            if granted.get(member) == Some("true") {
-                let message = Message::notification(changed, &format!("{{{tag}}}"));
+        for list in &method::CHANGING_LISTS {
+            if granted.get(list.filter) == Some("true") {
+                let message = Message::notification(list.changed, &format!("{{{tag}}}"));
                 self.client.notify(message).await;
             }
         }
-        let uris = granted.get("resourceSubscriptions").and_then(items).unwrap_or_default();
+        let uris = granted.get(method::RESOURCE_FILTER).and_then(items).unwrap_or_default();
         for uri in uris.into_iter().filter_map(string) {
             let uri = to_json(&ResourceParams { uri });
             let params = format!("{},{tag}}}", uri.trim_end_matches('}'));

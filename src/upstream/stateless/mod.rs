@@ -6,7 +6,7 @@ mod headers;
 mod listen;
 mod tools;
 
-use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +29,7 @@ use crate::mcp::{RequestMeta, STATELESS_REVISION, method};
 /// Pages of tools that are read for the header fields of one call.
 const MAX_PAGES: usize = 100;
 
-/// Ids of requests whose answer was lost that are kept in mind.
+/// Ids of requests whose answer was lost that are kept in mind: the latest.
 const MAX_SPENT: usize = 256;
 
 /// A server of the stateless revision.
@@ -43,7 +43,7 @@ struct Server {
     common: HeaderMap,
     tools: Tools,
     /// Ids of requests whose answer was lost: the next attempt needs another one.
-    spent: Mutex<HashSet<RequestId>>,
+    spent: Mutex<VecDeque<RequestId>>,
     ids_given: AtomicU64,
 }
 
@@ -219,23 +219,24 @@ impl Server {
     /// `request` with another id, where the answer to its own was lost: the server may still be at
     /// work on that.
     fn renewed(&self, request: &Request) -> Option<Request> {
-        let mut spent = self.spent();
-        if spent.is_empty() || !spent.remove(&request.wire_id) {
-            return None;
+        {
+            let mut spent = self.spent();
+            let at = spent.iter().position(|id| *id == request.wire_id)?;
+            spent.remove(at);
         }
-        drop(spent);
         Some(Request::new(request.message.clone(), self.own_id()))
     }
 
     fn spend(&self, id: RequestId) {
         let mut spent = self.spent();
-        if spent.len() < MAX_SPENT {
-            spent.insert(id);
+        if spent.len() == MAX_SPENT {
+            spent.pop_front();
         }
+        spent.push_back(id);
     }
 
-    /// Every update is a single call, so a panic elsewhere breaks nothing.
-    fn spent(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+    /// Every update leaves it complete, so a panic elsewhere breaks nothing.
+    fn spent(&self) -> MutexGuard<'_, VecDeque<RequestId>> {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,6 +22,19 @@ await run(async () => {
     tools: async () => (await client.listTools()).tools.map((tool) => tool.name),
     call: async (name, args, options) => text(await client.callTool({ name, arguments: args }, undefined, options)),
     read: async (uri) => (await client.readResource({ uri })).contents[0].text,
+    resources: async () => (await client.listResources()).resources.map((resource) => resource.uri),
+    templates: async () => (await client.listResourceTemplates()).resourceTemplates.map((template) => template.uriTemplate),
+    structured: async (name, args) => (await client.callTool({ name, arguments: args })).structuredContent,
+    failedCall: async (name, args) => {
+      try {
+        const result = await client.callTool({ name, arguments: args });
+        return result.isError ? text(result) : 'no error';
+      } catch (error) {
+        return error.message;
+      }
+    },
+    failedRead: (uri) => client.readResource({ uri }).then(() => 'no error', (error) => error.code),
+    noResource: -32002,
     async subscribe(uri) {
       const { put, next } = heard();
       client.setNotificationHandler(types.ResourceUpdatedNotificationSchema, async ({ params }) => put(params.uri));

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import operations
-from mcp import ClientSession, StdioServerParameters, types
+from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from pydantic import AnyUrl
 
@@ -14,6 +14,8 @@ mcpline, url = sys.argv[1:]
 
 
 class Session:
+    NO_RESOURCE = -32002
+
     def __init__(self, client, heard, logged):
         self.client, self.heard, self.logged = client, heard, logged
 
@@ -51,6 +53,30 @@ class Session:
             notification = await self.heard.receive()
             if isinstance(notification, kind):
                 return notification
+
+    async def resources(self):
+        return [str(resource.uri) for resource in (await self.client.list_resources()).resources]
+
+    async def templates(self):
+        listed = (await self.client.list_resource_templates()).resourceTemplates
+        return [template.uriTemplate for template in listed]
+
+    async def structured(self, name, arguments):
+        return (await self.client.call_tool(name, arguments)).structuredContent
+
+    async def failed_call(self, name, arguments):
+        try:
+            result = await self.client.call_tool(name, arguments)
+        except McpError as error:
+            return str(error)
+        return result.content[0].text if result.isError else "no error"
+
+    async def failed_read(self, uri):
+        try:
+            await self.read(uri)
+        except McpError as error:
+            return error.error.code
+        return "no error"
 
     @asynccontextmanager
     async def subscribed(self, uri):

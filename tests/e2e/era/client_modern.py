@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 import anyio
 import mcp_types as types
 import operations
-from mcp import Client, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters
 
 mcpline, url = sys.argv[1:]
 
 
 class Session:
+    NO_RESOURCE = -32602
+
     def __init__(self, client, logged):
         self.client, self.logged = client, logged
 
@@ -32,6 +34,30 @@ class Session:
 
     async def read(self, uri):
         return (await self.client.read_resource(uri)).contents[0].text
+
+    async def resources(self):
+        return [str(resource.uri) for resource in (await self.client.list_resources()).resources]
+
+    async def templates(self):
+        listed = (await self.client.list_resource_templates()).resource_templates
+        return [template.uri_template for template in listed]
+
+    async def structured(self, name, arguments):
+        return (await self.client.call_tool(name, arguments)).structured_content
+
+    async def failed_call(self, name, arguments):
+        try:
+            result = await self.client.call_tool(name, arguments)
+        except MCPError as error:
+            return str(error)
+        return result.content[0].text if result.is_error else "no error"
+
+    async def failed_read(self, uri):
+        try:
+            await self.read(uri)
+        except MCPError as error:
+            return error.error.code
+        return "no error"
 
     @asynccontextmanager
     async def subscribed(self, uri):

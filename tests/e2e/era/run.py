@@ -2,7 +2,7 @@
 
     run.py --mcpline BINARY --logs DIRECTORY [--client NAME] [--server NAME]
 
-Each pair runs the operations of operations.{py,mjs}, each with an mcpline of its own. What is known to
+Each pair runs the operations of operations.{py,mjs} and rust/src/main.rs, each with an mcpline of its own. What is known to
 fail, and why, is in expected.json."""
 
 import argparse
@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -24,11 +25,26 @@ SERVERS = {
     "python-1": [PYTHON["1"], "server_legacy.py"],
     "python-2": [PYTHON["2"], "server_modern.py"],
 }
+RUST = os.environ.get("RUST_CLIENT", str(HERE / "rust/target/release/mcpline-e2e-client"))
+
+
+@dataclass(frozen=True)
+class Client:
+    # The binary and the URL are added to it, and then the name of the era, if it takes one.
+    command: list[str]
+    era: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
 CLIENTS = {
-    "typescript-1": ["node", "client-legacy.mjs"],
-    "typescript-2": ["node", "client-modern.mjs"],
-    "python-1": [PYTHON["1"], "client_legacy.py"],
-    "python-2": [PYTHON["2"], "client_modern.py"],
+    "typescript-1": Client(["node", "client-legacy.mjs"]),
+    "typescript-2": Client(["node", "client-modern.mjs"]),
+    "typescript-2-auto": Client(["node", "client-modern.mjs"], environment={"MODE": "auto"}),
+    "python-1": Client([PYTHON["1"], "client_legacy.py"]),
+    "python-2": Client([PYTHON["2"], "client_modern.py"]),
+    "python-2-auto": Client([PYTHON["2"], "client_modern.py"], environment={"MODE": "auto"}),
+    "rust-legacy": Client([RUST], "legacy"),
+    "rust-modern": Client([RUST], "modern"),
 }
 
 
@@ -71,10 +87,18 @@ def main():
             wait_for(port, server)
             for client_name in chosen.client or CLIENTS:
                 pair = f"{client_name} to {server_name}"
-                command = [*CLIENTS[client_name], chosen.mcpline, f"http://127.0.0.1:{port}/mcp"]
+                client = CLIENTS[client_name]
+                command = [*client.command, chosen.mcpline, f"http://127.0.0.1:{port}/mcp"]
+                command += [client.era] if client.era else []
                 log = (Path(chosen.logs) / f"era-{pair.replace(' ', '-')}").open("w")
                 done = subprocess.run(
-                    command, cwd=HERE, stdout=subprocess.PIPE, stderr=log, timeout=900, check=False
+                    command,
+                    cwd=HERE,
+                    env=os.environ | client.environment,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    timeout=900,
+                    check=False,
                 )
                 outcomes = [json.loads(line) for line in done.stdout.splitlines()]
                 for outcome in outcomes:

@@ -1,7 +1,7 @@
 // A server with sessions, with the official TypeScript SDK 1.x. Argument: the port.
 import http from 'node:http';
 import { randomUUID } from 'node:crypto';
-import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { SubscribeRequestSchema, UnsubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -71,6 +71,14 @@ function build() {
   server.registerResource('one', 'test://one', { mimeType: 'text/plain' }, async (uri) => ({
     contents: [{ uri: uri.href, mimeType: 'text/plain', text: 'first' }],
   }));
+  server.registerResource('item', new ResourceTemplate('test://item/{id}', { list: undefined }), { mimeType: 'text/plain' }, async (uri, { id }) => ({
+    contents: [{ uri: uri.href, mimeType: 'text/plain', text: `item ${id}` }],
+  }));
+  tool('big', { size: z.number() }, async ({ size }) => text('ж'.repeat(size)));
+  server.registerTool('add', { inputSchema: { a: z.number(), b: z.number() }, outputSchema: { sum: z.number() } }, async ({ a, b }) => ({
+    ...text(String(a + b)), structuredContent: { sum: a + b },
+  }));
+  tool('fail', {}, async () => { throw new Error('out of paper'); });
   server.registerPrompt('greet', { argsSchema: { who: completable(z.string(), (typed) => ['anna', 'boris'].filter((name) => name.startsWith(typed))) } }, async ({ who }) => ({
     messages: [{ role: 'user', content: { type: 'text', text: `greet ${who}` } }],
   }));

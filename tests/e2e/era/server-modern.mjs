@@ -85,6 +85,14 @@ function build() {
   server.registerResource('one', 'test://one', { mimeType: 'text/plain' }, async (uri) => ({
     contents: [{ uri: uri.href, mimeType: 'text/plain', text: 'first' }],
   }));
+  server.registerResource('item', new ResourceTemplate('test://item/{id}', { list: undefined }), { mimeType: 'text/plain' }, async (uri, { id }) => ({
+    contents: [{ uri: uri.href, mimeType: 'text/plain', text: `item ${id}` }],
+  }));
+  tool('big', { size: z.number() }, async ({ size }) => text('ж'.repeat(size)));
+  server.registerTool('add', { inputSchema: z.object({ a: z.number(), b: z.number() }), outputSchema: z.object({ sum: z.number() }) }, async ({ a, b }) => ({
+    ...text(String(a + b)), structuredContent: { sum: a + b },
+  }));
+  tool('fail', {}, async () => { throw new Error('out of paper'); });
   server.registerPrompt('greet', { argsSchema: z.object({ who: completable(z.string(), (typed) => ['anna', 'boris'].filter((name) => name.startsWith(typed))) }) }, async ({ who }) => ({
     messages: [{ role: 'user', content: { type: 'text', text: `greet ${who}` } }],
   }));

@@ -119,6 +119,30 @@ def one() -> str:
     return "first"
 
 
+@server.resource("test://item/{id}", mime_type="text/plain")
+def item(id: str) -> str:
+    return f"item {id}"
+
+
+@server.tool()
+def big(size: int) -> str:
+    return "ж" * size
+
+
+class Sum(BaseModel):
+    sum: int
+
+
+@server.tool()
+def add(a: int, b: int) -> Sum:
+    return Sum(sum=a + b)
+
+
+@server.tool()
+def fail() -> str:
+    raise ValueError("out of paper")
+
+
 @server.prompt()
 def greet(who: str) -> str:
     return f"greet {who}"

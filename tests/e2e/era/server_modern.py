@@ -7,6 +7,7 @@ import sys
 import anyio
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import (
     Completion,
     CreateMessageRequest,
@@ -18,6 +19,7 @@ from mcp_types import (
     SamplingMessage,
     TextContent,
 )
+from pydantic import BaseModel
 
 port = int(sys.argv[1])
 server = MCPServer("modern", log_level="WARNING")
@@ -106,6 +108,30 @@ async def grow(ctx: Context) -> str:
 @server.resource("test://one", mime_type="text/plain")
 def one() -> str:
     return "first"
+
+
+@server.resource("test://item/{id}", mime_type="text/plain")
+def item(id: str) -> str:
+    return f"item {id}"
+
+
+@server.tool()
+def big(size: int) -> str:
+    return "ж" * size
+
+
+class Sum(BaseModel):
+    sum: int
+
+
+@server.tool()
+def add(a: int, b: int) -> Sum:
+    return Sum(sum=a + b)
+
+
+@server.tool()
+def fail() -> str:
+    raise ToolError("out of paper")
 
 
 @server.prompt()

@@ -1,5 +1,5 @@
-"""What mcpline forwards to: the sample, a real server, an address where nothing listens, and a
-server that is slow to start."""
+"""What mcpline forwards to: the sample, a real server, one that speaks the stateless revision alone, an
+address where nothing listens, and a server that is slow to start."""
 
 import os
 import socket
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
+MODERN = HERE.parent / "era/server-modern.mjs"
 EVERYTHING = HERE.parent / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
 
 # What a server gets to open its port.
@@ -42,7 +43,7 @@ class Upstream:
         return bool(self.tools)
 
 
-NAMES = ["demo", "everything", "dead", "slow"]
+NAMES = ["demo", "everything", "modern", "dead", "slow"]
 
 
 @contextmanager
@@ -72,6 +73,19 @@ def _everything(log: Path) -> Iterator[Upstream]:
             argument=f"http://127.0.0.1:{port}/mcp",
             tools=frozenset({"echo", "get-sum", "get-tiny-image"}),
             call=ECHO,
+        )
+
+
+@contextmanager
+def _modern(log: Path) -> Iterator[Upstream]:
+    port = _free_port()
+    with _server(["node", str(MODERN), str(port)], port, log):
+        yield Upstream(
+            name="modern",
+            title="speaks 2026-07-28 alone",
+            argument=f"http://127.0.0.1:{port}/mcp",
+            tools=frozenset({"echo", "count", "elicit"}),
+            call=("echo", {"text": "over there"}, "over there"),
         )
 
 
@@ -106,7 +120,13 @@ def _slow(log: Path) -> Iterator[Upstream]:
         )
 
 
-_OPENERS = {"demo": _demo, "everything": _everything, "dead": _dead, "slow": _slow}
+_OPENERS = {
+    "demo": _demo,
+    "everything": _everything,
+    "modern": _modern,
+    "dead": _dead,
+    "slow": _slow,
+}
 
 
 def _free_port() -> int:

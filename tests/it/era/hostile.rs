@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{DISCOVERED, SUBSCRIPTION_ID, acknowledge, modern, modern_alone, modern_call, said};
-use crate::support::{
-    Line, Message, Reply, Upstream, after_handshake, call, handshake, notification,
+use super::{
+    ASKS_FOR_ROOTS, DISCOVERED, SUBSCRIPTION_ID, Stream, acknowledge, answer_question, answered,
+    modern, modern_alone, modern_call, said, with_sessions,
 };
+use crate::support::{Line, Message, Reply, Upstream, after_handshake, call, notification};
 
 const LISTEN: &str = r#""notifications":{"toolsListChanged":true}"#;
 
@@ -58,21 +59,29 @@ fn a_translated_subscription_goes_on_after_a_restart() {
 }
 
 #[test]
-fn a_legacy_client_hears_of_changes_after_the_one_stream_dropped() {
-    let upstream = modern_alone(|exchange| {
-        let life = exchange.life();
-        acknowledge(exchange, |tell| {
-            tell("notifications/tools/list_changed", "")?;
-            life.pass("drop")
-        })
-    });
-    let mut line = Line::to(&upstream.url()).ready();
-    line.recv_where("a change", is_change);
-    upstream.wait_at("drop", 1);
-    upstream.open("drop");
-    let change = line.recv_where("news after the gap", is_change);
-    assert!(!change.text.contains(SUBSCRIPTION_ID), "{change}");
-    line.finish();
+fn a_legacy_client_hears_of_changes_after_the_one_stream_was_gone() {
+    for ends_in_good_order in [false, true] {
+        let streams = AtomicUsize::new(0);
+        let upstream = modern_alone(move |exchange| {
+            let life = exchange.life();
+            let is_first = streams.fetch_add(1, Ordering::SeqCst) == 0;
+            let mut stream = Stream::acknowledge(exchange)?;
+            if !is_first {
+                // Nothing but what is told of the gap.
+                return life.pass("never");
+            }
+            stream.tell("notifications/tools/list_changed", "")?;
+            life.pass("drop")?;
+            if ends_in_good_order { stream.complete() } else { Ok(()) }
+        });
+        let mut line = Line::to(&upstream.url()).ready();
+        line.recv_where("a change", is_change);
+        upstream.open("drop");
+        let change = line.recv_where("news of the gap", is_change);
+        assert!(!change.text.contains(SUBSCRIPTION_ID), "{change}");
+        assert_eq!(upstream.count("subscriptions/listen"), 2);
+        line.finish();
+    }
 }
 
 #[test]
@@ -98,9 +107,7 @@ fn a_person_is_not_asked_again_because_the_second_round_was_refused() {
             return exchange.status(404);
         }
         if !exchange.rpc().text.contains("inputResponses") {
-            return exchange.result(
-                r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#,
-            );
+            return exchange.result(ASKS_FOR_ROOTS);
         }
         if refusals.fetch_add(1, Ordering::SeqCst) == 0 {
             return exchange.send(&Reply::status(503).header("Retry-After", "0"));
@@ -109,9 +116,7 @@ fn a_person_is_not_asked_again_because_the_second_round_was_refused() {
     });
     let mut line = Line::to(&upstream.url()).ready();
     line.send(call(1, "any", "{}"));
-    let question = line.recv_where("a question", Message::is_request);
-    let id = question.id();
-    line.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"roots":[]}}}}"#));
+    answer_question(&mut line, r#""result":{"roots":[]}"#);
     assert!(line.recv_id("1").result()["content"].is_array());
     line.finish_with_nothing_left();
     assert_eq!(upstream.count("tools/call"), 3);
@@ -121,20 +126,13 @@ fn a_person_is_not_asked_again_because_the_second_round_was_refused() {
 fn a_call_that_is_lost_while_the_client_is_asked_fails_and_is_not_made_again() {
     let upstream = Upstream::streamable();
     let mut line = Line::to(&upstream.url()).spawn();
-    line.send(modern_call(1, "ask", r#"{"method":"roots/list"}"#));
+    let arguments = r#"{"method":"roots/list"}"#;
+    line.send(modern_call(1, "ask", arguments));
     let asked = line.recv_id("1");
     upstream.stop();
     upstream.forget_sessions();
     upstream.start();
-    let result = Message::parse(asked.raw_result()).unwrap();
-    let state = result.raw("requestState").unwrap();
-    line.send(modern(
-        2,
-        "tools/call",
-        &format!(
-            r#""name":"ask","arguments":{{"method":"roots/list"}},"inputResponses":{{"roots-list-1":{{"roots":[]}}}},"requestState":{state}"#
-        ),
-    ));
+    line.send(answered(2, "ask", arguments, &asked, r#"{"roots":[]}"#));
     assert!(line.recv_id("2").error_code() < 0);
     assert_eq!(upstream.executions("ask"), 1);
     line.send(modern_call(3, "echo", "{}"));
@@ -154,17 +152,7 @@ fn a_step_back_behind_the_same_url_is_noticed_as_well() {
                 _ => exchange.result(&said("modern")),
             };
         }
-        match name.as_str() {
-            "initialize" | "notifications/initialized" => handshake(exchange, Some("s")),
-            _ if exchange.request.header("mcp-session-id").is_none() => {
-                exchange.send(&Reply::status(400).body(
-                    "application/json",
-                    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#,
-                ))
-            }
-            "tools/call" => exchange.result(r#"{"content":[]}"#),
-            _ => exchange.status(405),
-        }
+        with_sessions(exchange, r#"{"content":[]}"#)
     });
     let mut line = Line::to(&upstream.url()).spawn();
     line.send(modern(1, "server/discover", ""));
@@ -219,18 +207,8 @@ fn fifty_questions_at_once_find_their_calls() {
     for _ in 0..50 {
         let asked = line.recv_where("a question", Message::is_reply);
         let n: usize = asked.id().parse().unwrap();
-        let result = Message::parse(asked.raw_result()).unwrap();
-        let state = result.raw("requestState").unwrap().to_owned();
-        let questions = asked.result()["inputRequests"].as_object().unwrap();
-        let key = questions.keys().next().unwrap();
-        line.send(modern(
-            1000 + n,
-            "tools/call",
-            &format!(
-                r#""name":"ask","arguments":{},"inputResponses":{{"{key}":{{"action":"accept","content":{{"n":{n}}}}}}},"requestState":{state}"#,
-                arguments(n)
-            ),
-        ));
+        let answer = format!(r#"{{"action":"accept","content":{{"n":{n}}}}}"#);
+        line.send(answered(1000 + n as u64, "ask", &arguments(n), &asked, &answer));
         let reply = line.recv_id(&(1000 + n).to_string());
         let answered = &reply.result()["structuredContent"]["result"]["content"]["n"];
         assert_eq!(answered, n, "{reply}");
@@ -254,17 +232,7 @@ fn a_step_back_is_noticed_by_a_legacy_client_as_well() {
                 _ => exchange.result(&said("modern")),
             };
         }
-        match name.as_str() {
-            "initialize" | "notifications/initialized" => handshake(exchange, Some("s")),
-            _ if exchange.request.header("mcp-session-id").is_none() => {
-                exchange.send(&Reply::status(400).body(
-                    "application/json",
-                    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#,
-                ))
-            }
-            "tools/call" => exchange.result(r#"{"content":[],"old":true}"#),
-            _ => exchange.status(405),
-        }
+        with_sessions(exchange, r#"{"content":[],"old":true}"#)
     });
     let mut line = Line::ready(&upstream.url());
     line.send(call(1, "any", "{}"));

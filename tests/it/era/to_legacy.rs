@@ -1,19 +1,9 @@
 //! A modern client before an upstream of the legacy era.
 
-use super::{META, SUBSCRIPTION_ID, modern, modern_call};
+use super::{META, SUBSCRIPTION_ID, answered, modern, modern_call};
 use crate::support::{
     Line, Message, Reply, Upstream, after_handshake, call, handshake, notification, request,
 };
-
-/// The retry of a call of `tool` with `arguments`, which answers what `asked` asks.
-fn answered(id: u64, tool: &str, arguments: &str, asked: &Message, answer: &str) -> String {
-    let state = Message::parse(asked.raw_result()).unwrap().raw("requestState").unwrap().to_owned();
-    let key = asked.result()["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
-    let params = format!(
-        r#""name":"{tool}","arguments":{arguments},"inputResponses":{{"{key}":{answer}}},"requestState":{state}"#
-    );
-    modern(id, "tools/call", &params)
-}
 
 #[test]
 fn the_discovery_is_answered_from_a_handshake() {
@@ -137,6 +127,19 @@ fn a_state_is_good_once_and_for_its_own_request() {
     assert_eq!(line.recv_id("4").error_code(), -32602);
     line.send(answered(5, "echo", arguments, &asked, "{}"));
     assert_eq!(line.recv_id("5").error_code(), -32602);
+    // Answers without what they belong to are no new call.
+    let written = format!(r#""requestState":"{state}""#);
+    for (id, altered) in [
+        (7, r#""requestState":7"#.to_owned()),
+        (8, r#""requestState":null"#.to_owned()),
+        (9, r#""requestState":"""#.to_owned()),
+        (10, format!(r#""requestState":["{state}"]"#)),
+        (11, r#""x":1"#.to_owned()),
+    ] {
+        let altered = right.replace(&written, &altered);
+        line.send(altered.replace(r#""id":2"#, &format!(r#""id":{id}"#)));
+        assert_eq!(line.recv_id(&id.to_string()).error_code(), -32602, "{altered}");
+    }
     line.send(&right);
     assert!(line.recv_id("2").result()["content"].is_array());
     // Replayed.
@@ -180,6 +183,29 @@ fn more_capabilities_open_a_session_that_has_them() {
     line.recv_id("4");
     assert_eq!(upstream.count("initialize"), 2);
     line.finish();
+}
+
+#[test]
+fn a_call_that_waits_for_an_answer_outlives_the_session_that_more_capabilities_open() {
+    // The stream, which all answers come on, is the session.
+    let upstream = Upstream::http_sse();
+    let mut line = Line::to(&upstream.url()).args("--kind sse").spawn();
+    let rooted = |line: String| line.replace(r#""elicitation":{},"sampling":{},"#, "");
+    let arguments = r#"{"method":"roots/list"}"#;
+    line.send(rooted(modern_call(1, "ask", arguments)));
+    let asked = line.recv_id("1");
+    line.send(rooted(modern_call(2, "slow", r#"{"gate":"slow"}"#)));
+    upstream.wait_at("slow", 1);
+    line.send(modern_call(3, "echo", "{}"));
+    assert_eq!(line.recv_id("3").result()["resultType"], "complete");
+    assert_eq!(upstream.count("initialize"), 2);
+    line.send(answered(4, "ask", arguments, &asked, r#"{"roots":[]}"#));
+    let reply = line.recv_id("4");
+    assert!(reply.result()["structuredContent"]["result"]["roots"].is_array(), "{reply}");
+    upstream.open("slow");
+    assert_eq!(line.recv_id("2").result()["resultType"], "complete");
+    assert_eq!((upstream.executions("ask"), upstream.executions("slow")), (1, 1));
+    line.finish_with_nothing_left();
 }
 
 #[test]
@@ -252,9 +278,8 @@ fn a_subscription_is_acknowledged_tagged_and_outlives_the_session() {
         message.method() == "notifications/tools/list_changed" && tag(message) == "s"
     });
     let (_, subscriptions) = upstream.session_settings();
-    if granted["resourceSubscriptions"].is_array() {
-        assert_eq!(subscriptions, ["a:1"]);
-    }
+    assert_eq!(granted["resourceSubscriptions"], serde_json::json!(["a:1"]));
+    assert_eq!(subscriptions, ["a:1"]);
     upstream.push(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
     assert_eq!(tag(&line.recv_method("notifications/tools/list_changed")), "s");
     line.close_stdin();

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{acknowledge, modern_alone, refuse_legacy, said};
+use super::{
+    ASKS_FOR_ROOTS, Stream, acknowledge, answer_question, modern_alone, refuse_legacy, said,
+};
 use crate::support::{
     INITIALIZE, Line, Message, Reply, Upstream, after_handshake, call, notification, request,
 };
@@ -154,17 +156,10 @@ fn questions_become_requests_and_the_state_goes_back_byte_for_byte() {
 
 #[test]
 fn a_question_that_the_client_refuses_fails_the_call() {
-    let upstream = modern_alone(|exchange| {
-        exchange.result(
-            r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#,
-        )
-    });
+    let upstream = modern_alone(|exchange| exchange.result(ASKS_FOR_ROOTS));
     let mut line = Line::to(&upstream.url()).ready();
     line.send(call(1, "any", "{}"));
-    let id = line.recv_where("a question", Message::is_request).id().to_owned();
-    line.send(format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no roots here"}}}}"#
-    ));
+    answer_question(&mut line, r#""error":{"code":-32601,"message":"no roots here"}"#);
     let reply = line.recv_id("1");
     assert_eq!(reply.error_code(), -32601);
     assert!(reply.error_text().contains("no roots here"));
@@ -174,11 +169,7 @@ fn a_question_that_the_client_refuses_fails_the_call() {
 
 #[test]
 fn a_server_that_asks_for_ever_is_given_up() {
-    let upstream = modern_alone(|exchange| {
-        exchange.result(
-            r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#,
-        )
-    });
+    let upstream = modern_alone(|exchange| exchange.result(ASKS_FOR_ROOTS));
     let mut line = Line::to(&upstream.url()).ready();
     line.send(call(1, "any", "{}"));
     let mut asked = 0;
@@ -198,11 +189,7 @@ fn a_server_that_asks_for_ever_is_given_up() {
 
 #[test]
 fn cancelling_takes_open_questions_back() {
-    let upstream = modern_alone(|exchange| {
-        exchange.result(
-            r#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#,
-        )
-    });
+    let upstream = modern_alone(|exchange| exchange.result(ASKS_FOR_ROOTS));
     let mut line = Line::to(&upstream.url()).ready();
     line.send(call(1, "any", "{}"));
     let id = line.recv_where("a question", Message::is_request).id().to_owned();
@@ -249,6 +236,78 @@ fn subscriptions_become_one_stream_that_is_opened_again_as_they_change() {
     line.recv_id("2");
     let third = upstream.nth("subscriptions/listen", 3).rpc();
     assert!(third.value["params"]["notifications"]["resourceSubscriptions"].is_null());
+    line.finish();
+}
+
+#[test]
+fn a_subscription_that_the_upstream_refuses_leaves_the_others_as_they_are() {
+    let refusals = AtomicUsize::new(0);
+    let upstream = modern_alone(move |exchange| {
+        if exchange.name() != "subscriptions/listen" {
+            return exchange.result(&said("done"));
+        }
+        let rpc = exchange.rpc();
+        if rpc.text.contains("a:2") {
+            let error = r#"{"code":-32602,"message":"no a:2 here"}"#;
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, rpc.id());
+            // In either status.
+            let status = if refusals.fetch_add(1, Ordering::SeqCst) == 0 { 200 } else { 400 };
+            return exchange.send(&Reply::status(status).body("application/json", body));
+        }
+        let life = exchange.life();
+        let has_uri = rpc.text.contains("a:1");
+        acknowledge(exchange, |tell| {
+            if has_uri {
+                life.pass("update")?;
+                tell("notifications/resources/updated", r#""uri":"a:1","#)?;
+            }
+            life.pass("never")
+        })
+    });
+    let subscribe =
+        |id: u64, uri: &str| request(id, "resources/subscribe", &format!(r#"{{"uri":"{uri}"}}"#));
+    let mut line = Line::to(&upstream.url()).ready();
+    line.send(subscribe(1, "a:1"));
+    assert_eq!(line.recv_id("1").raw_result(), "{}");
+    for id in 2..4 {
+        line.send(subscribe(id, "a:2"));
+        assert_eq!(line.recv_id(&id.to_string()).error_text(), "no a:2 here");
+    }
+    // The stream of before is the one that tells.
+    upstream.open("update");
+    let updated = line.recv_method("notifications/resources/updated");
+    assert_eq!(updated.raw("params"), Some(r#"{"uri":"a:1"}"#));
+    assert_eq!(upstream.count("subscriptions/listen"), 4);
+    line.send(subscribe(5, "a:3"));
+    assert_eq!(line.recv_id("5").raw_result(), "{}");
+    let filter = &upstream.nth("subscriptions/listen", 5).rpc().value["params"]["notifications"];
+    assert_eq!(filter["resourceSubscriptions"], serde_json::json!(["a:1", "a:3"]));
+    line.finish();
+}
+
+#[test]
+fn a_resource_that_the_upstream_does_not_agree_to_tell_of_is_refused() {
+    let upstream = modern_alone(|exchange| {
+        if exchange.name() != "subscriptions/listen" {
+            return exchange.result(&said("done"));
+        }
+        let life = exchange.life();
+        let granted = r#"{"toolsListChanged":true,"resourceSubscriptions":["a:1"]}"#;
+        let mut stream = Stream::acknowledge_only(exchange, granted)?;
+        life.pass("update")?;
+        stream.tell("notifications/resources/updated", r#""uri":"a:1","#)?;
+        life.pass("never")
+    });
+    let mut line = Line::to(&upstream.url()).ready();
+    line.send(request(1, "resources/subscribe", r#"{"uri":"a:1"}"#));
+    assert_eq!(line.recv_id("1").raw_result(), "{}");
+    line.send(request(2, "resources/subscribe", r#"{"uri":"a:2"}"#));
+    let refused = line.recv_id("2");
+    assert!(refused.error_text().contains("a:2"), "{refused}");
+    // What the upstream has agreed to goes on.
+    upstream.open("update");
+    let updated = line.recv_method("notifications/resources/updated");
+    assert_eq!(updated.raw("params"), Some(r#"{"uri":"a:1"}"#));
     line.finish();
 }
 

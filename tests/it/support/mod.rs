@@ -27,7 +27,7 @@ use std::time::Duration;
 pub(crate) use self::amocrm::Amocrm;
 pub(crate) use self::authority::{Authority, Rules, address_in, get, sign_in as sign_in_at};
 pub(crate) use self::bitrix::{Bitrix, Rpc};
-pub(crate) use self::exchange::{Answered, Event, Exchange};
+pub(crate) use self::exchange::{Answered, Event, Events, Exchange};
 pub(crate) use self::http::{Reply, Request};
 pub(crate) use self::http_sse::{AnswerIn, HttpSse};
 pub(crate) use self::json::spaced;
