@@ -67,8 +67,9 @@ Environment:
   MCPLINE_...       every other option, by its name: MCPLINE_LOG_LEVEL is --log-level
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                     the proxy, where --proxy does not say it
-  The command line goes before the environment, and that before the settings file. ${NAME} in the URL, in headers, in --proxy
-  and in names of files stands for the environment variable NAME.
+  The command line goes before the environment, and that before the settings file.
+  ${NAME} in the URL, in headers, in --proxy and in names of files stands for the
+  environment variable NAME.
 
 Exit status:
   0  the input has ended, or mcpline was told to stop

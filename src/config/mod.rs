@@ -160,7 +160,6 @@ pub(crate) fn conversation(
     }
 }
 
-/// Where to log, and how much, for an upstream of `kind`.
 /// Who reads the errors of an upstream of `kind`.
 fn readers(kind: Kind) -> Readers {
     match kind {

@@ -1,8 +1,9 @@
 //! Says step by step whether a server can be used: `mcpline check`.
 //!
 //! [`STEPS`] is the order; each step is a function of what the check knows so far ([`Checkup`]) and
-//! returns a [`Finding`]. The session is opened once, over the code that forwarding runs; the steps
-//! of the network say how far that came. So what the check says holds for forwarding too.
+//! returns a [`Finding`]. One session is opened, over the code that forwarding runs (for 1C a managed
+//! one too, which takes a licence until the check ends); the steps of the network say how far that
+//! came. So what the check says holds for forwarding too.
 //!
 //! `network` has the steps up to HTTP, `service` those of MCP, `onec` those of
 //! 1C, `pasted` knows wrong addresses.

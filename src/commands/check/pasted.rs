@@ -46,8 +46,8 @@ const PASTES: [Paste; 6] = [
             ends.iter().any(|end| path.ends_with(end)) || path.contains("/.well-known/")
         },
         what: "this looks like the description of a service",
-        hint: "Give the address at which the service takes requests: often `/mcp` in the place of the \
-               last part.",
+        hint: "Give the address at which the service takes requests: often `/mcp` instead of the last \
+               part.",
     },
     Paste {
         is: |_, path| path.contains("/odata/") || path.contains("/ws/"),
