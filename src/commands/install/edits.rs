@@ -83,7 +83,7 @@ fn masked(client: &Client, texts: &[&str]) -> Secrets {
                 found.add(&secret);
                 // As it stands in the file, and each of several headers.
                 let written = Value::from(&secret[..]).to_string();
-                written.trim_matches('"').split("\\n").for_each(|line| found.add(line));
+                written[1..written.len() - 1].split("\\n").for_each(|line| found.add(line));
             }
         }
     }
