@@ -61,6 +61,28 @@ const fn extension(sign: &'static str, files: &'static [&'static str]) -> Place 
     anywhere(Root::Config, sign, files)
 }
 
+const VS_CODE: Place = anywhere(Root::Config, "Code/User", &["Code/User/mcp.json"]);
+const VS_CODE_INSIDERS: Place =
+    anywhere(Root::Config, "Code - Insiders/User", &["Code - Insiders/User/mcp.json"]);
+
+/// An edition of VS Code.
+const fn vs_code(
+    names: &'static [&'static str],
+    title: &'static str,
+    places: &'static [Place],
+) -> Client {
+    Client {
+        names,
+        title,
+        places,
+        project: Some(".vscode/mcp.json"),
+        format: Format::Json,
+        path: &["servers"],
+        shape: TYPED,
+        next: "Run the command \"MCP: List Servers\" in VS Code and start the server there.",
+    }
+}
+
 /// Every client that we know.
 pub(crate) static CLIENTS: &[Client] = &[
     Client {
@@ -107,30 +129,8 @@ pub(crate) static CLIENTS: &[Client] = &[
         shape: PLAIN,
         next: "Switch the server on in Cursor's settings, under MCP, or restart Cursor.",
     },
-    Client {
-        names: &["vscode", "vs-code", "code"],
-        title: "VS Code",
-        places: &[anywhere(Root::Config, "Code/User", &["Code/User/mcp.json"])],
-        project: Some(".vscode/mcp.json"),
-        format: Format::Json,
-        path: &["servers"],
-        shape: TYPED,
-        next: "Run the command \"MCP: List Servers\" in VS Code and start the server there.",
-    },
-    Client {
-        names: &["vscode-insiders"],
-        title: "VS Code Insiders",
-        places: &[anywhere(
-            Root::Config,
-            "Code - Insiders/User",
-            &["Code - Insiders/User/mcp.json"],
-        )],
-        project: Some(".vscode/mcp.json"),
-        format: Format::Json,
-        path: &["servers"],
-        shape: TYPED,
-        next: "Run the command \"MCP: List Servers\" in VS Code and start the server there.",
-    },
+    vs_code(&["vscode", "vs-code", "code"], "VS Code", &[VS_CODE]),
+    vs_code(&["vscode-insiders"], "VS Code Insiders", &[VS_CODE_INSIDERS]),
     Client {
         names: &["codex"],
         title: "Codex",
