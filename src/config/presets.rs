@@ -67,13 +67,13 @@ impl Presets {
             .iter()
             .filter(|(_, name)| variable(name).is_some())
             .map(|(key, _)| key);
-        let mut taken: Vec<String> =
-            options.given.keys().chain(in_environment.map(|key| (*key).to_owned())).collect();
+        let in_environment = in_environment.map(|key| ((*key).to_owned(), true));
+        let mut taken: Vec<Taken> = options.given.keys().chain(in_environment).collect();
         let mut settings = Vec::new();
         for layer in [of_section, for_all] {
             let layer: Vec<Setting> =
                 layer.into_iter().filter(|setting| !is_hidden(&setting.key, &taken)).collect();
-            taken.extend(layer.iter().map(|setting| setting.key.clone()));
+            taken.extend(layer.iter().map(|setting| (setting.key.clone(), !setting.is_off())));
             settings.extend(layer);
         }
         let section = section.map(|name| format!("[{name}] in {}", file.path.display()));
@@ -101,7 +101,7 @@ impl Presets {
     /// # Errors
     /// A variable in a secret is not set.
     pub(crate) fn complete(&self, options: &mut Options) -> Result<(), SetupError> {
-        for Setting { key, place, .. } in self.options() {
+        for Setting { key, place, .. } in self.options().filter(|setting| !setting.is_off()) {
             options.given.preset(&key.replace('-', "_"), place);
         }
         for (key, name) in SECRET_VARIABLES {
@@ -150,15 +150,20 @@ fn url_in(settings: &[Setting]) -> Option<&str> {
     settings.iter().find(|setting| setting.key == URL)?.text()
 }
 
+/// The key of a setting that goes before others, and whether it says more than that a switch is off:
+/// that excludes nothing.
+type Taken = (String, bool);
+
 /// Whether what goes before it hides the setting `key`.
-fn is_hidden(key: &str, taken: &[String]) -> bool {
-    let is_taken = |name: &str| taken.iter().any(|taken| taken == name);
+fn is_hidden(key: &str, taken: &[Taken]) -> bool {
+    let is_taken = |name: &str| taken.iter().any(|(taken, _)| taken == name);
+    let is_in_effect = |name: &str| taken.iter().any(|(taken, is_on)| *is_on && taken == name);
     let rivals = RIVALS.iter().filter_map(|(one, other)| match key {
         _ if key == *one => Some(*other),
         _ if key == *other => Some(*one),
         _ => None,
     });
-    is_taken(key) || rivals.into_iter().any(is_taken)
+    is_taken(key) || rivals.into_iter().any(is_in_effect)
 }
 
 /// Whether `server` can be the name of a section, and is no address.

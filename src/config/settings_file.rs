@@ -47,6 +47,11 @@ pub(super) enum As {
 }
 
 impl Setting {
+    /// Whether it is a switch that is off.
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.value, As::Off)
+    }
+
     /// Its value, where it has one.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
