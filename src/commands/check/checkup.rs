@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::pasted;
@@ -29,8 +28,6 @@ pub(super) struct Checkup {
     pub(super) client: LocalClient,
     /// The outcome of `initialize`, once it was asked for.
     opened: Option<Result<String, RequestError>>,
-    /// The tools that were listed.
-    pub(super) tools: Vec<Box<RawValue>>,
 }
 
 /// Where the opening of the session has failed.
@@ -63,7 +60,7 @@ impl Checkup {
         let http = Http::new(&server.upstream.http, &server.upstream.endpoint.url)?;
         let http = Arc::new(http.noting_in(journal.clone()));
         let client = LocalClient::start_over(http.clone(), &server)?;
-        Ok(Self { server, http, journal, client, opened: None, tools: Vec::new() })
+        Ok(Self { server, http, journal, client, opened: None })
     }
 
     pub(super) fn url(&self) -> &Url {

@@ -130,9 +130,7 @@ pub(super) async fn tools(checkup: &mut Checkup) -> Finding {
     let lines = refused.iter().map(|(name, why)| format!("{name}: {why}"));
     let facts: Vec<_> =
         refused.iter().map(|(name, why)| json!({"name": name, "why": why})).collect();
-    let finding = finding.details(lines).fact("names", names).fact("refused", facts);
-    checkup.tools = tools;
-    finding
+    finding.details(lines).fact("names", names).fact("refused", facts)
 }
 
 /// How long one exchange with the server takes. It calls no tool.
