@@ -116,6 +116,10 @@ pub struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
 
+    /// The section of the settings file that names the server.
+    #[arg(skip)]
+    pub(crate) section: Option<String>,
+
     /// What the user should hear once, as soon as there is a log.
     #[arg(skip)]
     pub(crate) warnings: Vec<String>,
@@ -200,6 +204,7 @@ impl Cli {
         if let Some(server) = cli.server() {
             *server = presets.url(kind)?;
         }
+        cli.section = presets.section;
         cli.warnings.extend(presets.warning);
         Ok(cli)
     }
@@ -208,7 +213,8 @@ impl Cli {
     /// settings file. `None` for a command that has none, or has the sample service.
     fn server(&mut self) -> Option<&mut Option<String>> {
         match &self.command {
-            Some(Command::Demo | Command::Install(_) | Command::Uninstall(_)) => None,
+            Some(Command::Demo | Command::Uninstall(_)) => None,
+            Some(Command::Install(install)) if !install.names_server() => None,
             Some(_) if self.url.as_deref() == Some(DEMO) => None,
             _ => Some(&mut self.url),
         }
@@ -269,7 +275,8 @@ impl Command {
             Self::Call(CallArguments { words, .. }) => {
                 words.first().is_some_and(|word| is_server(word)).then(|| words.remove(0))
             }
-            Self::Demo | Self::Install(_) | Self::Uninstall(_) => None,
+            Self::Install(install) => install.take_server(has_url),
+            Self::Demo | Self::Uninstall(_) => None,
         }
     }
 }

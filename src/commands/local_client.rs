@@ -54,6 +54,8 @@ pub(super) struct RequestError {
     pub(super) hint: Option<String>,
     /// The HTTP status, where the error is ours and there was one.
     pub(super) status: Option<u16>,
+    /// How long it took, where the error is ours.
+    pub(super) elapsed_ms: Option<u64>,
 }
 
 impl LocalClient {
@@ -236,6 +238,7 @@ impl RequestError {
         let ours = Some(&data).filter(|data| data["source"] == "mcpline");
         let hint = ours.and_then(|data| Some(data["hint"].as_str()?.to_owned()));
         let status = ours.and_then(|data| u16::try_from(data["httpStatus"].as_u64()?).ok());
-        Self { message, code, is_ours: ours.is_some(), hint, status, json }
+        let elapsed_ms = ours.and_then(|data| data["elapsedMs"].as_u64());
+        Self { message, code, is_ours: ours.is_some(), hint, status, elapsed_ms, json }
     }
 }

@@ -3,6 +3,7 @@
 //! place reads and checks every option.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::SECRET_VARIABLES;
 use super::options::Options;
@@ -28,8 +29,10 @@ pub(crate) struct Presets {
     settings: Vec<Setting>,
     /// The address of the server.
     url: Option<String>,
-    /// The section that the person named, for a message.
-    section: Option<String>,
+    /// The section that the person named.
+    pub(crate) section: Option<String>,
+    /// The file, for a message.
+    path: PathBuf,
     /// What to warn of.
     pub(crate) warning: Option<String>,
 }
@@ -76,8 +79,8 @@ impl Presets {
             taken.extend(layer.iter().map(|setting| (setting.key.clone(), !setting.is_off())));
             settings.extend(layer);
         }
-        let section = section.map(|name| format!("[{name}] in {}", file.path.display()));
-        Ok(Some(Self { settings, url, section, warning: file.is_open_to_others() }))
+        let warning = file.is_open_to_others();
+        Ok(Some(Self { settings, url, section, path: file.path, warning }))
     }
 
     /// The command line with the options of the file in it.
@@ -123,7 +126,8 @@ impl Presets {
             Some(section)
                 if self.url.is_none() && matches!(kind, Kind::Auto | Kind::Mcp | Kind::Sse) =>
             {
-                Err(SetupError::usage(format!("the section {section} has no `url`")))
+                let path = self.path.display();
+                Err(SetupError::usage(format!("the section [{section}] in {path} has no `url`")))
             }
             _ => Ok(self.url.clone()),
         }

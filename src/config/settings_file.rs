@@ -77,6 +77,8 @@ impl SettingsFile {
                 None => return Ok(None),
             },
         };
+        // Messages name it in full: a client starts us in a folder that nobody knows.
+        let path = std::path::absolute(&path).unwrap_or(path);
         let text = read_text(&path, "the settings file")?;
         let document = Document::parse(text.clone()).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);

@@ -87,6 +87,15 @@ fn a_server_that_answers_wrongly_is_told_by_the_step_that_fails() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_is_told_with_the_time_that_was_waited() {
+    let upstream = Upstream::serve(|exchange| exchange.pass("never"));
+    let report = report(check(&upstream.url()).args("--timeout 0.3"), 1);
+    let failed = failed(&report);
+    assert_eq!(failed["step"], "http", "{report}");
+    assert!(failed["facts"]["waitedMs"].as_u64().unwrap() >= 300, "{failed}");
+}
+
+#[test]
 fn the_way_to_the_server_is_told_by_the_step_that_fails() {
     let absent = || Upstream::absent(|exchange: &mut Exchange<'_>| exchange.close());
     let dead = absent();

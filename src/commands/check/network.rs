@@ -1,7 +1,6 @@
 //! The steps from the settings to the head of the first answer.
 
 use std::net::IpAddr;
-use std::time::Instant;
 
 use url::{Host, Url};
 
@@ -174,13 +173,12 @@ pub(super) async fn tls(checkup: &mut Checkup) -> Finding {
 
 /// What the server answers to the first request.
 pub(super) async fn http(checkup: &mut Checkup) -> Finding {
-    let begun = Instant::now();
     let broke = checkup.broke().await;
     if let Some((Broke::Http, error)) = &broke {
         let finding = checkup.finding(error);
         return match checkup.head(error.status) {
             Some((_, _, head)) => finding.details(about_server(head.server.as_deref())),
-            None => finding.fact("waitedMs", millis(begun)),
+            None => finding.fact("waitedMs", error.elapsed_ms),
         };
     }
     let status = broke.as_ref().and_then(|(_, error)| error.status);
@@ -196,10 +194,6 @@ pub(super) async fn http(checkup: &mut Checkup) -> Finding {
 
 fn about_server(server: Option<&str>) -> Option<String> {
     server.map(|server| format!("the server says that it is {server}"))
-}
-
-fn millis(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether the server takes the credentials, and what it offers if not.

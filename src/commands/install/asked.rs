@@ -20,25 +20,18 @@ pub(super) fn entry(
     arguments: &Install,
     secrets: &Arc<Secrets>,
 ) -> Result<(String, Entry), SetupError> {
-    let (name, url) = match arguments.target.as_slice() {
-        [] => (None, cli.url.as_deref()),
-        // A name is no address.
-        [one] if cli.url.is_some() && !one.contains(['/', ':']) => (Some(one), cli.url.as_deref()),
-        [one] => (None, Some(one.as_str())),
-        [url, name] if url.contains("://") && !name.contains("://") => {
-            (Some(name), Some(url.as_str()))
-        }
-        [name, url, ..] => (Some(name), Some(url.as_str())),
+    let section = cli.section.as_deref();
+    let url = cli.url.as_deref();
+    let Some(server) = section.or(url) else {
+        return Err(SetupError::usage("no URL given")
+            .hint("`mcpline install CLIENT [NAME] URL`, or `demo` as the URL"));
     };
-    let url = url.ok_or_else(|| {
-        SetupError::usage("no URL given")
-            .hint("`mcpline install CLIENT [NAME] URL`, or `demo` as the URL")
-    })?;
-    let name = name.map(|name| checked(name)).transpose()?;
-    let name = if url == crate::cli::DEMO {
-        name.unwrap_or_else(|| url.to_owned())
+    let name = arguments.target.first().map(String::as_str).or(section);
+    let name = name.map(checked).transpose()?;
+    let name = if server == crate::cli::DEMO {
+        name.unwrap_or_else(|| server.to_owned())
     } else {
-        let target = Target::new(Some(url), cli.options.server.kind, secrets)?;
+        let target = Target::new(url, cli.options.server.kind, secrets)?;
         let name = name.unwrap_or_else(|| name_of(target.kind, &target.url));
         warn_of_proxy(&cli.options, &target.url);
         // What cannot be used is refused here, and not when the client starts it.
@@ -51,7 +44,7 @@ pub(super) fn entry(
     for warning in &cli.warnings {
         terminal::complain(&secrets.redact(warning));
     }
-    let mut written = Written::options(&cli.options)?.with_server(url)?;
+    let mut written = Written::options(&cli.options)?.with_server(server)?;
     if let Some(user) = Written::user_without_password(&cli.options) {
         let question = format!("Password of {user} (Enter for none)");
         let typed = terminal::ask_secret(&question).filter(|password| !password.is_empty());
