@@ -1,5 +1,5 @@
 //! What is generated from the command line and kept in the repository, for archives and for packages:
-//! completions of shells, and the manual page. After a change of an option or of its help:
+//! completions of shells, and the manual pages. After a change of an option or of its help:
 //!
 //! ```text
 //! UPDATE_GENERATED=1 cargo test --test it generated
@@ -37,15 +37,30 @@ fn completions_know_every_option() {
         (Shell::PowerShell, "completions/mcpline.ps1"),
     ] {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut mcpline::Cli::command(), "mcpline", &mut script);
+        let mut command = mcpline::Cli::with_options_anywhere();
+        clap_complete::generate(shell, &mut command, "mcpline", &mut script);
         holds(file, &script);
     }
 }
 
+/// A page for each command, as that of the program leads to them.
 #[cfg(not(windows))]
 #[test]
-fn the_manual_page_is_that_of_the_program() {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(mcpline::Cli::command()).render(&mut page).unwrap();
-    holds("man/mcpline.1", &page);
+fn the_manual_pages_are_those_of_the_program() {
+    let mut command = mcpline::Cli::command().disable_help_subcommand(true);
+    command.build();
+    let of_command = |command: &clap::Command| {
+        let options = "Every option and variable of mcpline(1) counts here too.";
+        command.clone().after_long_help(options)
+    };
+    let pages: Vec<_> = command.get_subcommands().map(of_command).collect();
+    for page in pages.into_iter().chain([command]) {
+        // As it was built: `mcpline-check`.
+        let name = page.get_display_name().unwrap_or("mcpline").to_owned();
+        let mut text = Vec::new();
+        let version = concat!("mcpline ", env!("CARGO_PKG_VERSION"));
+        let page = clap_mangen::Man::new(page).title(&*name).source(version);
+        page.render(&mut text).unwrap();
+        holds(&format!("man/{name}.1"), &text);
+    }
 }
