@@ -23,6 +23,7 @@ use crate::link::Link;
 use crate::mcp::{Empty, Implementation, InitializeParams, Part, Revision, method};
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
+use crate::terminal::Waiting;
 use crate::upstream::{self, Client};
 use crate::{conversation, signals};
 
@@ -37,6 +38,7 @@ pub(super) struct LocalClient {
     conversation: JoinHandle<conversation::Outcome>,
     requests: u64,
     link: Arc<Link>,
+    waiting: Waiting,
 }
 
 /// The error with which a request was answered.
@@ -90,7 +92,8 @@ impl LocalClient {
             Box::pin(std::future::pending()),
         ));
         let input = Some(input);
-        Ok(Self { input, output, conversation, requests: 0, link })
+        let waiting = Waiting::new(server.redacted(&upstream.endpoint.shown));
+        Ok(Self { input, output, conversation, requests: 0, link, waiting })
     }
 
     /// Opens the session with a handshake, and returns the result of `initialize`.
@@ -126,7 +129,7 @@ impl LocalClient {
         self.requests += 1;
         let id = RequestId::number(self.requests);
         self.send(Message::request(id.clone(), method, params).text().clone()).await;
-        while let Some(line) = self.output.recv().await {
+        while let Some(line) = self.waiting.until(self.output.recv()).await {
             for message in from_upstream(&line).unwrap_or_default() {
                 match message {
                     FromUpstream::Response(response) if response.id().as_ref() == Some(&id) => {
@@ -139,6 +142,11 @@ impl LocalClient {
         }
         // Every request is answered before the conversation ends.
         Err(RequestError::read(&ErrorObject::new(0, "mcpline was told to stop")))
+    }
+
+    /// Whether a person sees how far a call has come.
+    pub(super) fn is_watched(&self) -> bool {
+        self.waiting.is_seen()
     }
 
     /// All items of a list, as a result with one page.
@@ -190,8 +198,15 @@ impl LocalClient {
 
     /// Takes what the server sends of its own accord. We have promised no capability, so all that it
     /// may ask is whether we live.
-    async fn take(&self, message: &Message) {
-        let Kind::Request(id) = message.kind() else { return };
+    async fn take(&mut self, message: &Message) {
+        let Kind::Request(id) = message.kind() else {
+            if message.method() == method::PROGRESS
+                && let Some(progress) = message.params().and_then(|params| progress(params))
+            {
+                self.waiting.say(progress);
+            }
+            return;
+        };
         let answer = if message.method() == method::PING {
             Response::with_result(Bytes::from_static(b"{}")).into_line(id).to_bytes()
         } else {
@@ -200,6 +215,22 @@ impl LocalClient {
         };
         self.send(answer).await;
     }
+}
+
+/// How far a call has come, in words.
+fn progress(params: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Told {
+        progress: serde_json::Number,
+        total: Option<serde_json::Number>,
+        message: Option<String>,
+    }
+    let Told { progress, total, message } = serde_json::from_slice(params).ok()?;
+    let count = match total {
+        Some(total) => format!("{progress}/{total}"),
+        None => progress.to_string(),
+    };
+    Some(message.map_or(count.clone(), |message| format!("{count} {message}")))
 }
 
 fn outcome(response: &Response) -> Result<String, RequestError> {

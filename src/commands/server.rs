@@ -49,7 +49,7 @@ impl Server {
     /// Tells on stderr what is wrong with the settings.
     pub(super) fn warn(&self) {
         for warning in &self.warnings {
-            terminal::complain(&self.redacted(warning));
+            terminal::warn(&self.redacted(warning));
         }
     }
 }

@@ -287,3 +287,19 @@ fn a_1c_service_is_told_where_it_is_and_what_a_session_costs() {
     assert!(sessions["facts"]["managedMs"].is_number(), "{sessions}");
     assert!(onec.sessions().finished > 0, "the managed session is ended: no licence stays taken");
 }
+
+#[test]
+fn colours_are_for_whoever_wants_them() {
+    let upstream = Upstream::serve(after_handshake(|exchange| exchange.result(r#"{"tools":[]}"#)));
+    for (variables, is_coloured) in [
+        (&[][..], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+    ] {
+        let variables = variables.iter();
+        let setup =
+            variables.fold(check(&upstream.url()), |setup, (name, value)| setup.env(name, value));
+        let Output { stdout, .. } = setup.output("");
+        assert_eq!(stdout.contains("\u{1b}[32mok"), is_coloured, "{stdout}");
+    }
+}

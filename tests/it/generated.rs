@@ -26,8 +26,6 @@ fn holds(file: &str, content: &[u8]) {
     );
 }
 
-// The help of Windows has another default in it, and git may have changed the line ends there.
-#[cfg(not(windows))]
 #[test]
 fn completions_know_every_option() {
     for (shell, file) in [
@@ -44,7 +42,6 @@ fn completions_know_every_option() {
 }
 
 /// A page for each command, as that of the program leads to them.
-#[cfg(not(windows))]
 #[test]
 fn the_manual_pages_are_those_of_the_program() {
     let mut command = mcpline::Cli::command().disable_help_subcommand(true);

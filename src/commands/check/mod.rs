@@ -25,7 +25,7 @@ use super::server::Server;
 use crate::cli::{CheckArguments, Cli};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
-use crate::terminal::{self, Style};
+use crate::terminal::{self, Style, Waiting};
 use crate::upstream::{Kind, Pending};
 
 /// One step of the check.
@@ -76,6 +76,7 @@ pub(super) async fn run(
         let url = checkup.server.redacted(&checkup.server.upstream.endpoint.shown);
         terminal::print(&format!("mcpline {version} checks {url}\n\n"))?;
     }
+    let mut waiting = Waiting::new("");
     let mut steps = Vec::new();
     let mut failed: Option<&Step> = None;
     let is_onec = checkup.server.upstream.kind.kind == Kind::OneC;
@@ -84,10 +85,8 @@ pub(super) async fn run(
         let finding = if failed.is_some() {
             Finding::skipped("not reached")
         } else {
-            if is_text && style.has_colours() {
-                terminal::print(&style.dim(&format!("...   {}", step.name)))?;
-            }
-            (step.run)(&mut checkup).await
+            waiting.restart(step.name);
+            waiting.until((step.run)(&mut checkup)).await
         };
         let finding = finding.map(|text| checkup.server.redacted(text));
         if finding.outcome == Outcome::Failed {
@@ -95,8 +94,7 @@ pub(super) async fn run(
         }
         // A person sees where it stopped.
         if is_text && failed.is_none_or(|failed| std::ptr::eq(failed, step)) {
-            let begin = if style.has_colours() { "\r\u{1b}[K" } else { "" };
-            terminal::print(&format!("{begin}{}", finding.shown(step.name, style)))?;
+            terminal::print(&finding.shown(step.name, style))?;
         }
         steps.push((step.id, finding));
     }

@@ -37,12 +37,12 @@ pub(super) fn entry(
         // What cannot be used is refused here, and not when the client starts it.
         let settings = UpstreamSettings::new(&cli.options, target, secrets)?;
         for warning in &settings.warnings {
-            terminal::complain(&secrets.redact(warning));
+            terminal::warn(&secrets.redact(warning));
         }
         name
     };
     for warning in &cli.warnings {
-        terminal::complain(&secrets.redact(warning));
+        terminal::warn(&secrets.redact(warning));
     }
     let mut written = Written::options(&cli.options)?.with_server(server)?;
     if let Some(user) = Written::user_without_password(&cli.options) {
@@ -61,7 +61,7 @@ fn warn_of_proxy(options: &Options, url: &Url) {
         .iter()
         .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if let Some(name) = set.filter(|_| !options.has_proxy() && !is_loopback(url)) {
-        terminal::complain(&format!(
+        terminal::warn(&format!(
             "{name} is set here, and clients do not pass it on: if the server needs a proxy, add --proxy URL"
         ));
     }
@@ -115,7 +115,7 @@ pub(super) fn program() -> Result<String, SetupError> {
     };
     let path = path.filter(|path| is_running(path)).unwrap_or(running);
     if path.components().any(|part| part.as_os_str() == "_npx") {
-        terminal::complain(
+        terminal::warn(
             "this program is in the cache of npx, which may be cleared: install it, and then run this again",
         );
     }

@@ -6,7 +6,7 @@ use crate::cli::Changes;
 use crate::install::{Client, ConfigFile, Document, Found, Machine, diff, secrets};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
-use crate::terminal;
+use crate::terminal::{self, Colour, Style};
 
 /// A file, its new text, and what to ask first.
 pub(super) struct Edit {
@@ -28,6 +28,7 @@ pub(super) fn apply(
         let path = edit.file.path.display().to_string();
         masked.redact(&diff(&path, &edit.file.text, &edit.text)).into_owned()
     };
+    let style = Style::of_stdout();
     let mut report = String::new();
     let (same, edits): (Vec<_>, Vec<_>) =
         edits.into_iter().partition(|edit| edit.text == edit.file.text);
@@ -37,14 +38,18 @@ pub(super) fn apply(
     }
     if changes.dry_run {
         for edit in &edits {
-            report.push_str(&shown(edit));
+            report.push_str(&coloured(&shown(edit), style));
         }
         report.push_str("Nothing has been changed (--dry-run).\n");
         return terminal::print(&report);
     }
     for edit in edits.iter().filter(|_| !changes.yes) {
         let Some(question) = &edit.asks else { continue };
-        let question = format!("{}{}: {question}", shown(edit), edit.file.path.display());
+        let question = format!(
+            "{}{}: {question}",
+            coloured(&shown(edit), Style::of_stderr()),
+            edit.file.path.display()
+        );
         match terminal::confirm(&question) {
             Some(true) => {}
             Some(false) => return Err(SetupError::failed("nothing has been changed")),
@@ -68,9 +73,22 @@ pub(super) fn apply(
         }
     }
     if has_edits {
-        report.push_str(&format!("Next: {}\n", client.next));
+        report.push_str(&style.bold(&format!("Next: {}", client.next)));
+        report.push('\n');
     }
     terminal::print(&report)
+}
+
+/// A diff as a terminal shows it.
+fn coloured(diff: &str, style: Style) -> String {
+    let line = |line: &str| match line.chars().next() {
+        _ if line.starts_with("---") || line.starts_with("+++") => style.bold(line),
+        Some('+') => style.in_colour(Colour::Green, line),
+        Some('-') => style.in_colour(Colour::Red, line),
+        Some('@') => style.dim(line),
+        _ => line.to_owned(),
+    };
+    diff.lines().map(|text| line(text) + "\n").collect()
 }
 
 /// The secrets in texts of `client`'s file.

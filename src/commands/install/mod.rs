@@ -35,7 +35,7 @@ pub(super) fn install(
         && !Machine::this().files(client)?.iter().any(|found| found.is_in_use)
     {
         let title = client.title;
-        terminal::complain(&format!(
+        terminal::warn(&format!(
             "{title} was not found on this machine; the entry is for when it is there"
         ));
     }

@@ -75,7 +75,7 @@ fn taken_over(cli: &Cli, name: &str, old: &Value) -> Result<Entry, SetupError> {
             .hint("it can take over mcp-remote, supergateway, mcp-proxy, a URL, and the scripts for 1C, Bitrix24 and amoCRM; the file has not been changed")
     })?;
     for warning in warnings {
-        terminal::complain(&format!("{name}: {warning}"));
+        terminal::warn(&format!("{name}: {warning}"));
     }
     // What the entry says of itself is filled in: some clients fill `${NAME}` in from elsewhere.
     let filled = |word: &String| {
