@@ -5,7 +5,7 @@ mod waiting;
 
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
-pub(crate) use self::style::{Colour, Style};
+pub(crate) use self::style::{Colour, Style, wrapped};
 pub(crate) use self::waiting::Waiting;
 use crate::setup::SetupError;
 

@@ -60,6 +60,39 @@ impl Style {
     }
 }
 
+/// `text` with line breaks so that it fits the terminal where it begins in column `indent`, as do its
+/// further lines. In a pipe it stays one line.
+pub(crate) fn wrapped(text: &str, indent: usize) -> String {
+    let Some(room) = width().and_then(|width| width.checked_sub(indent)) else {
+        return text.to_owned();
+    };
+    let break_line = format!("\n{}", " ".repeat(indent));
+    let mut wrapped = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > room {
+            wrapped.push_str(&break_line);
+            used = 0;
+        } else if used > 0 {
+            wrapped.push(' ');
+            used += 1;
+        }
+        wrapped.push_str(word);
+        used += length;
+    }
+    wrapped
+}
+
+/// The columns of the person's terminal; `COLUMNS` has the last word.
+fn width() -> Option<usize> {
+    let variable = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    variable.or_else(|| {
+        let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+        Some(width.0.into())
+    })
+}
+
 /// Whether the terminal acts on codes. A console of Windows has to be told to, and an old one
 /// prints them.
 pub(super) fn knows_codes() -> bool {

@@ -71,7 +71,10 @@ pub(super) async fn name(checkup: &mut Checkup) -> Finding {
         None => checkup.url().clone(),
     };
     let Some(Host::Domain(host)) = url.host() else {
-        return Finding::skipped("the host is given by its address");
+        return Finding::skipped(match checkup.http.proxy() {
+            Some(_) => "the proxy, which is given by its address, looks it up",
+            None => "the host is given by its address",
+        });
     };
     let found = tokio::net::lookup_host((host, url.port_or_known_default().unwrap_or(80))).await;
     let mut addresses: Vec<IpAddr> = found.into_iter().flatten().map(|one| one.ip()).collect();
@@ -216,7 +219,6 @@ pub(super) async fn sign_in(checkup: &mut Checkup) -> Finding {
     if let Some(metadata) = &head.resource_metadata {
         lines.push(format!("sign-in by OAuth is described at {metadata}"));
     }
-    lines.extend(about_server(head.server.as_deref()));
     lines.push(
         if has_sent { "credentials were sent" } else { "no credentials were sent" }.to_owned(),
     );

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::terminal::{Colour, Style};
+use crate::terminal::{Colour, Style, wrapped};
+
+/// The column in which a person reads what a step has found.
+const INDENT: usize = 18;
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -86,15 +89,15 @@ impl Finding {
             Outcome::Failed => style.in_colour(Colour::Red, "FAIL"),
             Outcome::Skipped => style.dim("-   "),
         };
-        let text = self.text.replace('\n', " ");
+        let text = wrapped(&self.text.replace('\n', " "), INDENT);
         let text = if self.outcome == Outcome::Skipped { style.dim(&text) } else { text };
         let mut shown = format!("{mark}  {name:<12}{text}\n");
-        let indent = " ".repeat(18);
+        let mut add = |line: String| shown.push_str(&format!("{:INDENT$}{line}\n", ""));
         for line in &self.details {
-            shown.push_str(&format!("{indent}{}\n", style.dim(line)));
+            add(style.dim(&wrapped(line, INDENT)));
         }
         if let Some(hint) = &self.hint {
-            shown.push_str(&format!("{indent}{}\n", style.bold(&format!("> {hint}"))));
+            add(style.bold(&format!("> {}", wrapped(hint, INDENT + 2))));
         }
         shown
     }
