@@ -12,8 +12,8 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 /// The file has to hold `content`; or is made so.
-fn holds(file: &str, content: &[u8]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(file);
+pub(crate) fn holds(file: &str, content: &[u8]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -21,7 +21,7 @@ fn holds(file: &str, content: &[u8]) {
     let kept = fs::read(&path).unwrap_or_default();
     assert!(
         kept == content,
-        "{} is out of date: UPDATE_GENERATED=1 cargo test --test it generated",
+        "{} is out of date: UPDATE_GENERATED=1 cargo test --locked --test it",
         path.display()
     );
 }
@@ -29,10 +29,10 @@ fn holds(file: &str, content: &[u8]) {
 #[test]
 fn completions_know_every_option() {
     for (shell, file) in [
-        (Shell::Bash, "completions/mcpline.bash"),
-        (Shell::Zsh, "completions/_mcpline"),
-        (Shell::Fish, "completions/mcpline.fish"),
-        (Shell::PowerShell, "completions/mcpline.ps1"),
+        (Shell::Bash, "packaging/completions/mcpline.bash"),
+        (Shell::Zsh, "packaging/completions/_mcpline"),
+        (Shell::Fish, "packaging/completions/mcpline.fish"),
+        (Shell::PowerShell, "packaging/completions/mcpline.ps1"),
     ] {
         let mut script = Vec::new();
         let mut command = mcpline::Cli::with_options_anywhere();
@@ -58,6 +58,6 @@ fn the_manual_pages_are_those_of_the_program() {
         let version = concat!("mcpline ", env!("CARGO_PKG_VERSION"));
         let page = clap_mangen::Man::new(page).title(&*name).source(version);
         page.render(&mut text).unwrap();
-        holds(&format!("man/{name}.1"), &text);
+        holds(&format!("packaging/man/{name}.1"), &text);
     }
 }

@@ -19,6 +19,7 @@ mod certificates;
 mod check;
 mod demo;
 mod detection;
+mod documents;
 mod drop_in;
 mod emulators;
 mod ending;
