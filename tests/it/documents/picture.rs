@@ -7,8 +7,8 @@ use crate::support::{Line, Output, Reply, Upstream};
 /// Columns of the terminal.
 const COLUMNS: usize = 100;
 
-/// Size of a character, in pixels.
-const CHARACTER: (f32, usize) = (7.8, 18);
+/// Width of ten characters, and height of a line, in pixels.
+const CHARACTERS: (usize, usize) = (78, 18);
 
 /// What `check` prints of a service of 1C behind a proxy that wants a login, in this language.
 fn printed(language: &str) -> String {
@@ -47,10 +47,9 @@ fn attributes(code: &str) -> &'static str {
 }
 
 fn drawn(printed: &str, label: &str) -> String {
-    let (width, height) = CHARACTER;
+    let (width, height) = CHARACTERS;
     let lines: Vec<_> = printed.trim_end().lines().collect();
-    let (columns, rows) = (COLUMNS as f32, lines.len());
-    let (right, bottom) = ((columns * width) as usize + 32, rows * height + 32);
+    let (right, bottom) = (COLUMNS * width / 10 + 32, lines.len() * height + 32);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {right} {bottom}\" width=\"{right}\" \
          font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"13\" \
