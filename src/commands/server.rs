@@ -36,7 +36,8 @@ impl Server {
             (Target::new(url, options.server.kind, secrets)?, None)
         };
         let upstream = UpstreamSettings::new(options, target, secrets)?;
-        let conversation = config::conversation(options, &upstream);
+        let mut conversation = config::conversation(options, &upstream);
+        conversation.readers = conversation.readers.or_person();
         let warnings = cli.warnings.iter().chain(&upstream.warnings).cloned().collect();
         Ok(Self { upstream, conversation, warnings, _demo: demo })
     }

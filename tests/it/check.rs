@@ -303,3 +303,25 @@ fn colours_are_for_whoever_wants_them() {
         assert_eq!(stdout.contains("\u{1b}[32mok"), is_coloured, "{stdout}");
     }
 }
+
+/// A person with a Russian system is spoken to in Russian; what failed stays as people search for it,
+/// and the report for support stays English.
+#[test]
+fn a_russian_system_is_spoken_to_in_russian() {
+    let refusing = Upstream::serve(|exchange| exchange.status(403));
+    let Output { status, stdout, stderr } =
+        check(&refusing.url()).env("LC_ALL", "ru_RU.UTF-8").output("");
+    assert_eq!(status, 1);
+    for told in
+        ["проверяет", "ок    Адрес", "СБОЙ  Вход", "answered with HTTP 403", "> Сервер знает"]
+    {
+        assert!(stdout.contains(told), "{told}: {stdout}");
+    }
+    assert!(stderr.contains("сбой на шаге «Вход»"), "{stderr}");
+    let russian = |letter: char| ('а'..='я').contains(&letter);
+    let report = report(check("demo").env("LC_ALL", "ru_RU.UTF-8"), 0);
+    for step in report["steps"].as_array().unwrap() {
+        let text = step["text"].as_str().unwrap().replace("Демо", "");
+        assert!(!text.contains(russian), "{step}");
+    }
+}

@@ -81,6 +81,7 @@ fn drawn(printed: &str, label: &str) -> String {
 }
 
 #[test]
-fn the_picture_of_check_is_what_it_prints() {
+fn the_pictures_of_check_are_what_it_prints() {
     holds("docs/check.svg", drawn(&printed("C"), "mcpline check").as_bytes());
+    holds("docs/check.ru.svg", drawn(&printed("ru_RU.UTF-8"), "mcpline check").as_bytes());
 }
