@@ -212,6 +212,18 @@ impl Cli {
         }
     }
 
+    /// The name of the command, if there is one.
+    pub(crate) fn command_name(&self) -> Option<&'static str> {
+        Some(match self.command.as_ref()? {
+            Command::Demo => "demo",
+            Command::Check(_) => "check",
+            Command::Tools(_) => "tools",
+            Command::Call(_) => "call",
+            Command::Install(_) => "install",
+            Command::Uninstall(_) => "uninstall",
+        })
+    }
+
     fn read(command: &mut clap::Command, arguments: &[OsString]) -> Result<Self, clap::Error> {
         let matches = command.try_get_matches_from_mut(arguments)?;
         let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(command))?;

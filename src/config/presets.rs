@@ -52,7 +52,7 @@ impl Presets {
         let name_in = |server: &str| is_name(server).then(|| server.trim().to_owned());
         let Some(file) = SettingsFile::load(options.config.config.as_deref())? else {
             let name = server.and_then(|server| name_in(server.as_deref()?));
-            return name.map_or(Ok(None), |name| Err(no_section(&name, None)));
+            return name.map_or(Ok(None), |name| Err(no_section(&name, None, command)));
         };
         let for_all = file.for_all(command)?;
         let server = server.and_then(|server| server.as_deref().or_else(|| url_in(&for_all)));
@@ -60,7 +60,7 @@ impl Presets {
         let of_section = match &section {
             Some(name) => {
                 let settings = file.section(name, command)?;
-                settings.ok_or_else(|| no_section(name, Some(&file)))?
+                settings.ok_or_else(|| no_section(name, Some(&file), command))?
             }
             None => Vec::new(),
         };
@@ -177,10 +177,15 @@ fn is_name(server: &str) -> bool {
 }
 
 /// The person named a server that no section is about.
-fn no_section(name: &str, file: Option<&SettingsFile>) -> SetupError {
+fn no_section(name: &str, file: Option<&SettingsFile>, command: &clap::Command) -> SetupError {
     let message = format!("`{name}` is not a URL, because https:// or http:// in front is missing");
     let hint = "give the address in full, for example https://mcp.example.com/mcp";
+    let commands = command.get_subcommands().map(clap::Command::get_name);
+    let meant = nearest(name, commands).map(|meant| format!("did you mean `mcpline {meant}`?"));
     let Some(file) = file else {
+        if let Some(meant) = meant {
+            return SetupError::usage(message).hint(meant);
+        }
         let place =
             usual_place().map_or_else(String::new, |place| format!(" in {}", place.display()));
         return SetupError::usage(message)
@@ -189,6 +194,6 @@ fn no_section(name: &str, file: Option<&SettingsFile>) -> SetupError {
     let message = format!("{message}, and {} has no section [{name}]", file.path.display());
     match nearest(name, file.sections()) {
         Some(meant) => SetupError::usage(message).hint(format!("did you mean `{meant}`?")),
-        None => SetupError::usage(message).hint(hint),
+        None => SetupError::usage(message).hint(meant.unwrap_or_else(|| hint.to_owned())),
     }
 }

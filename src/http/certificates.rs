@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::der::{self, Certificate, Der};
+use crate::setup::unreadable;
 
 /// What a file holds.
 #[derive(Default)]
@@ -112,7 +113,7 @@ impl Wants {
 
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Contents, String> {
-    fs::read(path).map(|bytes| Contents::of(&bytes)).map_err(|why| format!("cannot be read: {why}"))
+    fs::read(path).map(|bytes| Contents::of(&bytes)).map_err(|why| unreadable(path, &why))
 }
 
 /// Reads the bytes of a file of certificates and keys as the options do, looks into each certificate

@@ -5,6 +5,7 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::cli::nearest;
 use crate::jsonrpc::to_json;
 use crate::setup::SetupError;
 use crate::terminal;
@@ -76,6 +77,12 @@ impl Given {
         let mut object = Object::read(whole).unwrap_or_default();
         let mut typed: Vec<(&str, Vec<String>)> = Vec::new();
         for Pair { key, value, is_json } in &self.pairs {
+            if !is_json && let Some(meant) = schema.nearest(key) {
+                let (key, meant) = (terminal::plain(key), terminal::plain(meant));
+                let message = format!("{tool} has no argument `{key}`");
+                let hint = format!("did you mean `{meant}`? `{key}:=JSON` sends it all the same");
+                return Err(SetupError::usage(message).hint(hint));
+            }
             let json = if *is_json { Ok(value.clone()) } else { schema.typed(key, value) };
             let json = json.map_err(|wanted| {
                 let (key, value) = (terminal::plain(key), terminal::plain(value));
@@ -246,6 +253,16 @@ impl Schema {
         let values = schema["enum"].as_array().into_iter().flatten().chain(schema.get("const"));
         all.extend(values.map(type_of));
         all
+    }
+
+    /// The argument that was probably meant by `key`, which the schema does not have.
+    fn nearest(&self, key: &str) -> Option<&str> {
+        let known = self.root["properties"].as_object()?;
+        let is_open = self.root.get("additionalProperties").is_some_and(|more| *more != false);
+        if is_open || known.contains_key(key) {
+            return None;
+        }
+        nearest(key, known.keys().map(String::as_str))
     }
 
     /// Checks that nothing is missing, and nothing is there that the tool refuses.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use url::{Host, Url};
 
 use crate::cli::{Cli, Install};
-use crate::config::{Options, Target, UpstreamSettings, Written};
+use crate::config::{NO_URL, Options, Target, UpstreamSettings, Written};
 use crate::http::{PROXY_VARIABLES, is_loopback};
 use crate::install::Entry;
 use crate::redact::Secrets;
@@ -23,7 +23,7 @@ pub(super) fn entry(
     let section = cli.section.as_deref();
     let url = cli.url.as_deref();
     let Some(server) = section.or(url) else {
-        return Err(SetupError::usage("no URL given")
+        return Err(SetupError::usage(NO_URL)
             .hint("`mcpline install CLIENT [NAME] URL`, or `demo` as the URL"));
     };
     let name = arguments.target.first().map(String::as_str).or(section);
@@ -48,8 +48,12 @@ pub(super) fn entry(
     if let Some(user) = Written::user_without_password(&cli.options) {
         let question = format!("Password of {user} (Enter for none)");
         let typed = terminal::ask_secret(&question).filter(|password| !password.is_empty());
-        if let Some(password) = typed {
-            written.set("MCPLINE_PASSWORD", &password);
+        match typed {
+            Some(password) => written.set("MCPLINE_PASSWORD", &password),
+            None => terminal::warn(&format!(
+                "the entry has no password for {user}: if the server wants one, set MCPLINE_PASSWORD and \
+                 run this again"
+            )),
         }
     }
     Ok((name, Entry { command: program()?, args: written.args, env: written.env }))

@@ -15,11 +15,18 @@ pub(super) struct Edit {
     pub(super) asks: Option<String>,
 }
 
+/// What a person is told once the edits are made.
+pub(super) struct Done {
+    /// What became of the entry.
+    pub(super) what: &'static str,
+    pub(super) next: String,
+}
+
 /// Shows or makes the edits.
 pub(super) fn apply(
     client: &Client,
     name: &str,
-    done: &str,
+    done: &Done,
     edits: Vec<Edit>,
     changes: &Changes,
 ) -> Result<(), SetupError> {
@@ -67,13 +74,13 @@ pub(super) fn apply(
     for edit in edits {
         let path = edit.file.path.display();
         let copy = edit.file.replace(&edit.text)?;
-        report.push_str(&format!("{}: `{name}` is {done} in {path}\n", client.title));
+        report.push_str(&format!("{}: `{name}` is {} in {path}\n", client.title, done.what));
         if let Some(copy) = copy {
             report.push_str(&format!("The file as it was is {}\n", copy.display()));
         }
     }
     if has_edits {
-        report.push_str(&style.bold(&format!("Next: {}", client.next)));
+        report.push_str(&style.bold(&format!("Next: {}", done.next)));
         report.push('\n');
     }
     terminal::print(&report)

@@ -7,7 +7,7 @@ mod take_over;
 
 use std::sync::Arc;
 
-use self::edits::{Edit, apply, files};
+use self::edits::{Done, Edit, apply, files};
 use crate::cli::{Cli, Install, Uninstall};
 use crate::install::{Entry, Machine, client};
 use crate::redact::Secrets;
@@ -54,7 +54,8 @@ pub(super) fn install(
             asks: replaces.then(|| format!("Replace its entry `{name}`?")),
         });
     }
-    apply(client, &name, "written", edits, &arguments.changes)
+    let done = Done { what: "written", next: client.next.to_owned() };
+    apply(client, &name, &done, edits, &arguments.changes)
 }
 
 /// Removes an entry from a client's configuration.
@@ -86,5 +87,6 @@ pub(super) fn uninstall(arguments: &Uninstall) -> Result<(), SetupError> {
         };
         return Err(SetupError::failed(message).hint(hint));
     }
-    apply(client, name, "removed", edits, &arguments.changes)
+    let next = format!("Restart {}, which may have the server running still.", client.title);
+    apply(client, name, &Done { what: "removed", next }, edits, &arguments.changes)
 }

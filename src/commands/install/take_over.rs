@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::asked::program;
-use super::edits::{Edit, apply, files};
+use super::edits::{Done, Edit, apply, files};
 use crate::cli::{Cli, Install};
 use crate::config::{self, Translated, Written};
 use crate::install::client::{self, CLIENTS};
@@ -57,7 +57,8 @@ pub(super) fn run(cli: &Cli, arguments: &Install, name: &str) -> Result<(), Setu
         }
         if !edits.is_empty() {
             has_found = true;
-            apply(client, name, "taken over", edits, changes)?;
+            let done = Done { what: "taken over", next: client.next.to_owned() };
+            apply(client, name, &done, edits, changes)?;
         }
     }
     if has_found {
