@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{
     Amocrm, Bitrix, Exchange, Generation, Line, Onec, Output, Reply, Request, Reuse, Setup,
-    TlsServer, Upstream, after_handshake, amocrm, at_once,
+    TlsServer, Upstream, after_handshake, amocrm, at_once, handshake,
 };
 
 fn check(url: &str) -> Setup {
@@ -208,6 +208,30 @@ fn a_wrong_address_is_recognised() {
         let hint = failed(&report)["hint"].as_str().unwrap();
         assert!(hint.contains(told), "{told}: {hint}");
         assert!(!stdout.contains("abcdefgh1234"), "{stdout}");
+    }
+}
+
+#[test]
+fn the_right_address_on_the_same_server_is_found() {
+    let page = Reply::status(200).body("text/html", "<html><title>Shop</title></html>");
+    for (front, step) in [(Reply::status(404), "http"), (page, "handshake")] {
+        let upstream = Upstream::serve(move |exchange| {
+            if !exchange.request.path.starts_with("/api/mcp") {
+                return exchange.send(&front);
+            }
+            match exchange.name().as_str() {
+                "GET" => exchange.status(405),
+                "DELETE" => exchange.status(204),
+                _ => handshake(exchange, Some("session")),
+            }
+        });
+        let report = report(check(&upstream.url_of("/v1/?key=topsecret99")), 1);
+        let failed = failed(&report);
+        assert_eq!(failed["step"], step, "{report}");
+        let hint = failed["hint"].as_str().unwrap();
+        assert!(hint.contains("/api/mcp") && !hint.contains("topsecret99"), "{hint}");
+        // The session that was opened there is ended.
+        upstream.nth("DELETE", 1);
     }
 }
 

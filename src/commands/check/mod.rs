@@ -6,9 +6,10 @@
 //! came. So what the check says holds for forwarding too.
 //!
 //! `network` has the steps up to HTTP, `service` those of MCP, `onec` those of
-//! 1C, `pasted` knows wrong addresses.
+//! 1C, `pasted` knows wrong addresses, and `elsewhere` looks for the right one.
 
 mod checkup;
+mod elsewhere;
 mod network;
 mod onec;
 mod pasted;

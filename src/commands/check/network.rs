@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use super::checkup::{Broke, Checkup};
-use super::pasted;
 use super::report::Finding;
+use super::{elsewhere, pasted};
 use crate::hint::{Words, words};
 use crate::http::{Authorization, TrustedBy, is_loopback};
 
@@ -233,7 +233,10 @@ pub(super) async fn http(checkup: &mut Checkup) -> Finding {
     if let Some((Broke::Http, error)) = &broke {
         let finding = checkup.finding(error);
         return match checkup.head(error.status) {
-            Some((_, _, head)) => finding.details(about_server(head.server.as_deref())),
+            Some((_, _, head)) => {
+                let finding = finding.details(about_server(head.server.as_deref()));
+                elsewhere::pointed(checkup, finding, error).await
+            }
             None => finding.fact("waitedMs", error.elapsed_ms),
         };
     }

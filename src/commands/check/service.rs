@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::checkup::Checkup;
+use super::elsewhere;
 use super::report::Finding;
 use crate::commands::local_client::{LocalClient, RequestError};
 use crate::hint::{Words, words};
@@ -61,9 +62,10 @@ pub(super) async fn handshake(checkup: &mut Checkup) -> Finding {
                 "По этому адресу веб-страница для людей, а не сервер MCP: найдите в документации сервера \
                  адрес для клиентов, часто он заканчивается на /mcp.",
             );
-            return Finding { hint: Some(hint), ..finding };
+            return elsewhere::pointed(checkup, Finding { hint: Some(hint), ..finding }, &error)
+                .await;
         }
-        return finding;
+        return elsewhere::pointed(checkup, finding, &error).await;
     }
     let result = checkup.opened().await.clone().unwrap_or_default();
     let result: Value = serde_json::from_str(&result).unwrap_or_default();
