@@ -255,14 +255,13 @@ impl Schema {
         all
     }
 
-    /// The argument that was probably meant by `key`, which the schema does not have.
+    /// The argument that was probably meant by `key`, where the schema neither has it nor says whether it
+    /// takes others.
     fn nearest(&self, key: &str) -> Option<&str> {
         let known = self.root["properties"].as_object()?;
-        let is_open = self.root.get("additionalProperties").is_some_and(|more| *more != false);
-        if is_open || known.contains_key(key) {
-            return None;
-        }
-        nearest(key, known.keys().map(String::as_str))
+        let is_told = self.root.get("additionalProperties").is_some();
+        let unknown = !is_told && !known.contains_key(key);
+        unknown.then(|| nearest(key, known.keys().map(String::as_str)))?
     }
 
     /// Checks that nothing is missing, and nothing is there that the tool refuses.
