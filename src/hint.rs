@@ -51,6 +51,11 @@ impl Hint {
         }
     }
 
+    /// The text for the person at this computer.
+    pub(crate) fn for_person(&self) -> &str {
+        self.in_language(Language::of_person())
+    }
+
     /// Whether `text` holds this, in whichever language.
     pub(crate) fn is_in(&self, text: &str) -> bool {
         text.contains(&*self.english)

@@ -286,6 +286,21 @@ fn what_is_mistyped_is_said() {
     assert!(!home.path(".cursor").exists());
 }
 
+#[test]
+fn a_russian_system_is_told_in_russian() {
+    let home = Home::new();
+    let run = |args| home.run(&words("install", args), &[("LC_ALL", "ru_RU.UTF-8")]);
+    let said = run("cursor crm https://h/mcp --user me");
+    assert!(
+        said.stdout.contains("`crm` записан в") && said.stdout.contains("Дальше: "),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stderr.contains("нет пароля для me"), "{}", said.stderr);
+    assert!(run("cursor crm https://h/mcp --user me").stdout.contains("уже так записан"));
+    run("cursor crm https://other/mcp").refuses(1, &["Replace its entry `crm`?"]);
+}
+
 /// What the settings file says is read there by the client's run too, and so is not written down.
 #[test]
 fn a_section_of_the_settings_file_is_installed_by_its_name() {

@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use crate::cli::{Cli, Install};
 use crate::config::{NO_URL, Options, Target, UpstreamSettings, Written};
+use crate::hint::{Words, words};
 use crate::http::{PROXY_VARIABLES, is_loopback};
 use crate::install::Entry;
 use crate::redact::Secrets;
@@ -46,14 +47,21 @@ pub(super) fn entry(
     }
     let mut written = Written::options(&cli.options)?.with_server(server)?;
     if let Some(user) = Written::user_without_password(&cli.options) {
-        let question = format!("Password of {user} (Enter for none)");
-        let typed = terminal::ask_secret(&question).filter(|password| !password.is_empty());
+        let question =
+            words!("Password of {user} (Enter for none)", "Пароль для {user} (Enter — без пароля)");
+        let typed =
+            terminal::ask_secret(question.for_person()).filter(|password| !password.is_empty());
         match typed {
             Some(password) => written.set("MCPLINE_PASSWORD", &password),
-            None => terminal::warn(&format!(
-                "the entry has no password for {user}: if the server wants one, set MCPLINE_PASSWORD and \
-                 run this again"
-            )),
+            None => terminal::warn(
+                words!(
+                    "the entry has no password for {user}: if the server wants one, set MCPLINE_PASSWORD \
+                     and run this again",
+                    "в записи нет пароля для {user}: если сервер его требует, задайте MCPLINE_PASSWORD и \
+                     выполните команду ещё раз",
+                )
+                .for_person(),
+            ),
         }
     }
     Ok((name, Entry { command: program()?, args: written.args, env: written.env }))
@@ -65,9 +73,11 @@ fn warn_of_proxy(options: &Options, url: &Url) {
         .iter()
         .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if let Some(name) = set.filter(|_| !options.has_proxy() && !is_loopback(url)) {
-        terminal::warn(&format!(
-            "{name} is set here, and clients do not pass it on: if the server needs a proxy, add --proxy URL"
-        ));
+        let told = words!(
+            "{name} is set here, and clients do not pass it on: if the server needs a proxy, add --proxy URL",
+            "здесь задана {name}, а клиенты её не передают: если серверу нужен прокси, добавьте --proxy АДРЕС",
+        );
+        terminal::warn(told.for_person());
     }
 }
 
@@ -119,9 +129,11 @@ pub(super) fn program() -> Result<String, SetupError> {
     };
     let path = path.filter(|path| is_running(path)).unwrap_or(running);
     if path.components().any(|part| part.as_os_str() == "_npx") {
-        terminal::warn(
+        let told = Words::both(
             "this program is in the cache of npx, which may be cleared: install it, and then run this again",
+            "программа лежит в кэше npx, который могут очистить: установите её и выполните команду ещё раз",
         );
+        terminal::warn(told.for_person());
     }
     path.into_os_string()
         .into_string()

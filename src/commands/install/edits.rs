@@ -3,23 +3,28 @@
 use serde_json::Value;
 
 use crate::cli::Changes;
+use crate::hint::{Words, words};
 use crate::install::{Client, ConfigFile, Document, Found, Machine, diff, secrets};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::terminal::{self, Colour, Style};
 
+const UNCHANGED: Words = Words::both("nothing has been changed", "ничего не изменено");
+
+const NEXT: Words = Words::both("Next", "Дальше");
+
 /// A file, its new text, and what to ask first.
 pub(super) struct Edit {
     pub(super) file: ConfigFile,
     pub(super) text: String,
-    pub(super) asks: Option<String>,
+    pub(super) asks: Option<Words>,
 }
 
 /// What a person is told once the edits are made.
 pub(super) struct Done {
     /// What became of the entry.
-    pub(super) what: &'static str,
-    pub(super) next: String,
+    pub(super) what: Words,
+    pub(super) next: Words,
 }
 
 /// Shows or makes the edits.
@@ -41,25 +46,29 @@ pub(super) fn apply(
         edits.into_iter().partition(|edit| edit.text == edit.file.text);
     for edit in same {
         let path = edit.file.path.display();
-        report.push_str(&format!("{}: `{name}` is already so in {path}\n", client.title));
+        let told = words!("`{name}` is already so in {path}", "`{name}` уже так записан в {path}");
+        report.push_str(&format!("{}: {}\n", client.title, told.for_person()));
     }
     if changes.dry_run {
         for edit in &edits {
             report.push_str(&coloured(&shown(edit), style));
         }
-        report.push_str("Nothing has been changed (--dry-run).\n");
+        let told =
+            Words::both("Nothing has been changed (--dry-run).", "Ничего не изменено (--dry-run).");
+        report.push_str(&format!("{}\n", told.for_person()));
         return terminal::print(&report);
     }
     for edit in edits.iter().filter(|_| !changes.yes) {
         let Some(question) = &edit.asks else { continue };
         let question = format!(
-            "{}{}: {question}",
+            "{}{}: {}",
             coloured(&shown(edit), Style::of_stderr()),
-            edit.file.path.display()
+            edit.file.path.display(),
+            question.for_person(),
         );
         match terminal::confirm(&question) {
             Some(true) => {}
-            Some(false) => return Err(SetupError::failed("nothing has been changed")),
+            Some(false) => return Err(SetupError::failed(UNCHANGED.for_person())),
             None => {
                 let question = edit.asks.as_deref().unwrap_or_default();
                 let place = edit.file.path.display();
@@ -74,13 +83,16 @@ pub(super) fn apply(
     for edit in edits {
         let path = edit.file.path.display();
         let copy = edit.file.replace(&edit.text)?;
-        report.push_str(&format!("{}: `{name}` is {} in {path}\n", client.title, done.what));
+        let what = done.what.for_person();
+        report.push_str(&format!("{}: `{name}` {what} {path}\n", client.title));
         if let Some(copy) = copy {
-            report.push_str(&format!("The file as it was is {}\n", copy.display()));
+            let copy = copy.display();
+            let told = words!("The file as it was is {copy}", "Прежний файл сохранён как {copy}");
+            report.push_str(&format!("{}\n", told.for_person()));
         }
     }
     if has_edits {
-        report.push_str(&style.bold(&format!("Next: {}", done.next)));
+        report.push_str(&style.bold(NEXT.colon(&done.next).for_person()));
         report.push('\n');
     }
     terminal::print(&report)

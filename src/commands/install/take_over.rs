@@ -6,6 +6,7 @@ use super::asked::program;
 use super::edits::{Done, Edit, apply, files};
 use crate::cli::{Cli, Install};
 use crate::config::{self, Translated, Written};
+use crate::hint::Words;
 use crate::install::client::{self, CLIENTS};
 use crate::install::{Client, Entry, Machine};
 use crate::setup::SetupError;
@@ -57,7 +58,8 @@ pub(super) fn run(cli: &Cli, arguments: &Install, name: &str) -> Result<(), Setu
         }
         if !edits.is_empty() {
             has_found = true;
-            let done = Done { what: "taken over", next: client.next.to_owned() };
+            let what = Words::both("is taken over in", "теперь запускает mcpline в");
+            let done = Done { what, next: client.next.clone() };
             apply(client, name, &done, edits, changes)?;
         }
     }

@@ -76,6 +76,8 @@ impl Home {
                 command.env(name, value);
             }
         }
+        // What is said is in the system's language.
+        command.env("LC_ALL", "C");
         for name in ["HOME", "USERPROFILE"] {
             command.env(name, self.0.path());
         }
