@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::server::Server;
 use crate::conversation::Conversation;
 use crate::era::AnyEra;
+use crate::hint::Words;
 use crate::http::Http;
 use crate::jsonrpc::{
     ErrorObject, FromUpstream, Kind, METHOD_NOT_FOUND, Message, RequestId, Response, from_upstream,
@@ -112,7 +113,7 @@ impl LocalClient {
     }
 
     /// What the server has turned out to be, in words.
-    pub(super) fn variant(&self) -> Option<String> {
+    pub(super) fn variant(&self) -> Option<Words> {
         self.link.variant()
     }
 

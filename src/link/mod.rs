@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use self::memory::Memory;
 use crate::era;
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Words;
 use crate::jsonrpc::{Message, RequestId, Response};
 use crate::mcp::method;
 use crate::retry::{Delivery, Opening as Attempts, Policy, reopening_pause};
@@ -234,7 +235,7 @@ impl Link {
     }
 
     /// What the upstream has turned out to be, in words for a person.
-    pub fn variant(&self) -> Option<String> {
+    pub fn variant(&self) -> Option<Words> {
         self.upstream.variant()
     }
 

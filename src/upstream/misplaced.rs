@@ -128,7 +128,7 @@ impl Upstream for Explained {
         self.inner.is_repeatable(message)
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         self.inner.variant()
     }
 

@@ -38,10 +38,10 @@ pub(super) async fn kind(checkup: &mut Checkup) -> Finding {
     if checkup.broke().await.is_some() {
         return Finding::skipped(words!("asked for: {name}", "задан: {name}"));
     }
-    let variant = checkup.client.variant().unwrap_or_else(|| format!("kind {name}"));
-    Finding::ok(how.map(|how| format!("{variant} ({how})")))
+    let variant = checkup.client.variant().unwrap_or_else(|| words!("kind {name}", "вид {name}"));
+    Finding::ok(variant.clone().joined(" (", &how).map(|told| format!("{told})")))
         .fact("asked", name)
-        .fact("found", variant)
+        .fact("found", variant.to_string())
 }
 
 /// Whether the server opens a session, and what it says of itself.
