@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::charset::Unicode;
 use super::der::{self, Certificate, Der};
 use crate::setup::unreadable;
 
@@ -267,13 +268,14 @@ fn is_request<'a>(mut parts: impl Iterator<Item = Der<'a>>) -> bool {
 /// The text of a file, whose byte order mark says how it is written: Notepad and PowerShell have
 /// UTF-16.
 fn decoded(bytes: &[u8]) -> String {
-    let encoding = match bytes {
-        [b'-', 0, ..] => encoding_rs::UTF_16LE,
-        [0, b'-', ..] => encoding_rs::UTF_16BE,
-        _ => encoding_rs::UTF_8,
+    let guess = match bytes {
+        [b'-', 0, ..] => Unicode::UTF_16LE,
+        [0, b'-', ..] => Unicode::UTF_16BE,
+        _ => Unicode::Utf8,
     };
     // A byte order mark goes before our guess.
-    encoding.decode(bytes).0.into_owned()
+    let (charset, text) = Unicode::marked(bytes).unwrap_or((guess, bytes));
+    charset.decode(text)
 }
 
 /// The label and the body of the first section in PEM, and what stands behind it.

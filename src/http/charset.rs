@@ -1,6 +1,6 @@
 //! Turns bytes into text: those of error pages, and those of files that people write.
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1251, WINDOWS_1252};
+use super::code_page::{CodePage, WINDOWS_1251, WINDOWS_1252};
 
 /// Decodes `body`: by its BOM, as UTF-8 when it is valid or nearly so, by the charset of
 /// `content_type` or of the page itself, else as windows-1251, the charset of old Russian Windows
@@ -10,11 +10,11 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1251, WINDOWS_125
 /// another charset is hardly ever valid UTF-8. Nor is Latin-1 believed: web servers declare it for
 /// whatever they serve.
 pub(crate) fn decode(body: &[u8], content_type: Option<&str>) -> String {
-    if let Some((encoding, length)) = Encoding::for_bom(body) {
-        return encoding.decode_without_bom_handling(&body[length..]).0.into_owned();
+    if let Some((charset, text)) = Unicode::marked(body) {
+        return charset.decode(text);
     }
-    if let Some(encoding) = unmarked_utf16(body) {
-        return encoding.decode_without_bom_handling(body).0.into_owned();
+    if let Some(charset) = unmarked_utf16(body) {
+        return charset.decode(body);
     }
     if let Some(text) = valid_utf8(body) {
         return text.to_owned();
@@ -27,34 +27,69 @@ pub(crate) fn decode(body: &[u8], content_type: Option<&str>) -> String {
         let start = String::from_utf8_lossy(&body[..body.len().min(1024)]);
         charset_parameter(&start)
     });
-    let encoding = declared
-        .and_then(|name| Encoding::for_label_no_replacement(name.as_bytes()))
-        .filter(|encoding| ![UTF_8, WINDOWS_1252].contains(encoding))
-        .unwrap_or_else(|| if looks_western(body) { WINDOWS_1252 } else { WINDOWS_1251 });
-    encoding.decode_without_bom_handling(body).0.into_owned()
+    let page =
+        declared.and_then(|name| CodePage::named(&name)).filter(|page| **page != WINDOWS_1252);
+    let guess = || if looks_western(body) { &WINDOWS_1252 } else { &WINDOWS_1251 };
+    page.unwrap_or_else(guess).decode(body)
 }
 
 /// Decodes a text file: UTF-8, with a BOM where Windows editors write one, or UTF-16, which
 /// PowerShell's `>` writes. `None` if it is neither.
 pub(crate) fn decode_file(bytes: &[u8]) -> Option<String> {
-    let (encoding, length) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
-    let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[length..])?;
-    Some(text.into_owned())
+    let (charset, text) = Unicode::marked(bytes).unwrap_or((Unicode::Utf8, bytes));
+    charset.decode_strictly(text)
 }
 
 /// `text` in windows-1251; `None` when it has characters that the charset does not.
 pub(crate) fn to_windows_1251(text: &str) -> Option<Vec<u8>> {
-    // Found by decoding: the encoders of the library would bring those of all its charsets along.
-    let upper: Vec<u8> = (0x80..=0xff).collect();
-    let upper_half = WINDOWS_1251.decode_without_bom_handling(&upper).0;
-    let byte_of = |letter: char| match u8::try_from(letter) {
-        Ok(byte) if byte.is_ascii() => Some(byte),
-        _ => {
-            let place = upper_half.chars().position(|known| known == letter)?;
-            upper.get(place).copied()
+    WINDOWS_1251.encode(text)
+}
+
+/// A charset of Unicode, which a byte order mark or the text itself tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unicode {
+    Utf8,
+    Utf16(fn([u8; 2]) -> u16),
+}
+
+impl Unicode {
+    pub(super) const UTF_16LE: Self = Self::Utf16(u16::from_le_bytes);
+    pub(super) const UTF_16BE: Self = Self::Utf16(u16::from_be_bytes);
+
+    /// What the byte order mark of `bytes` tells, and what stands behind it.
+    pub(super) fn marked(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        match bytes {
+            [0xef, 0xbb, 0xbf, rest @ ..] => Some((Self::Utf8, rest)),
+            [0xff, 0xfe, rest @ ..] => Some((Self::UTF_16LE, rest)),
+            [0xfe, 0xff, rest @ ..] => Some((Self::UTF_16BE, rest)),
+            _ => None,
         }
-    };
-    text.chars().map(byte_of).collect()
+    }
+
+    /// The text, with replacements for what is malformed.
+    pub(super) fn decode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
+            Self::Utf16(unit) => {
+                let (pairs, rest) = bytes.as_chunks();
+                let text =
+                    String::from_utf16_lossy(&pairs.iter().copied().map(unit).collect::<Vec<_>>());
+                if rest.is_empty() { text } else { text + "\u{fffd}" }
+            }
+        }
+    }
+
+    /// The text; `None` when it is malformed.
+    fn decode_strictly(self, bytes: &[u8]) -> Option<String> {
+        match self {
+            Self::Utf8 => String::from_utf8(bytes.to_vec()).ok(),
+            Self::Utf16(unit) => {
+                let (pairs, rest) = bytes.as_chunks();
+                let units: Vec<u16> = pairs.iter().copied().map(unit).collect();
+                String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+            }
+        }
+    }
 }
 
 /// `body` when it is UTF-8, perhaps cut in the middle of its last character.
@@ -69,10 +104,10 @@ fn valid_utf8(body: &[u8]) -> Option<&str> {
 }
 
 /// The encoding of a text in UTF-16 that begins with ASCII characters and has no BOM.
-fn unmarked_utf16(body: &[u8]) -> Option<&'static Encoding> {
+fn unmarked_utf16(body: &[u8]) -> Option<Unicode> {
     match *body {
-        [first, 0, second, 0, ..] if first > 0 && second > 0 => Some(UTF_16LE),
-        [0, first, 0, second, ..] if first > 0 && second > 0 => Some(UTF_16BE),
+        [first, 0, second, 0, ..] if first > 0 && second > 0 => Some(Unicode::UTF_16LE),
+        [0, first, 0, second, ..] if first > 0 && second > 0 => Some(Unicode::UTF_16BE),
         _ => None,
     }
 }
@@ -142,7 +177,7 @@ mod tests {
     #[test]
     fn error_pages_are_decoded_whatever_they_claim() {
         let text = "Ошибка";
-        let cp1251 = WINDOWS_1251.encode(text).0;
+        let cp1251 = WINDOWS_1251.encode(text).unwrap();
         let koi8 = encoding_rs::KOI8_R.encode(text).0;
         let cp866 = encoding_rs::IBM866.encode(text).0;
         let page = [b"<meta charset=\"koi8-r\">".as_slice(), &koi8].concat();

@@ -7,6 +7,7 @@ mod certificates;
 mod challenge;
 mod charset;
 mod client;
+mod code_page;
 mod coding;
 mod connect;
 mod cookies;
