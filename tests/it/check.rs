@@ -313,7 +313,7 @@ fn a_1c_service_is_told_where_it_is_and_what_a_session_costs() {
 }
 
 #[test]
-fn colours_are_for_whoever_wants_them() {
+fn colours_follow_what_the_person_has_set() {
     let upstream = Upstream::serve(after_handshake(|exchange| exchange.result(r#"{"tools":[]}"#)));
     for (variables, is_coloured) in [
         (&[][..], false),
