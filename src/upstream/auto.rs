@@ -235,6 +235,8 @@ impl Auto {
             self.service.set(Detected::Amocrm);
             return services.amocrm.adopt(opened, initialize);
         }
+        // Another server may have come to the place of a service.
+        self.service.set(Detected::Unknown);
         opened
     }
 }

@@ -48,13 +48,18 @@ impl Plain {
         }
     }
 
+    /// Whether the server has answered on HTTP+SSE.
+    pub(super) fn is_http_sse(&self) -> bool {
+        self.is_http_sse.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn open(
         &self,
         initialize: &Request,
         client: &Client,
     ) -> Result<Opened, NoSession> {
         let stays = |failure| NoSession { failure, is_elsewhere: false };
-        if self.is_http_sse.load(Ordering::Relaxed) {
+        if self.is_http_sse() {
             return self.http_sse.open(initialize, client).await.map_err(stays);
         }
         match self.streamable.open(initialize, client).await {
@@ -139,7 +144,6 @@ impl Upstream for Plain {
     }
 
     fn variant(&self) -> Option<Words> {
-        let is_http_sse = self.is_http_sse.load(Ordering::Relaxed);
-        if is_http_sse { self.http_sse.variant() } else { self.streamable.variant() }
+        if self.is_http_sse() { self.http_sse.variant() } else { self.streamable.variant() }
     }
 }

@@ -224,21 +224,33 @@ impl Amocrm {
         };
         let may_be_rest = no_stream.as_ref().is_some_and(may_be_without_stream);
         let mut opening = pin!(self.open_other(initialize, client));
+        let mut was_asked_for_rest = false;
         let outcome = match tokio::time::timeout(FIRST_EVENT_PATIENCE, &mut opening).await {
             Ok(outcome) => outcome,
             Err(_) if !may_be_rest => opening.await,
             Err(_) => match self.open_rest(initialize).await {
                 Some(opened) => return Ok(opened),
-                None => opening.await,
+                None => {
+                    was_asked_for_rest = true;
+                    opening.await
+                }
             },
         };
         let refusal = match (outcome, stream) {
-            (Ok(opened), _) | (Err(_), Some(opened)) => return Ok(self.other(opened, message)),
+            (Ok(opened), stream) => {
+                // The server at the URL goes before the one on the stream, which must not stay open.
+                if let Some(stream) = stream {
+                    stream.session.close().await;
+                }
+                return Ok(self.other(opened, message));
+            }
+            (Err(_), Some(opened)) => return Ok(self.other(opened, message)),
             (Err(refusal), None) => refusal,
         };
         match no_stream {
             _ if !may_be_elsewhere(&refusal) => return Err(refusal),
             Some(no_stream) if !may_be_rest => return Err(no_stream),
+            _ if was_asked_for_rest => return Err(hint_not_here(refusal, NOT_HERE)),
             _ => {}
         }
         match self.open_rest(initialize).await {

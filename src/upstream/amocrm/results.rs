@@ -15,8 +15,7 @@ use crate::upstream::local::{self, repaired, repaired_error};
 /// addresses that exceed the limit again and again.
 const PACE: Duration = Duration::from_secs(2);
 
-/// The response to `tools/call` with failures that look like successes marked. `keeps_errors` leaves failures that come as
-/// successes unmarked.
+/// The response to `tools/call` with failures that look like successes marked, unless `keeps_errors`.
 ///
 /// # Errors
 /// amoCRM refused the call as too frequent, before it ran.

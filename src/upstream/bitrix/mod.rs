@@ -3,8 +3,9 @@
 //!
 //! The event stream of the server broadcasts the answers for all clients, so we open it only on
 //! request and take no answers from it. `faults` reads the server's errors, `resources` translates
-//! its resources, `session` is a conversation, `rest` is the older variant. Another MCP server of Bitrix24 at the URL, such as
-//! Bitrix24's own, is spoken to as any (`plain` of the parent), with repairs.
+//! its resources, `session` is a conversation, `rest` is the older variant. Another MCP server of
+//! Bitrix24 at the URL, such as Bitrix24's own, is spoken to as any (`plain` of the parent), with
+//! repairs.
 
 mod faults;
 mod resources;
@@ -75,7 +76,7 @@ pub(super) struct Bitrix {
     is_place: bool,
     /// Whether another server has answered.
     is_other: AtomicBool,
-    /// Whether it speaks another transport than the one that b24-mcp has.
+    /// Whether another server was found at the URL as it was given.
     is_at_given: AtomicBool,
     variant: Variant,
 }

@@ -45,7 +45,8 @@ impl BitrixSession {
         let params = self.server.schema.params(message).or_else(|| local::without_null(params));
         let response = match params {
             Some(params) => {
-                let request = with_params(request, message.method(), &params);
+                let request =
+                    Request::rewritten(message, request.wire_id.clone(), message.method(), &params);
                 self.server.post_rpc(&request, &self.client).await?
             }
             None => self.server.post_rpc(request, &self.client).await?,
@@ -60,7 +61,12 @@ impl BitrixSession {
         };
         let own = self.server.schema.original(&uri);
         let query = resources::query(own.as_deref().unwrap_or(&uri));
-        let query = with_params(request, method::RESOURCES_QUERY, &query);
+        let query = Request::rewritten(
+            &request.message,
+            request.wire_id.clone(),
+            method::RESOURCES_QUERY,
+            &query,
+        );
         let response = self.server.post_rpc(&query, &self.client).await?;
         Ok(repaired(response, |result| Some(resources::contents(&uri, result))))
     }
@@ -69,12 +75,6 @@ impl BitrixSession {
 /// The answer to a method that the server does not have: an empty list, or an error.
 pub(super) fn empty_or_unknown(method: &str) -> Response {
     local::empty_list(method).unwrap_or_else(|| local::method_not_found(method))
-}
-
-/// `request` with another method and other params.
-fn with_params(request: &Request, method: &str, params: &str) -> Request {
-    let body = Message::request(request.wire_id.clone(), method, params).text().clone();
-    Request { body, ..request.clone() }
 }
 
 impl Server {

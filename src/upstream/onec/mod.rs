@@ -3,8 +3,8 @@
 //! JSON-RPC by POST, mostly to `…/hs/<root>/rpc`, and nothing else: no streams, no notifications from
 //! the service, and mostly no sessions of MCP. A service that has them is spoken to as any MCP server,
 //! and keeps the repairs. `address` has the places where a service may be, `search` looks for it
-//! there, `service` is the wire, `sessions` has the platform's own sessions, `handshake` answers `initialize` for services that do not know
-//! it, `session` decides what happens to each message, `names` gives tools names that clients take,
+//! there, `service` is the wire, `sessions` has the platform's own sessions, `handshake` answers
+//! `initialize` for services that do not know it, `session` decides what happens to each message, `names` gives tools names that clients take,
 //! `faults` reads error pages.
 
 mod address;

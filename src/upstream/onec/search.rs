@@ -38,6 +38,9 @@ impl Search {
         client: &Client,
     ) -> Result<Met, Failure> {
         let service = &self.service;
+        if let Some(plain) = self.elsewhere.as_ref().filter(|plain| plain.is_http_sse()) {
+            return Ok(Met::Session(plain.open(initialize, client).await?));
+        }
         if service.is_found() {
             let address = service.address();
             return self.greet(address, initialize, params, client).await;
@@ -58,7 +61,6 @@ impl Search {
                 misses.last().filter(|miss| matches!(miss.status, Some(404 | 405)))
             && let Ok(opened) = plain.open_http_sse(refusal.clone(), initialize, client).await
         {
-            service.note_found(service.places.len() - 1);
             return Ok(Met::Session(opened));
         }
         Err(named(misses, &service.places))
