@@ -68,8 +68,9 @@ Environment:
   MCPLINE_...       every other option, by its name: MCPLINE_LOG_LEVEL is --log-level
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                     the proxy, where --proxy does not say it
-  The command line goes before the environment, and that before the settings file. ${NAME} in the URL, in headers, in --proxy
-  and in names of files stands for the environment variable NAME.
+  The command line goes before the environment, and that before the settings file.
+  ${NAME} in the URL, in headers, in --proxy and in names of files stands for the
+  environment variable NAME.
 
 Exit status:
   0  the input has ended, or mcpline was told to stop
@@ -115,6 +116,10 @@ pub struct Cli {
 
     #[command(flatten)]
     pub(crate) options: Options,
+
+    /// The section of the settings file that names the server.
+    #[arg(skip)]
+    pub(crate) section: Option<String>,
 
     /// What the user should hear once, as soon as there is a log.
     #[arg(skip)]
@@ -166,40 +171,33 @@ impl Cli {
     /// # Errors
     /// There is nothing to run.
     pub fn from_environment() -> Result<Self, NoCommand> {
+        let mut command = Self::complete_command();
         let arguments = config::without_script(std::env::args_os());
-        let (arguments, warnings) = Self::in_our_words(arguments);
-        let mut cli = Self::with_presets(&arguments)?;
+        let (arguments, warnings) = in_our_words(arguments, &command);
+        let mut cli = Self::with_presets(&mut command, &arguments)?;
+        cli.warnings.extend(usage::unknown_variables(&command));
         cli.warnings.extend(warnings);
         Ok(cli)
     }
 
-    /// The arguments with options of `mcp-remote` replaced by ours, and what to warn of.
-    fn in_our_words(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
-        let mut words = arguments.iter().map(|argument| argument.to_str().map(str::to_owned));
-        let program = words.next();
-        let (Some(Some(program)), Some(words)) = (program, words.collect::<Option<Vec<_>>>())
-        else {
-            return (arguments, Vec::new());
-        };
-        let Translated { args, warnings, .. } = config::like_mcp_remote(&words, &Self::command());
-        (std::iter::once(program).chain(args).map(OsString::from).collect(), warnings)
-    }
-
     /// Reads `arguments`, and what the settings file says beside them.
-    fn with_presets(arguments: &[OsString]) -> Result<Self, NoCommand> {
-        let mut command = Self::complete_command();
-        let mut cli = Self::read(&mut command, arguments)
-            .map_err(|error| no_command(&error, &command, arguments, None))?;
+    fn with_presets(
+        command: &mut clap::Command,
+        arguments: &[OsString],
+    ) -> Result<Self, NoCommand> {
+        let mut cli = Self::read(command, arguments)
+            .map_err(|error| no_command(&error, command, arguments, None))?;
         let server = cli.server().map(|server| server.clone());
-        let presets = Presets::find(&cli.options, server.as_ref(), &command)?;
+        let presets = Presets::find(&cli.options, server.as_ref(), command)?;
         let Some(presets) = presets else { return Ok(cli) };
-        let mut cli = Self::read(&mut command, &presets.in_front_of(arguments))
-            .map_err(|error| no_command(&error, &command, arguments, Some(&presets)))?;
+        let mut cli = Self::read(command, &presets.in_front_of(arguments))
+            .map_err(|error| no_command(&error, command, arguments, Some(&presets)))?;
         presets.complete(&mut cli.options)?;
         let kind = cli.options.server.kind;
         if let Some(server) = cli.server() {
             *server = presets.url(kind)?;
         }
+        cli.section = presets.section;
         cli.warnings.extend(presets.warning);
         Ok(cli)
     }
@@ -208,10 +206,25 @@ impl Cli {
     /// settings file. `None` for a command that has none, or has the sample service.
     fn server(&mut self) -> Option<&mut Option<String>> {
         match &self.command {
-            Some(Command::Demo | Command::Install(_) | Command::Uninstall(_)) => None,
+            Some(Command::Demo | Command::Uninstall(_)) => None,
+            Some(Command::Install(install)) if !install.names_server() => None,
             Some(_) if self.url.as_deref() == Some(DEMO) => None,
             _ => Some(&mut self.url),
         }
+    }
+
+    /// The name of the command, if there is one.
+    pub(crate) fn command_name(&self) -> Option<&'static str> {
+        Some(match self.command.as_ref()? {
+            Command::Demo => "demo",
+            Command::Login(_) => "login",
+            Command::Logout(_) => "logout",
+            Command::Check(_) => "check",
+            Command::Tools(_) => "tools",
+            Command::Call(_) => "call",
+            Command::Install(_) => "install",
+            Command::Uninstall(_) => "uninstall",
+        })
     }
 
     fn read(command: &mut clap::Command, arguments: &[OsString]) -> Result<Self, clap::Error> {
@@ -224,21 +237,36 @@ impl Cli {
         let has_url = cli.url.is_some();
         let named = cli.command.as_mut().and_then(|command| command.take_server(has_url));
         cli.url = named.or(cli.url);
-        cli.warnings = usage::unknown_variables(&Self::command());
         Ok(cli)
     }
 
-    /// The derived command, with two rules for every argument: an option may follow a command too,
-    /// and a variable that counts as unset is ignored.
-    fn complete_command() -> clap::Command {
+    /// The command as completions of shells know it: an option may follow a command too.
+    pub fn with_options_anywhere() -> clap::Command {
         Self::command().mut_args(|arg| {
             let is_option = arg.get_long().is_some();
-            let arg = arg.global(is_option);
+            arg.global(is_option)
+        })
+    }
+
+    /// The command that is run, in which a variable that counts as unset is ignored.
+    fn complete_command() -> clap::Command {
+        Self::with_options_anywhere().mut_args(|arg| {
             let value = arg.get_env().and_then(std::env::var_os);
             let is_unset = value.is_some_and(|value| config::is_unset(&value));
             if is_unset { arg.env(Resettable::Reset) } else { arg }
         })
     }
+}
+
+/// The arguments with options of `mcp-remote` replaced by ours, and what to warn of.
+fn in_our_words(arguments: Vec<OsString>, command: &clap::Command) -> (Vec<OsString>, Vec<String>) {
+    let mut words = arguments.iter().map(|argument| argument.to_str().map(str::to_owned));
+    let program = words.next();
+    let (Some(Some(program)), Some(words)) = (program, words.collect::<Option<Vec<_>>>()) else {
+        return (arguments, Vec::new());
+    };
+    let Translated { args, warnings, .. } = config::like_mcp_remote(&words, command);
+    (std::iter::once(program).chain(args).map(OsString::from).collect(), warnings)
 }
 
 #[derive(Debug, Subcommand)]
@@ -275,7 +303,8 @@ impl Command {
             Self::Call(CallArguments { words, .. }) => {
                 words.first().is_some_and(|word| is_server(word)).then(|| words.remove(0))
             }
-            Self::Demo | Self::Install(_) | Self::Uninstall(_) => None,
+            Self::Install(install) => install.take_server(has_url),
+            Self::Demo | Self::Uninstall(_) => None,
         }
     }
 }

@@ -7,6 +7,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
+use serde::{Serialize, Serializer};
+
+/// Words for a person that are no hint: a heading, or what was found.
+pub type Words = Hint;
+
+/// A [`Hint`] made of the same values in both languages, as `format!` has it.
+macro_rules! words {
+    ($english:literal, $russian:literal $(, $value:expr)* $(,)?) => {
+        $crate::hint::Hint::texts(format!($english $(, $value)*), format!($russian $(, $value)*))
+    };
+}
+pub(crate) use words;
+
 /// Sentences for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hint {
@@ -25,12 +38,52 @@ impl Hint {
         Self { english: Cow::Borrowed(english), russian: None }
     }
 
+    /// Texts in both languages.
+    pub(crate) fn texts(english: String, russian: String) -> Self {
+        Self { english: english.into(), russian: Some(russian.into()) }
+    }
+
+    /// The text for a person who has chosen the language.
+    pub(crate) fn in_language(&self, language: Language) -> &str {
+        match (language, &self.russian) {
+            (Language::Russian, Some(russian)) => russian,
+            _ => &self.english,
+        }
+    }
+
+    /// The text for the person at this computer.
+    pub(crate) fn for_person(&self) -> &str {
+        self.in_language(Language::of_person())
+    }
+
+    /// Whether `text` holds this, in whichever language.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        text.contains(&*self.english)
+            || self.russian.as_deref().is_some_and(|own| text.contains(own))
+    }
+
+    /// Each text replaced.
+    pub(crate) fn map(&self, text: impl Fn(&str) -> String) -> Self {
+        let russian = self.russian.as_ref().map(|russian| text(russian).into());
+        Self { english: text(&self.english).into(), russian }
+    }
+
     /// The hint with a further sentence, which is in both languages if this one is.
     #[must_use]
     pub fn and(self, more: &Self) -> Self {
-        let english = format!("{} {}", self.english, more.english).into();
+        self.joined(" ", more)
+    }
+
+    /// The words, and behind a colon what they are about.
+    pub(crate) fn colon(self, more: &Self) -> Self {
+        self.joined(": ", more)
+    }
+
+    /// This, `by` what they are joined, and `more`.
+    pub(crate) fn joined(self, by: &str, more: &Self) -> Self {
+        let english = format!("{}{by}{}", self.english, more.english).into();
         let russian = match (self.russian, &more.russian) {
-            (Some(russian), Some(more)) => Some(format!("{russian} {more}").into()),
+            (Some(russian), Some(more)) => Some(format!("{russian}{by}{more}").into()),
             _ => None,
         };
         Self { english, russian }
@@ -79,6 +132,27 @@ impl From<String> for Hint {
     }
 }
 
+/// The text in English, which programs and support read.
+impl Serialize for Hint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.english)
+    }
+}
+
+/// A language in which a person is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    English,
+    Russian,
+}
+
+impl Language {
+    /// The language of the person at this computer.
+    pub(crate) fn of_person() -> Self {
+        if is_russian(&system_language()) { Self::Russian } else { Self::English }
+    }
+}
+
 /// Who reads what goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Readers {
@@ -95,7 +169,18 @@ pub enum Readers {
 impl Readers {
     /// The readers of one of the named services' failures.
     pub fn of_named_service() -> Self {
-        if is_russian(&system_language()) { Self::OfRussian } else { Self::Unknown }
+        match Language::of_person() {
+            Language::Russian => Self::OfRussian,
+            Language::English => Self::Unknown,
+        }
+    }
+
+    /// The person at this computer, who has run a command that asks a server; else `self`.
+    pub(crate) fn or_person(self) -> Self {
+        match Language::of_person() {
+            Language::Russian => Self::OfRussian,
+            Language::English => self,
+        }
     }
 
     fn read_russian(self, said: &str) -> bool {

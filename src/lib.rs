@@ -12,8 +12,8 @@
 //!                       └── upstream::client ◀── notifications, upstream's requests ◀──┘
 //! ```
 //!
-//! **Invariants.** Only `stdio` touches stdin and stdout. Only `http` knows `reqwest` beyond its
-//! header types. Kinds know nothing of stdin or of retries. Only `conversation` decides order. A
+//! **Invariants.** Where we forward, only `stdio` touches stdin and stdout. Only `http` knows
+//! `reqwest` beyond its header types. Kinds know nothing of stdin or of retries. Only `conversation` decides order. A
 //! [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed into
 //! a tree on their way through: `jsonrpc` looks at envelopes only. All delays are in [`retry`].
 

@@ -1,6 +1,7 @@
 //! Why the program cannot start.
 
-use std::fmt;
+use std::path::Path;
+use std::{fmt, io};
 
 /// Settings that cannot be used, or a part of the system that cannot be set up. Its text is one
 /// line for a person.
@@ -39,6 +40,15 @@ impl SetupError {
     /// The exit status: 2 for unusable settings, as clap has it for the command line; else 1.
     pub fn status(&self) -> u8 {
         if self.is_usage { 2 } else { 1 }
+    }
+}
+
+/// Why the file at `path` cannot be read, and where a relative path led: clients start us in a folder that
+/// nobody knows.
+pub(crate) fn unreadable(path: &Path, why: &io::Error) -> String {
+    match std::env::current_dir().ok().filter(|_| path.is_relative()) {
+        Some(folder) => format!("cannot be read: {why}; it was looked for in {}", folder.display()),
+        None => format!("cannot be read: {why}"),
     }
 }
 

@@ -28,7 +28,7 @@ class Mcpline < Formula
 
   def install
     bin.install "mcpline"
-    man1.install "mcpline.1"
+    man1.install Dir["man/*.1"]
     bash_completion.install "completions/mcpline.bash" => "mcpline"
     zsh_completion.install "completions/_mcpline"
     fish_completion.install "completions/mcpline.fish"

@@ -32,7 +32,8 @@ pub(crate) struct Install {
     #[arg(value_name = "CLIENT", required_unless_present_any = ["list", "take_over"])]
     pub(crate) client: Option<String>,
 
-    /// The name of the server in the client, which may be left out, and the server's URL (or `demo`)
+    /// The name of the server in the client, which may be left out, and the server: its URL, `demo`, or a section
+    /// of the settings file
     #[arg(value_name = "[NAME] URL", num_args = 0..=2)]
     pub(crate) target: Vec<String>,
 
@@ -47,6 +48,26 @@ pub(crate) struct Install {
 
     #[command(flatten)]
     pub(crate) changes: Changes,
+}
+
+impl Install {
+    /// Whether it is about a server, and not about what is installed already.
+    pub(crate) fn names_server(&self) -> bool {
+        !self.list && self.take_over.is_none()
+    }
+
+    /// Takes the server out of [`Install::target`], where the name in the client stays. `has_url` says
+    /// whether `MCPLINE_URL` names a server: then it may be left out.
+    pub(super) fn take_server(&mut self, has_url: bool) -> Option<String> {
+        let at = match self.target.as_slice() {
+            [] => return None,
+            // A name is no address.
+            [one] if has_url && !one.contains(['/', ':']) => return None,
+            [one, other] if other.contains("://") || !one.contains("://") => 1,
+            _ => 0,
+        };
+        Some(self.target.remove(at))
+    }
 }
 
 /// `mcpline uninstall CLIENT NAME`

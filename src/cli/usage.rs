@@ -46,10 +46,26 @@ pub(super) fn explain(
         Some(ContextValue::String(argument)) => argument.as_str(),
         _ => "",
     };
+    let of_command = command_in(command, arguments);
+    let help = of_command.map_or_else(String::new, |name| format!(" {name}"));
+    let may_be_mistyped = match error.kind() {
+        ErrorKind::UnknownArgument => of_command.is_none(),
+        ErrorKind::ArgumentConflict => true,
+        _ => false,
+    };
+    if may_be_mistyped && let Some((typed, meant)) = mistyped_command(command, arguments) {
+        let message = format!("there is no command `{typed}`");
+        return SetupError::usage(message).hint(format!("did you mean `mcpline {meant}`?"));
+    }
     if error.kind() == ErrorKind::UnknownArgument && argument.starts_with('-') {
         let name = argument.split('=').next().unwrap_or_default();
         let message = format!("there is no option `{name}`");
-        return SetupError::usage(message).hint(hint_for(name, command));
+        let own = of_command.and_then(|name| command.find_subcommand(name));
+        let options =
+            command.get_arguments().chain(own.into_iter().flat_map(clap::Command::get_arguments));
+        let hint = hint_for(name, options.filter_map(|arg| arg.get_long()));
+        return SetupError::usage(message)
+            .hint(hint.unwrap_or_else(|| format!("see `mcpline{help} --help`")));
     }
     let text = error.to_string();
     let text = text.split("Usage:").next().unwrap_or(&text);
@@ -63,10 +79,34 @@ pub(super) fn explain(
         Some(name) => text.replace(&format!("'{argument}'"), name),
         None => text.to_owned(),
     };
-    SetupError::usage(format!("{text}; see `mcpline --help`"))
+    let usage = error.to_string();
+    let usage = usage.split_once("Usage: ").and_then(|(_, usage)| usage.lines().next());
+    match usage.filter(|_| error.kind() == ErrorKind::MissingRequiredArgument) {
+        Some(usage) => SetupError::usage(format!("{text}: `{usage}`; see `mcpline{help} --help`")),
+        None => SetupError::usage(format!("{text}; see `mcpline{help} --help`")),
+    }
 }
 
-fn hint_for(name: &str, command: &clap::Command) -> String {
+/// The command that `arguments` name.
+fn command_in<'a>(command: &'a clap::Command, arguments: &[OsString]) -> Option<&'a str> {
+    let named = |argument: &OsString| {
+        command.get_subcommands().map(clap::Command::get_name).find(|name| argument == name)
+    };
+    arguments.iter().skip(1).find_map(named)
+}
+
+/// The first word, if it was probably meant to be a command, and the command.
+fn mistyped_command<'a>(
+    command: &'a clap::Command,
+    arguments: &'a [OsString],
+) -> Option<(&'a str, &'a str)> {
+    let typed = arguments.get(1)?.to_str().filter(|word| !word.starts_with('-'))?;
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    Some((typed, nearest(typed, names)?))
+}
+
+/// What to use instead of the option `name`, where `options` are ours.
+fn hint_for<'a>(name: &str, options: impl Iterator<Item = &'a str>) -> Option<String> {
     let is_short =
         |known: &str| known.len() == 2 && !name.starts_with("--") && name.starts_with(known);
     let elsewhere = ELSEWHERE
@@ -74,13 +114,10 @@ fn hint_for(name: &str, command: &clap::Command) -> String {
         .find(|(names, _)| names.contains(&name))
         .or_else(|| ELSEWHERE.iter().find(|(names, _)| names.iter().any(|known| is_short(known))));
     if let Some((_, hint)) = elsewhere {
-        return (*hint).to_owned();
+        return Some((*hint).to_owned());
     }
-    let options = command.get_arguments().filter_map(|arg| arg.get_long());
-    match nearest(name.trim_start_matches('-'), options) {
-        Some(option) => format!("did you mean `--{option}`?"),
-        None => "see `mcpline --help`".to_owned(),
-    }
+    let meant = nearest(name.trim_start_matches('-'), options);
+    meant.map(|option| format!("did you mean `--{option}`?"))
 }
 
 /// The variable that gave `argument`, as clap names it, its value.

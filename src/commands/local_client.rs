@@ -14,15 +14,17 @@ use tokio::task::JoinHandle;
 use super::server::Server;
 use crate::conversation::Conversation;
 use crate::era::{AnyEra, Revisions};
+use crate::hint::Words;
 use crate::http::Http;
 use crate::jsonrpc::{
     ErrorObject, FromUpstream, Kind, METHOD_NOT_FOUND, Message, RequestId, Response, from_upstream,
-    to_json,
+    of_json, to_json,
 };
 use crate::link::Link;
 use crate::mcp::{Empty, Implementation, InitializeParams, Part, Revision, method};
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
+use crate::terminal::Waiting;
 use crate::upstream::{self, Client, Upstream};
 use crate::{conversation, signals};
 
@@ -38,6 +40,7 @@ pub(super) struct LocalClient {
     requests: u64,
     upstream: Arc<AnyEra>,
     client: Client,
+    waiting: Waiting,
 }
 
 /// The error with which a request was answered.
@@ -55,6 +58,8 @@ pub(super) struct RequestError {
     pub(super) hint: Option<String>,
     /// The HTTP status, where the error is ours and there was one.
     pub(super) status: Option<u16>,
+    /// How long it took, where the error is ours.
+    pub(super) elapsed_ms: Option<u64>,
 }
 
 impl LocalClient {
@@ -90,7 +95,8 @@ impl LocalClient {
             Box::pin(std::future::pending()),
         ));
         let input = Some(input);
-        Ok(Self { input, output, conversation, requests: 0, upstream, client })
+        let waiting = Waiting::new(server.redacted(&server.upstream.endpoint.shown));
+        Ok(Self { input, output, conversation, requests: 0, upstream, client, waiting })
     }
 
     /// Opens the session with a handshake, and returns the result of `initialize`.
@@ -104,7 +110,7 @@ impl LocalClient {
     }
 
     /// What the server has turned out to be, in words.
-    pub(super) fn variant(&self) -> Option<String> {
+    pub(super) fn variant(&self) -> Option<Words> {
         self.upstream.variant()
     }
 
@@ -127,7 +133,7 @@ impl LocalClient {
         self.requests += 1;
         let id = RequestId::number(self.requests);
         self.send(Message::request(id.clone(), method, params).text().clone()).await;
-        while let Some(line) = self.output.recv().await {
+        while let Some(line) = self.waiting.until(self.output.recv()).await {
             for message in from_upstream(&line).unwrap_or_default() {
                 match message {
                     FromUpstream::Response(response) if response.id().as_ref() == Some(&id) => {
@@ -140,6 +146,11 @@ impl LocalClient {
         }
         // Every request is answered before the conversation ends.
         Err(RequestError::read(&ErrorObject::new(0, "mcpline was told to stop")))
+    }
+
+    /// Whether a person sees how far a call has come.
+    pub(super) fn is_watched(&self) -> bool {
+        self.waiting.is_seen()
     }
 
     /// All items of a list, as a result with one page.
@@ -191,8 +202,15 @@ impl LocalClient {
 
     /// Takes what the server sends of its own accord. We have promised no capability, so all that it
     /// may ask is whether we live.
-    async fn take(&self, message: &Message) {
-        let Kind::Request(id) = message.kind() else { return };
+    async fn take(&mut self, message: &Message) {
+        let Kind::Request(id) = message.kind() else {
+            if message.method() == method::PROGRESS
+                && let Some(progress) = message.params().and_then(|params| progress(params))
+            {
+                self.waiting.say(progress);
+            }
+            return;
+        };
         let answer = if message.method() == method::PING {
             Response::with_result(Bytes::from_static(b"{}")).into_line(id).to_bytes()
         } else {
@@ -210,6 +228,22 @@ fn handshake() -> String {
         capabilities: Part::Ours(Empty {}),
         client_info: Part::Ours(Implementation::OURS),
     })
+}
+
+/// How far a call has come, in words.
+fn progress(params: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Told {
+        progress: serde_json::Number,
+        total: Option<serde_json::Number>,
+        message: Option<String>,
+    }
+    let Told { progress, total, message } = of_json(params)?;
+    let count = match total {
+        Some(total) => format!("{progress}/{total}"),
+        None => progress.to_string(),
+    };
+    Some(message.map_or(count.clone(), |message| format!("{count} {message}")))
 }
 
 fn outcome(response: &Response) -> Result<String, RequestError> {
@@ -248,6 +282,7 @@ impl RequestError {
         let ours = Some(&data).filter(|data| data["source"] == "mcpline");
         let hint = ours.and_then(|data| Some(data["hint"].as_str()?.to_owned()));
         let status = ours.and_then(|data| u16::try_from(data["httpStatus"].as_u64()?).ok());
-        Self { message, code, is_ours: ours.is_some(), hint, status, json }
+        let elapsed_ms = ours.and_then(|data| data["elapsedMs"].as_u64());
+        Self { message, code, is_ours: ours.is_some(), hint, status, elapsed_ms, json }
     }
 }

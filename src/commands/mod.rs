@@ -62,28 +62,31 @@ fn run_command(cli: &Cli, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
             on_runtime(&log, Box::pin(demo::run(cli, secrets)))
         }
         Some(Command::Check(arguments)) => {
-            let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
-            on_runtime(&log, Box::pin(check::run(cli, arguments, secrets)))
+            ask(cli, secrets, Box::pin(check::run(cli, arguments, secrets)))
         }
         Some(Command::Tools(arguments)) => {
-            let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
-            on_runtime(&log, Box::pin(tools::run(cli, arguments, secrets)))
+            ask(cli, secrets, Box::pin(tools::run(cli, arguments, secrets)))
         }
         Some(Command::Call(arguments)) => {
-            let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
-            on_runtime(&log, Box::pin(call::run(cli, arguments, secrets)))
+            ask(cli, secrets, Box::pin(call::run(cli, arguments, secrets)))
         }
         Some(Command::Install(arguments)) => install::install(cli, arguments, secrets),
         Some(Command::Uninstall(arguments)) => install::uninstall(arguments),
     }
 }
 
-/// Starts logging, and runs `command` on the process's one runtime. It is boxed, so that the runtime
-/// is compiled once and not for each command.
-fn on_runtime(
-    log: &LogSettings,
-    command: Pin<Box<dyn Future<Output = Result<(), SetupError>> + '_>>,
-) -> Result<(), SetupError> {
+/// A command under way. It is boxed, so that the runtime is compiled once and not for each command.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), SetupError>> + 'a>>;
+
+/// Runs a command that asks a server for a person, who reads what it prints and not the log.
+fn ask(cli: &Cli, secrets: &Arc<Secrets>, command: Running<'_>) -> Result<(), SetupError> {
+    let options = &cli.options;
+    let log = config::quiet_log(&options.logs, options.server.kind, secrets.clone());
+    on_runtime(&log, command)
+}
+
+/// Starts logging, and runs `command` on the process's one runtime.
+fn on_runtime(log: &LogSettings, command: Running<'_>) -> Result<(), SetupError> {
     let log = logging::start(log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

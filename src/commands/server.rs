@@ -4,11 +4,21 @@ use std::sync::Arc;
 
 use super::demo;
 use crate::cli::{Cli, DEMO};
-use crate::config::{self, Target, UpstreamSettings};
+use crate::config::{self, NO_URL, Target, UpstreamSettings};
 use crate::demo::Demo;
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::{conversation, terminal};
+
+/// `error`, which may say how to give a URL, for the command that was run.
+fn in_command(cli: &Cli, error: SetupError) -> SetupError {
+    match cli.command_name() {
+        Some(name) if error.message == NO_URL => {
+            error.hint(format!("`mcpline {name} URL`, or `mcpline {name} demo` to try it"))
+        }
+        _ => error,
+    }
+}
 
 /// A server with the settings to reach it.
 pub(super) struct Server {
@@ -33,10 +43,12 @@ impl Server {
             let (service, url) = demo::start().await?;
             (Target { kind: demo::KIND, url }, Some(service))
         } else {
-            (Target::new(url, options.server.kind, secrets)?, None)
+            let target = Target::new(url, options.server.kind, secrets);
+            (target.map_err(|error| in_command(cli, error))?, None)
         };
         let upstream = UpstreamSettings::new(options, target, secrets)?;
-        let conversation = config::conversation(options, &upstream);
+        let mut conversation = config::conversation(options, &upstream);
+        conversation.readers = conversation.readers.or_person();
         let warnings = cli.warnings.iter().chain(&upstream.warnings).cloned().collect();
         Ok(Self { upstream, conversation, warnings, _demo: demo })
     }
@@ -49,7 +61,7 @@ impl Server {
     /// Tells on stderr what is wrong with the settings.
     pub(super) fn warn(&self) {
         for warning in &self.warnings {
-            terminal::complain(&self.redacted(warning));
+            terminal::warn(&self.redacted(warning));
         }
     }
 }

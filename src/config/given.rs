@@ -21,6 +21,8 @@ pub(crate) struct Given {
 pub(super) struct GivenOption {
     pub(super) id: String,
     source: ValueSource,
+    /// It is a switch, and stands as off in its variable.
+    is_off: bool,
     /// Its values as they are written, which may be secrets.
     pub(super) values: Vec<String>,
 }
@@ -42,9 +44,9 @@ impl Given {
         self.options.iter().find(|given| given.id == id).map(|given| given.source)
     }
 
-    /// The long names of all options.
-    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
-        self.options.iter().map(|given| given.id.replace('_', "-"))
+    /// The long names of all options, and whether each says more than that a switch is off.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (String, bool)> {
+        self.options.iter().map(|given| (given.id.replace('_', "-"), !given.is_off))
     }
 
     /// Says that the option stands at `place` in the settings file, and not on the command line.
@@ -79,12 +81,13 @@ impl Given {
     }
 
     /// What the person wrote to set the option: its name, that of its variable, or its key in the
-    /// settings file.
+    /// settings file. A switch that is off is not set.
     pub(super) fn name(&self, id: &str) -> Option<String> {
         let preset = self.presets.iter().find(|(given, _)| given == id);
         let preset = preset.map(|(_, place)| place.clone());
         preset.or_else(|| {
-            self.source(id).map(|source| match source {
+            let given = self.options.iter().find(|given| given.id == id && !given.is_off)?;
+            Some(match given.source {
                 ValueSource::EnvVariable => format!("MCPLINE_{}", id.to_ascii_uppercase()),
                 _ => format!("--{}", id.replace('_', "-")),
             })
@@ -122,7 +125,8 @@ impl FromArgMatches for Given {
             // A group has none.
             let values = matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten();
             let values = values.map(|value| value.to_string_lossy().into_owned()).collect();
-            Some(GivenOption { id: id.to_string(), source, values })
+            let is_off = matches!(matches.try_get_one(id.as_str()), Ok(Some(false)));
+            Some(GivenOption { id: id.to_string(), source, is_off, values })
         });
         let given = Self { options: given.collect(), ..Self::default() };
         if given.is_typed("user") && given.is_typed("bearer_file") {

@@ -51,6 +51,9 @@ pub(crate) const SECRET_VARIABLES: [(&str, &str); 4] = [
 /// The bound on silence during a request where nobody has chosen one.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// What is wrong where nothing names a server.
+pub(crate) const NO_URL: &str = "no URL given";
+
 /// Requests at once where the kind has no bound of its own.
 const MAX_IN_FLIGHT: usize = 64;
 
@@ -87,7 +90,7 @@ impl Target {
             } else {
                 "`mcpline URL`, or `mcpline demo` to try it; see `mcpline --help`"
             };
-            return Err(SetupError::usage("no URL given").hint(hint));
+            return Err(SetupError::usage(NO_URL).hint(hint));
         };
         Ok(Self { kind, url: read(&url)? })
     }
@@ -182,7 +185,6 @@ pub(crate) fn conversation(
     }
 }
 
-/// Where to log, and how much, for an upstream of `kind`.
 /// Who reads the errors of an upstream of `kind`.
 fn readers(kind: Kind) -> Readers {
     match kind {

@@ -3,6 +3,7 @@
 //! place reads and checks every option.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::SECRET_VARIABLES;
 use super::options::Options;
@@ -28,8 +29,10 @@ pub(crate) struct Presets {
     settings: Vec<Setting>,
     /// The address of the server.
     url: Option<String>,
-    /// The section that the person named, for a message.
-    section: Option<String>,
+    /// The section that the person named.
+    pub(crate) section: Option<String>,
+    /// The file, for a message.
+    path: PathBuf,
     /// What to warn of.
     pub(crate) warning: Option<String>,
 }
@@ -49,7 +52,7 @@ impl Presets {
         let name_in = |server: &str| is_name(server).then(|| server.trim().to_owned());
         let Some(file) = SettingsFile::load(options.config.config.as_deref())? else {
             let name = server.and_then(|server| name_in(server.as_deref()?));
-            return name.map_or(Ok(None), |name| Err(no_section(&name, None)));
+            return name.map_or(Ok(None), |name| Err(no_section(&name, None, command)));
         };
         let for_all = file.for_all(command)?;
         let server = server.and_then(|server| server.as_deref().or_else(|| url_in(&for_all)));
@@ -57,7 +60,7 @@ impl Presets {
         let of_section = match &section {
             Some(name) => {
                 let settings = file.section(name, command)?;
-                settings.ok_or_else(|| no_section(name, Some(&file)))?
+                settings.ok_or_else(|| no_section(name, Some(&file), command))?
             }
             None => Vec::new(),
         };
@@ -67,17 +70,17 @@ impl Presets {
             .iter()
             .filter(|(_, name)| variable(name).is_some())
             .map(|(key, _)| key);
-        let mut taken: Vec<String> =
-            options.given.keys().chain(in_environment.map(|key| (*key).to_owned())).collect();
+        let in_environment = in_environment.map(|key| ((*key).to_owned(), true));
+        let mut taken: Vec<Taken> = options.given.keys().chain(in_environment).collect();
         let mut settings = Vec::new();
         for layer in [of_section, for_all] {
             let layer: Vec<Setting> =
                 layer.into_iter().filter(|setting| !is_hidden(&setting.key, &taken)).collect();
-            taken.extend(layer.iter().map(|setting| setting.key.clone()));
+            taken.extend(layer.iter().map(|setting| (setting.key.clone(), !setting.is_off())));
             settings.extend(layer);
         }
-        let section = section.map(|name| format!("[{name}] in {}", file.path.display()));
-        Ok(Some(Self { settings, url, section, warning: file.is_open_to_others() }))
+        let warning = file.is_open_to_others();
+        Ok(Some(Self { settings, url, section, path: file.path, warning }))
     }
 
     /// The command line with the options of the file in it.
@@ -101,7 +104,7 @@ impl Presets {
     /// # Errors
     /// A variable in a secret is not set.
     pub(crate) fn complete(&self, options: &mut Options) -> Result<(), SetupError> {
-        for Setting { key, place, .. } in self.options() {
+        for Setting { key, place, .. } in self.options().filter(|setting| !setting.is_off()) {
             options.given.preset(&key.replace('-', "_"), place);
         }
         for (key, name) in SECRET_VARIABLES {
@@ -123,7 +126,8 @@ impl Presets {
             Some(section)
                 if self.url.is_none() && matches!(kind, Kind::Auto | Kind::Mcp | Kind::Sse) =>
             {
-                Err(SetupError::usage(format!("the section {section} has no `url`")))
+                let path = self.path.display();
+                Err(SetupError::usage(format!("the section [{section}] in {path} has no `url`")))
             }
             _ => Ok(self.url.clone()),
         }
@@ -150,15 +154,20 @@ fn url_in(settings: &[Setting]) -> Option<&str> {
     settings.iter().find(|setting| setting.key == URL)?.text()
 }
 
+/// The key of a setting that goes before others, and whether it says more than that a switch is off:
+/// that excludes nothing.
+type Taken = (String, bool);
+
 /// Whether what goes before it hides the setting `key`.
-fn is_hidden(key: &str, taken: &[String]) -> bool {
-    let is_taken = |name: &str| taken.iter().any(|taken| taken == name);
+fn is_hidden(key: &str, taken: &[Taken]) -> bool {
+    let is_taken = |name: &str| taken.iter().any(|(taken, _)| taken == name);
+    let is_in_effect = |name: &str| taken.iter().any(|(taken, is_on)| *is_on && taken == name);
     let rivals = RIVALS.iter().filter_map(|(one, other)| match key {
         _ if key == *one => Some(*other),
         _ if key == *other => Some(*one),
         _ => None,
     });
-    is_taken(key) || rivals.into_iter().any(is_taken)
+    is_taken(key) || rivals.into_iter().any(is_in_effect)
 }
 
 /// Whether `server` can be the name of a section, and is no address.
@@ -168,10 +177,15 @@ fn is_name(server: &str) -> bool {
 }
 
 /// The person named a server that no section is about.
-fn no_section(name: &str, file: Option<&SettingsFile>) -> SetupError {
+fn no_section(name: &str, file: Option<&SettingsFile>, command: &clap::Command) -> SetupError {
     let message = format!("`{name}` is not a URL, because https:// or http:// in front is missing");
     let hint = "give the address in full, for example https://mcp.example.com/mcp";
+    let commands = command.get_subcommands().map(clap::Command::get_name);
+    let meant = nearest(name, commands).map(|meant| format!("did you mean `mcpline {meant}`?"));
     let Some(file) = file else {
+        if let Some(meant) = meant {
+            return SetupError::usage(message).hint(meant);
+        }
         let place =
             usual_place().map_or_else(String::new, |place| format!(" in {}", place.display()));
         return SetupError::usage(message)
@@ -180,6 +194,6 @@ fn no_section(name: &str, file: Option<&SettingsFile>) -> SetupError {
     let message = format!("{message}, and {} has no section [{name}]", file.path.display());
     match nearest(name, file.sections()) {
         Some(meant) => SetupError::usage(message).hint(format!("did you mean `{meant}`?")),
-        None => SetupError::usage(message).hint(hint),
+        None => SetupError::usage(message).hint(meant.unwrap_or_else(|| hint.to_owned())),
     }
 }

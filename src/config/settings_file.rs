@@ -1,7 +1,6 @@
 //! The settings file: TOML whose keys are the names of the options. What stands in front of the
 //! first section holds for every server, and a section holds for the server of its name.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Arg;
@@ -47,6 +46,11 @@ pub(super) enum As {
 }
 
 impl Setting {
+    /// Whether it is a switch that is off.
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.value, As::Off)
+    }
+
     /// Its value, where it has one.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
@@ -72,6 +76,8 @@ impl SettingsFile {
                 None => return Ok(None),
             },
         };
+        // Messages name it in full: a client starts us in a folder that nobody knows.
+        let path = std::path::absolute(&path).unwrap_or(path);
         let text = read_text(&path, "the settings file")?;
         let document = Document::parse(text.clone()).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -265,7 +271,7 @@ fn holds_secret(table: &dyn TableLike) -> bool {
 #[cfg(unix)]
 fn others_may_read(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
 }
 
 /// The folder of a user's settings is closed to other users.

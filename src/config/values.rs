@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::http::{decode_file, unquoted};
 use crate::redact::{self, Secrets};
-use crate::setup::SetupError;
+use crate::setup::{SetupError, unreadable};
 
 /// A year: a longer time means "for ever", and the clock cannot add it.
 const MAX_TIME: Duration = Duration::from_hours(8760);
@@ -174,7 +174,7 @@ pub(super) fn percent_decoded(text: &str) -> String {
 /// The text in the file that `option` names.
 pub(super) fn read_text(path: &Path, option: &str) -> Result<String, SetupError> {
     let unusable = |why| SetupError::usage(format!("{option} {} {why}", path.display()));
-    let bytes = fs::read(path).map_err(|why| unusable(format!("cannot be read: {why}")))?;
+    let bytes = fs::read(path).map_err(|why| unusable(unreadable(path, &why)))?;
     decode_file(&bytes).ok_or_else(|| {
         unusable("is neither UTF-8 nor UTF-16 text".to_owned()).hint("save it as UTF-8")
     })

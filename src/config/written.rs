@@ -6,18 +6,13 @@ use std::path::Path;
 use clap::CommandFactory;
 use url::Url;
 
+use super::SECRET_VARIABLES;
 use super::foreign::{option, takes_value};
 use super::options::Options;
 use super::values::{filled_in, variable};
 use crate::cli::Cli;
 use crate::redact;
 use crate::setup::SetupError;
-
-/// Options whose values are or may hold secrets.
-const MAY_BE_SECRET: [&str; 1] = ["header"];
-
-/// The variables that have no option.
-const SECRETS: [&str; 3] = ["MCPLINE_PASSWORD", "MCPLINE_API_KEY", "MCPLINE_BEARER"];
 
 /// Settings as another run is told them.
 #[derive(Default)]
@@ -51,7 +46,7 @@ impl Written {
             let values = values.collect::<Result<Vec<_>, SetupError>>()?;
             written.add(arg, &values, given.is_typed());
         }
-        for name in SECRETS {
+        for (_, name) in SECRET_VARIABLES {
             if let Some(value) = variable(name) {
                 written.set(name, &value);
             }
@@ -63,8 +58,9 @@ impl Written {
     pub(crate) fn user_without_password(options: &Options) -> Option<&str> {
         let credentials = &options.server.credentials;
         let user = credentials.user.as_deref().filter(|user| !user.contains(':'))?;
-        let has_password =
-            credentials.password_file.is_some() || std::env::var_os("MCPLINE_PASSWORD").is_some();
+        let has_password = credentials.password_file.is_some()
+            || std::env::var_os("MCPLINE_PASSWORD").is_some()
+            || options.given.secret("MCPLINE_PASSWORD").is_some();
         (!has_password).then_some(user)
     }
 
@@ -143,8 +139,8 @@ impl Written {
             self.set("MCPLINE_PASSWORD", password);
             return;
         }
-        let is_secret = MAY_BE_SECRET.contains(&id)
-            || values.iter().any(|value| value.contains('@') && id == "proxy");
+        let is_secret =
+            id == "header" || values.iter().any(|value| value.contains('@') && id == "proxy");
         if is_secret || !is_typed {
             // As a variable has several: a line for each header, commas between the others.
             let between = if id == "header" { "\n" } else { "," };
@@ -184,4 +180,19 @@ fn holds_secret(url: &str) -> bool {
         || url.password().is_some()
         || redact::secrets_in_path(&url).next().is_some()
         || url.query_pairs().any(|(_, value)| value.len() >= 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_password_of_the_settings_file_is_not_missing() {
+        let mut options = Cli::parse_from(["mcpline", "--user", "me", "http://host/mcp"]).options;
+        assert_eq!(Written::user_without_password(&options), Some("me"));
+        options.given.preset_secret("MCPLINE_PASSWORD", "the settings file", "hunter".to_owned());
+        assert_eq!(Written::user_without_password(&options), None);
+    }
 }

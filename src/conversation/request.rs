@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Settings;
 use super::reply::PendingReply;
 use crate::failure::{Attempts, Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
 use crate::mcp::{CancelledParams, method};
@@ -289,8 +290,10 @@ impl<'a> Carrier<'a> {
                 failure.class()
             }
         };
-        Failure::new(class, Cause::TimedOut, what)
-            .hint("Raise `--max-time` if calls may take longer.")
+        Failure::new(class, Cause::TimedOut, what).hint(Hint::both(
+            "Raise `--max-time` if calls may take longer.",
+            "Увеличьте `--max-time`, если вызовы могут длиться дольше.",
+        ))
     }
 
     /// Waits for a session.

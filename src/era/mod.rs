@@ -28,6 +28,7 @@ use self::passing::Passing;
 pub(crate) use self::revisions::Revisions;
 use self::to_legacy::Bridge;
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Words;
 use crate::http::Http;
 use crate::jsonrpc::{Message, Response};
 use crate::mcp::is_stateless_version;
@@ -235,9 +236,12 @@ impl Upstream for AnyEra {
         self.legacy.is_repeatable(message)
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         match self.forced.or_else(|| self.known.only()) {
-            Some(Era::Modern) => Some("the server speaks revision 2026-07-28".to_owned()),
+            Some(Era::Modern) => Some(Words::both(
+                "the server speaks revision 2026-07-28",
+                "сервер говорит на версии 2026-07-28",
+            )),
             _ => self.legacy.variant(),
         }
     }

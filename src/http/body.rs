@@ -17,6 +17,7 @@ use super::failure;
 use super::sse::{Decoder, Event, TooLong};
 use crate::background;
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::patience::within;
 
 /// Bytes read of the body of a refusal.
@@ -239,8 +240,10 @@ impl Refusal {
 
 fn too_large(url: &str, limit: usize) -> Failure {
     let what = format!("{url} answered with more than {limit} bytes, the limit of `--max-message`");
-    Failure::new(Class::Final, Cause::TooLarge, what)
-        .hint("Ask for less, for example by a filter, or raise `--max-message`.")
+    Failure::new(Class::Final, Cause::TooLarge, what).hint(Hint::both(
+        "Ask for less, for example by a filter, or raise `--max-message`.",
+        "Запросите меньше, например с отбором, или увеличьте `--max-message`.",
+    ))
 }
 
 /// An event stream that is being read.

@@ -114,8 +114,10 @@ pub(super) fn of_packed_body(error: &io::Error, url: &str) -> Failure {
         return broke_off(url, &"it ended too early");
     }
     let what = format!("the answer of {url} is not compressed as it claims: {error}");
-    Failure::new(Class::Final, Cause::Unusable, what)
-        .hint("Look at the server, or at a proxy in between that compresses.")
+    Failure::new(Class::Final, Cause::Unusable, what).hint(Hint::both(
+        "Look at the server, or at a proxy in between that compresses.",
+        "Проверьте сервер или прокси перед ним, который сжимает ответы.",
+    ))
 }
 
 fn broke_off(url: &str, why: &dyn fmt::Display) -> Failure {
@@ -132,10 +134,8 @@ pub(super) fn of_coding(coding: &str, url: &str) -> Failure {
         "the answer of {url} is compressed as `{}`, which was not asked for",
         super::shorten(coding)
     );
-    Failure::new(Class::Final, Cause::Unusable, what).hint(
-        "The server or a proxy in between ignores Accept-Encoding (gzip): turn that compression \
-         off there.",
-    )
+    Failure::new(Class::Final, Cause::Unusable, what).hint(Hint::both("The server or a proxy in between ignores Accept-Encoding (gzip): turn that compression \
+         off there.", "Сервер или прокси перед ним не учитывает Accept-Encoding (gzip): отключите там это сжатие."))
 }
 
 /// An event stream that ended regularly, without the answer that it was opened for.
@@ -191,7 +191,10 @@ pub(super) fn of_tunnel(proxy: &Proxy, refusal: Option<Refusal>, shown: &str) ->
     failure(class).hint(ALLOW)
 }
 
-const ALLOW: &str = "Ask who runs the proxy to allow this host, or set NO_PROXY for it.";
+const ALLOW: Hint = Hint::both(
+    "Ask who runs the proxy to allow this host, or set NO_PROXY for it.",
+    "Попросите администратора прокси разрешить этот узел или добавьте его в NO_PROXY.",
+);
 
 fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Proxy>) -> Failure {
     let io = find::<io::Error>(error).map(io::Error::kind);
@@ -207,10 +210,8 @@ fn unreachable(error: &reqwest::Error, url: &Url, shown: &str, proxy: Option<&Pr
         };
         let mut failure = Failure::new(Class::NotSent, Cause::Unreachable, what);
         if proxy.is_some() {
-            failure = failure.hint(
-                "Check the proxy's address and that it runs; `NO_PROXY=HOST` reaches this server \
-                 without it.",
-            );
+            failure = failure.hint(Hint::both("Check the proxy's address and that it runs; `NO_PROXY=HOST` reaches this server \
+                 without it.", "Проверьте адрес прокси и работает ли он; `NO_PROXY=УЗЕЛ` ведёт к этому серверу в обход него."));
         }
         failure
     };
@@ -267,7 +268,7 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap, said: &str, url: 
         if let Some(location) = headers.get(LOCATION).map(location) {
             let NotFollowed { target, hint: about } = NotFollowed::new(url, &location);
             what.push_str(&format!(", a redirect to {target}"));
-            hint = Some(about.into());
+            hint = Some(about);
         }
     } else if !said.is_empty() && !Named(status).to_string().ends_with(&format!(" {said}")) {
         what.push_str(&format!(": {said}"));

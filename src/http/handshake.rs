@@ -5,23 +5,47 @@ use std::sync::Arc;
 use rustls::{AlertDescription as Alert, CertificateError as Bad, Error, OtherError};
 
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::{Hint, words};
 
-const AUTHORITY: &str = "If the company has a certificate authority of its own, or its proxy \
-                         inspects TLS, give that authority's certificate with `--ca-file FILE`.";
+const AUTHORITY: Hint = Hint::both(
+    "If the company has a certificate authority of its own, or its proxy \
+                         inspects TLS, give that authority's certificate with `--ca-file FILE`.",
+    "Если у компании свой удостоверяющий центр или её прокси проверяет TLS, укажите сертификат этого центра через \
+     `--ca-file ФАЙЛ`.",
+);
 
-const GIVE_IT: &str = "If you trust this server, give its certificate itself with `--ca-file FILE`; \
-                       better, its administrator issues a new one";
+const GIVE_IT: Hint = Hint::both(
+    "If you trust this server, give its certificate itself with `--ca-file FILE`; \
+                       better, its administrator issues a new one",
+    "Если вы доверяете этому серверу, укажите его собственный сертификат через `--ca-file ФАЙЛ`; лучше, чтобы \
+     администратор выпустил новый",
+);
 
-const OLD_SERVER: &str = "mcpline speaks TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and TLS 1.3. Old \
+const OLD_SERVER: Hint = Hint::both(
+    "mcpline speaks TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and TLS 1.3. Old \
                           servers (IIS 8.5, Windows Server 2012 R2) do that only with an ECDSA \
                           certificate: install one, update the server, or put a proxy such as nginx \
                           before it. Some servers also answer like this when they want a client \
-                          certificate (`--client-cert`, `--client-key`).";
+                          certificate (`--client-cert`, `--client-key`).",
+    "mcpline поддерживает TLS 1.2 с ECDHE и AES-GCM или ChaCha20, а также TLS 1.3. Старые серверы (IIS 8.5, Windows \
+     Server 2012 R2) умеют это только с сертификатом ECDSA: установите такой, обновите сервер или поставьте перед ним \
+     прокси, например nginx. Некоторые серверы отвечают так и тогда, когда требуют сертификат клиента (`--client-cert`, \
+     `--client-key`).",
+);
 
-const CLIENT: &str = "Give it with `--client-cert FILE` and its key with `--client-key FILE`.";
+const CLIENT: Hint = Hint::both(
+    "Give it with `--client-cert FILE` and its key with `--client-key FILE`.",
+    "Укажите его через `--client-cert ФАЙЛ`, а ключ — через `--client-key ФАЙЛ`.",
+);
 
-const CLIENT_REFUSED: &str = "Check the file of `--client-cert`: that it is valid, that it is for \
-                              clients, and that the server trusts its issuer.";
+const CLIENT_REFUSED: Hint = Hint::both(
+    "Check the file of `--client-cert`: that it is valid, that it is for \
+                              clients, and that the server trusts its issuer.",
+    "Проверьте файл `--client-cert`: действителен ли сертификат, для клиентов ли он и доверяет ли сервер тому, кто его \
+     выдал.",
+);
+
+const FOR_SERVERS: Hint = Hint::both("for a server.", "для сервера.");
 
 /// The failure when the handshake was refused for a reason that lasts. `None` when a later attempt may
 /// succeed.
@@ -38,7 +62,10 @@ pub(super) fn refusal(error: &Error, host: &str, url: &str) -> Option<Failure> {
         }
         Error::InvalidMessage(_) => (
             "what answers there does not speak TLS",
-            "Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.",
+            Hint::both(
+                "Check that this port speaks HTTPS; if it speaks plain HTTP, use `http://`.",
+                "Проверьте, что порт принимает HTTPS; если он принимает обычный HTTP, укажите `http://`.",
+            ),
         ),
         _ => return None,
     };
@@ -47,7 +74,7 @@ pub(super) fn refusal(error: &Error, host: &str, url: &str) -> Option<Failure> {
 }
 
 /// What the server says of the handshake.
-fn alert_received(alert: Alert) -> Option<(&'static str, &'static str)> {
+fn alert_received(alert: Alert) -> Option<(&'static str, Hint)> {
     Some(match alert {
         Alert::CertificateRequired | Alert::NoCertificate => {
             ("the server wants a client certificate", CLIENT)
@@ -70,8 +97,11 @@ fn alert_received(alert: Alert) -> Option<(&'static str, &'static str)> {
         }
         Alert::UnrecognisedName => (
             "the server serves no site of this name by TLS",
-            "Check the host name in the URL; the server's administrator must set up a certificate \
+            Hint::both(
+                "Check the host name in the URL; the server's administrator must set up a certificate \
              for it.",
+                "Проверьте имя узла в адресе; администратор сервера должен настроить для него сертификат.",
+            ),
         ),
         _ => return None,
     })
@@ -110,7 +140,7 @@ fn code_of(said: &str) -> Option<i32> {
 }
 
 /// Why a certificate is refused, and what to do.
-fn certificate(bad: &Bad, host: &str) -> (String, String) {
+fn certificate(bad: &Bad, host: &str) -> (String, Hint) {
     // DER of 1.2.840.113549.1.1.{2,4,5} and of ecdsa-with-SHA1.
     const WEAK: [&[u8]; 4] = [
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2],
@@ -127,56 +157,71 @@ fn certificate(bad: &Bad, host: &str) -> (String, String) {
     let (why, hint) = match bad {
         Bad::Expired | Bad::ExpiredContext { .. } => (
             "it, or the certificate of an issuer, has expired",
-            "The server's administrator must renew it. Check this computer's clock too.".to_owned(),
+            Hint::both(
+                "The server's administrator must renew it. Check this computer's clock too.",
+                "Администратор сервера должен его обновить. Проверьте и часы этого компьютера.",
+            ),
         ),
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            ("it is not valid yet", "Check this computer's clock.".to_owned())
-        }
-        Bad::NotValidForName => (
-            "it is for another host name",
-            format!("Use the name that the certificate was issued for in the URL, not `{host}`."),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => (
+            "it is not valid yet",
+            Hint::both("Check this computer's clock.", "Проверьте часы этого компьютера."),
         ),
+        Bad::NotValidForName => ("it is for another host name", other_name(host, &[])),
         Bad::NotValidForNameContext { presented, .. } => {
-            let names: Vec<_> = presented.iter().map(|name| plain_name(name)).collect();
-            let names =
-                if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
-            (
-                "it is for another host name",
-                format!(
-                    "Use a name that the certificate was issued for in the URL, not `{host}`{names}."
-                ),
-            )
+            ("it is for another host name", other_name(host, presented))
         }
-        Bad::Revoked => {
-            ("it has been revoked", "The server's administrator must replace it.".to_owned())
-        }
+        Bad::Revoked => (
+            "it has been revoked",
+            Hint::both(
+                "The server's administrator must replace it.",
+                "Администратор сервера должен его заменить.",
+            ),
+        ),
         _ if details.contains("UnsupportedCertVersion") => (
             "it has the old form of X.509 version 1",
-            format!("{GIVE_IT} (`openssl req -x509` makes version 3)."),
+            GIVE_IT.joined(
+                " ",
+                &Hint::both(
+                    "(`openssl req -x509` makes version 3).",
+                    "(`openssl req -x509` делает версию 3).",
+                ),
+            ),
         ),
         _ if details.contains("CaUsedAsEndEntity") => (
             "it is an authority's certificate, which cannot be a server's as well",
-            format!("{GIVE_IT} for the server (basicConstraints=CA:FALSE)."),
+            GIVE_IT.joined(
+                " ",
+                &Hint::both(
+                    "for the server (basicConstraints=CA:FALSE).",
+                    "для сервера (basicConstraints=CA:FALSE).",
+                ),
+            ),
         ),
         Bad::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. }
             if WEAK.iter().any(|weak| names_algorithm(signature_algorithm_id, weak)) =>
         {
-            ("it is signed with SHA-1 or MD5, which can be forged", format!("{GIVE_IT} (SHA-256)."))
+            (
+                "it is signed with SHA-1 or MD5, which can be forged",
+                GIVE_IT.joined(" ", &Hint::both("(SHA-256).", "(SHA-256).")),
+            )
         }
         Bad::BadSignature => (
             "its signature cannot be checked; its key, or that of its issuer, may be RSA with less \
              than 2048 bits",
-            "The server's administrator must issue a new one with a larger key.".to_owned(),
+            Hint::both(
+                "The server's administrator must issue a new one with a larger key.",
+                "Администратор сервера должен выпустить новый, с более длинным ключом.",
+            ),
         ),
         // The latter is what a root with the same name but another kind of key leads to.
         Bad::UnknownIssuer | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            ("its issuer is not known on this computer", AUTHORITY.to_owned())
+            ("its issuer is not known on this computer", AUTHORITY)
         }
         Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
-            ("it is not meant for servers (extendedKeyUsage)", format!("{GIVE_IT} for a server."))
+            ("it is not meant for servers (extendedKeyUsage)", GIVE_IT.joined(" ", &FOR_SERVERS))
         }
         _ if details.contains("EkuError") => {
-            ("it is not meant for servers (extendedKeyUsage)", format!("{GIVE_IT} for a server."))
+            ("it is not meant for servers (extendedKeyUsage)", GIVE_IT.joined(" ", &FOR_SERVERS))
         }
         _ => {
             let why = match bad {
@@ -184,10 +229,20 @@ fn certificate(bad: &Bad, host: &str) -> (String, String) {
                 Bad::Other(said) if said.to_string().contains(' ') => said.to_string(),
                 _ => format!("it is refused ({})", in_words(&details)),
             };
-            return (why, format!("{GIVE_IT}. {AUTHORITY}"));
+            return (why, GIVE_IT.joined(". ", &AUTHORITY));
         }
     };
     (why.to_owned(), hint)
+}
+
+/// What to do about a certificate for `names` and not for `host`.
+fn other_name(host: &str, names: &[String]) -> Hint {
+    let names: Vec<_> = names.iter().map(|name| plain_name(name)).collect();
+    let names = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+    words!(
+        "Use a name that the certificate was issued for in the URL, not `{host}`{names}.",
+        "Укажите в адресе имя, на которое выдан сертификат, а не `{host}`{names}.",
+    )
 }
 
 /// Whether the DER of an algorithm holds this identifier.

@@ -20,6 +20,7 @@ mod peer;
 mod protocol;
 mod proxy;
 mod redirects;
+mod sayings;
 pub mod sse;
 mod status;
 mod system_proxy;

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use url::{Host, Url};
 
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 
 /// Time for the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -32,12 +33,14 @@ impl Question {
             return None;
         }
         let (what, hint) = match url.scheme() {
-            "http" if said_to(url, &client_hello(url, tls)?, is_tls).await => {
-                ("this port speaks HTTPS", "Use `https://` in the URL.")
-            }
-            "https" if said_to(url, b"OPTIONS * HTTP/1.0\r\n\r\n", is_plain_http).await => {
-                ("this port speaks plain HTTP", "Use `http://` in the URL.")
-            }
+            "http" if said_to(url, &client_hello(url, tls)?, is_tls).await => (
+                "this port speaks HTTPS",
+                Hint::both("Use `https://` in the URL.", "Укажите в адресе `https://`."),
+            ),
+            "https" if said_to(url, b"OPTIONS * HTTP/1.0\r\n\r\n", is_plain_http).await => (
+                "this port speaks plain HTTP",
+                Hint::both("Use `http://` in the URL.", "Укажите в адресе `http://`."),
+            ),
             _ => return None,
         };
         let what = format!("could not connect to {shown}: {what}");

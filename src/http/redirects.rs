@@ -10,6 +10,7 @@ use url::Url;
 use super::auth::is_same_origin;
 use super::excerpt::excerpt;
 use super::failure;
+use crate::hint::Hint;
 use crate::redact;
 
 /// URLs whose target is remembered. An upstream has one or two.
@@ -95,7 +96,7 @@ impl Moved {
 pub(super) struct NotFollowed {
     /// The target as it may be shown.
     pub(super) target: String,
-    pub(super) hint: String,
+    pub(super) hint: Hint,
 }
 
 impl NotFollowed {
@@ -110,53 +111,67 @@ impl NotFollowed {
                 let hint = hint(&from, &Url::parse(&shown).unwrap_or(target));
                 Self { target: shown, hint }
             }
-            _ => Self { target: excerpt(location.as_bytes(), None), hint: GENERAL.to_owned() },
+            _ => Self { target: excerpt(location.as_bytes(), None), hint: GENERAL },
         }
     }
 }
 
-const GENERAL: &str = "Redirects are followed only to the same host and with the same method: put the \
-                       address that the service is really at into the configuration.";
+const GENERAL: Hint = Hint::both(
+    "Redirects are followed only to the same host and with the same method: put the address that the service is \
+     really at into the configuration.",
+    "По перенаправлениям mcpline идёт только на тот же узел и тем же методом: укажите в настройке адрес, по \
+     которому служба находится на самом деле.",
+);
+
+const TO_HTTP: Hint = Hint::both(
+    "(That the target begins with `http://` is a fault of the server, which does not know that a proxy before it \
+     speaks HTTPS.)",
+    "(То, что он начинается с `http://`, — ошибка сервера: он не знает, что прокси перед ним принимает HTTPS.)",
+);
+
+const KNOWS_NO_HTTPS: Hint = Hint::both(
+    "The server does not know that a proxy before it speaks HTTPS: its administrator must let the proxy tell it \
+     (X-Forwarded-Proto), or turn this redirect off.",
+    "Сервер не знает, что прокси перед ним принимает HTTPS: администратор должен настроить передачу этого \
+     (X-Forwarded-Proto) или отключить перенаправление.",
+);
+
+const LOGIN_PAGE: Hint = Hint::both(
+    "The server leads to a login page for browsers: give it a token or a password for this address \
+     (`--bearer-file`, `--user`), or ask its administrator for the address that programs use.",
+    "Сервер направляет на страницу входа для браузеров: задайте для этого адреса токен или пароль \
+     (`--bearer-file`, `--user`) или узнайте у администратора адрес для программ.",
+);
+
+const USE_IT: Hint = Hint::both("put {} into the configuration.", "укажите в настройке {}.");
+
+const HTTPS: Hint = Hint::both("Use `https://`", "Нужно `https://`");
 
 /// What to do about a redirect from `from` to `target`.
-fn hint(from: &Url, target: &Url) -> String {
+fn hint(from: &Url, target: &Url) -> Hint {
     let is_same_page = from.host_str() == target.host_str()
         && from.path().trim_end_matches('/') == target.path().trim_end_matches('/');
     let gets_slash = from.path() != target.path();
+    let put = |why: Hint, url: &Url| why.colon(&USE_IT.naming(&shown(url)));
     match (from.scheme(), target.scheme()) {
-        ("http", "https") if is_same_page => {
-            format!("Use `https://`: put {} into the configuration.", shown(target))
-        }
+        ("http", "https") if is_same_page => put(HTTPS, target),
         ("https", "http") if is_same_page && gets_slash => {
             let mut right = from.clone();
             right.set_path(target.path());
-            format!(
-                "{}: put {} into the configuration. (That the target begins with `http://` is a \
-                 fault of the server, which does not know that a proxy before it speaks HTTPS.)",
-                spelling(target),
-                shown(&right)
-            )
+            put(spelling(target), &right).and(&TO_HTTP)
         }
-        ("https", "http") if is_same_page => "The server does not know that a proxy before it \
-             speaks HTTPS: its administrator must let the proxy tell it (X-Forwarded-Proto), or turn \
-             this redirect off."
-            .to_owned(),
-        _ if is_same_page && gets_slash => {
-            format!("{}: put {} into the configuration.", spelling(target), shown(target))
-        }
-        _ if is_login(target) => "The server leads to a login page for browsers: give it a token or a \
-             password for this address (`--bearer-file`, `--user`), or ask its administrator for the \
-             address that programs use."
-            .to_owned(),
-        _ => GENERAL.to_owned(),
+        ("https", "http") if is_same_page => KNOWS_NO_HTTPS,
+        _ if is_same_page && gets_slash => put(spelling(target), target),
+        _ if is_login(target) => LOGIN_PAGE,
+        _ => GENERAL,
     }
 }
 
-fn spelling(target: &Url) -> &'static str {
+fn spelling(target: &Url) -> Hint {
     if target.path().ends_with('/') {
-        "The address ends with a slash"
+        Hint::both("The address ends with a slash", "Адрес заканчивается косой чертой")
     } else {
-        "The address has no slash at its end"
+        Hint::both("The address has no slash at its end", "В конце адреса нет косой черты")
     }
 }
 

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 
 use super::challenge::schemes;
+use super::sayings;
 use crate::failure::{Cause, Class};
 use crate::hint::Hint;
 
@@ -21,30 +22,38 @@ struct Row {
     hint: Hint,
 }
 
-const fn row(status: u16, name: &'static str, hint: &'static str) -> Row {
-    Row { status, name, hint: Hint::english(hint) }
+const fn row(status: u16, name: &'static str, hint: Hint) -> Row {
+    Row { status, name, hint }
 }
 
-/// A status that the named services' users meet.
+/// A status that the standards name.
 const fn met(status: u16, hint: Hint) -> Row {
-    Row { status, name: "", hint }
+    row(status, "", hint)
 }
 
-const ORIGIN: &str = "Cloudflare could not reach the server behind it, so nothing ran: its \
-                      administrator must look at the server and at Cloudflare's settings for it.";
-
-const BUSY_TEXT: &str =
-    "The server behind the proxy is down, starting or overloaded: try again in a while.";
+const ORIGIN: Hint = Hint::both(
+    "Cloudflare could not reach the server behind it, so nothing ran: its \
+                      administrator must look at the server and at Cloudflare's settings for it.",
+    "Cloudflare не достучался до сервера за ним, поэтому ничего не выполнено: администратор должен проверить сервер и \
+     настройки Cloudflare для него.",
+);
 
 const BUSY: Hint = Hint::both(
-    BUSY_TEXT,
+    "The server behind the proxy is down, starting or overloaded: try again in a while.",
     "Сервер за прокси остановлен, запускается или перегружен: повторите попытку позже.",
 );
 
-const SLOW: &str = "The server did not answer the proxy before it in time: look at the server, or \
-                    have the proxy's time limit raised.";
+const SLOW: Hint = Hint::both(
+    "The server did not answer the proxy before it in time: look at the server, or \
+                    have the proxy's time limit raised.",
+    "Сервер не успел ответить стоящему перед ним прокси: проверьте сервер или попросите увеличить время ожидания \
+     прокси.",
+);
 
-const GAVE_UP: &str = "A proxy in between gave the request up: look at its log.";
+const GAVE_UP: Hint = Hint::both(
+    "A proxy in between gave the request up: look at its log.",
+    "Прокси на пути прервал запрос: посмотрите его журнал.",
+);
 
 const ROWS: &[Row] = &[
     met(
@@ -68,7 +77,14 @@ const ROWS: &[Row] = &[
             "По этому пути не принимают POST: проверьте, что в адресе указана сама точка входа MCP.",
         ),
     ),
-    row(408, "", "The server got the request too slowly: check the network on the way to it."),
+    row(
+        408,
+        "",
+        Hint::both(
+            "The server got the request too slowly: check the network on the way to it.",
+            "Сервер слишком медленно получает запрос: проверьте сеть на пути к нему.",
+        ),
+    ),
     met(
         413,
         Hint::both(
@@ -79,16 +95,29 @@ const ROWS: &[Row] = &[
     row(
         419,
         "Page Expired",
-        "The server expects a browser's form: its administrator must except \
+        Hint::both(
+            "The server expects a browser's form: its administrator must except \
                               this path from the protection against CSRF.",
+            "Сервер ждёт форму из браузера: администратор должен исключить этот путь из защиты от CSRF.",
+        ),
     ),
     row(
         420,
         "Enhance Your Calm",
-        "The server limits how often it may be asked: wait, or ask for less at once.",
+        Hint::both(
+            "The server limits how often it may be asked: wait, or ask for less at once.",
+            "Сервер ограничивает частоту обращений: подождите или запрашивайте меньше за раз.",
+        ),
     ),
-    row(421, "", "The server does not serve this host name: check the host in the URL."),
-    row(425, "", BUSY_TEXT),
+    row(
+        421,
+        "",
+        Hint::both(
+            "The server does not serve this host name: check the host in the URL.",
+            "Сервер не обслуживает это имя узла: проверьте имя в адресе.",
+        ),
+    ),
+    row(425, "", BUSY),
     met(
         429,
         Hint::both(
@@ -96,13 +125,23 @@ const ROWS: &[Row] = &[
             "Сервер ограничивает частоту обращений: подождите или запрашивайте меньше за раз.",
         ),
     ),
-    row(440, "Login Time-out", "The login at the server has expired: log in again."),
+    row(
+        440,
+        "Login Time-out",
+        Hint::both(
+            "The login at the server has expired: log in again.",
+            "Вход на сервере истёк: войдите заново.",
+        ),
+    ),
     row(444, "No Response", GAVE_UP),
     row(460, "Client Closed Connection", GAVE_UP),
     row(
         498,
         "Invalid Token",
-        "The token has expired or is wrong: give a new one (`--bearer-file`).",
+        Hint::both(
+            "The token has expired or is wrong: give a new one (`--bearer-file`).",
+            "Токен истёк или неверен: задайте новый (`--bearer-file`).",
+        ),
     ),
     row(499, "Client Closed Request", GAVE_UP),
     met(
@@ -115,18 +154,38 @@ const ROWS: &[Row] = &[
     met(502, BUSY),
     met(503, BUSY),
     met(504, BUSY),
-    row(507, "", "The server has no space left: its administrator must make room."),
+    row(
+        507,
+        "",
+        Hint::both(
+            "The server has no space left: its administrator must make room.",
+            "На сервере нет места: администратор должен его освободить.",
+        ),
+    ),
     row(
         509,
         "Bandwidth Limit Exceeded",
-        "The server has used up what its provider allows: try later, or ask its administrator.",
+        Hint::both(
+            "The server has used up what its provider allows: try later, or ask its administrator.",
+            "Сервер исчерпал то, что позволяет его поставщик: повторите позже или обратитесь к администратору.",
+        ),
     ),
-    row(511, "", "The network wants a login: open any page in a browser and log in."),
+    row(
+        511,
+        "",
+        Hint::both(
+            "The network wants a login: open any page in a browser and log in.",
+            "Сеть требует входа: откройте любую страницу в браузере и войдите.",
+        ),
+    ),
     row(
         520,
         "Web Server Returned an Unknown Error",
-        "The server behind Cloudflare gave no usable \
+        Hint::both(
+            "The server behind Cloudflare gave no usable \
                                                       answer: look at the server's log.",
+            "Сервер за Cloudflare ответил непригодно: посмотрите журнал сервера.",
+        ),
     ),
     row(521, "Web Server Is Down", ORIGIN),
     row(522, "Connection Timed Out", ORIGIN),
@@ -134,72 +193,27 @@ const ROWS: &[Row] = &[
     row(524, "A Timeout Occurred", SLOW),
     row(525, "SSL Handshake Failed", ORIGIN),
     row(526, "Invalid SSL Certificate", ORIGIN),
-    row(527, "Railgun Error", "The server behind Cloudflare broke off: look at the server's log."),
-    row(529, "Site Is Overloaded", BUSY_TEXT),
+    row(
+        527,
+        "Railgun Error",
+        Hint::both(
+            "The server behind Cloudflare broke off: look at the server's log.",
+            "Сервер за Cloudflare оборвал связь: посмотрите журнал сервера.",
+        ),
+    ),
+    row(529, "Site Is Overloaded", BUSY),
     row(530, "Origin Error", ORIGIN),
     row(
         561,
         "Unauthorized",
-        "The load balancer could not check the login with the identity provider: look at its log.",
+        Hint::both(
+            "The load balancer could not check the login with the identity provider: look at its log.",
+            "Балансировщик не смог проверить вход у поставщика удостоверений: посмотрите его журнал.",
+        ),
     ),
     row(598, "Network Read Timeout", SLOW),
     row(599, "Network Connect Timeout", SLOW),
 ];
-
-/// What a refusal says, whatever its status, that has a meaning of its own. Each word must occur.
-struct Saying {
-    statuses: &'static [u16],
-    words: &'static [&'static str],
-    meaning: (Class, Cause, &'static str),
-}
-
-const HOSTS: &str = "The server answers only host names that it knows: use such a name in the URL, \
-                     add this one to the server's allowed hosts, or send the name that it expects \
-                     with `--header Host:NAME`.";
-
-const CHALLENGE: &str = "A page that only browsers get past (a challenge of Cloudflare) stands \
-                         before the server: its administrator must let this path through without \
-                         it, or give an address that does not pass it.";
-
-const PLAIN: &str = "This port speaks HTTPS: use `https://` in the URL.";
-
-const CERTIFICATE: &str = "The server wants a client certificate: give it with `--client-cert FILE` \
-                           and its key with `--client-key FILE`.";
-
-const SAYINGS: &[Saying] = &[
-    said(&[403, 429, 503], &["just a moment"], Cause::Refused, CHALLENGE),
-    said(&[403, 503], &["attention required", "cloudflare"], Cause::Refused, CHALLENGE),
-    said(&[400, 403, 421], &["invalid", "host"], Cause::Refused, HOSTS),
-    said(&[400, 403, 421], &["host", "not allowed"], Cause::Refused, HOSTS),
-    said(
-        &[400, 403, 421],
-        &["invalid", "origin"],
-        Cause::Refused,
-        "The server takes only requests \
-        of origins that it knows: send one with `--header Origin:https://NAME`, or add it to the \
-        server's allowed origins.",
-    ),
-    said(&[400, 403, 496], &["required", "certificate"], Cause::Unauthorised, CERTIFICATE),
-    said(&[400, 403, 496], &["requires", "certificate"], Cause::Unauthorised, CERTIFICATE),
-    said(
-        &[400, 495],
-        &["certificate", "error"],
-        Cause::Unauthorised,
-        "The server does not accept \
-        the client certificate: check `--client-cert`, and that the server trusts its issuer.",
-    ),
-    said(&[400, 426, 497], &["plain http"], Cause::Refused, PLAIN),
-    said(&[400], &["http request to an https"], Cause::Refused, PLAIN),
-];
-
-const fn said(
-    statuses: &'static [u16],
-    words: &'static [&'static str],
-    cause: Cause,
-    hint: &'static str,
-) -> Saying {
-    Saying { statuses, words, meaning: (Class::Final, cause, hint) }
-}
 
 /// What a refusal means, and what to do about it.
 pub(super) struct Meaning {
@@ -213,21 +227,17 @@ impl Meaning {
     pub(super) fn of(status: StatusCode, headers: &HeaderMap, said: &str) -> Self {
         let code = status.as_u16();
         if headers.get(CF_MITIGATED).is_some_and(|value| value == "challenge") {
-            return Self::final_refusal(Cause::Refused, CHALLENGE);
+            return Self::final_refusal(Cause::Refused, sayings::CHALLENGE);
         }
-        let said = said.to_lowercase();
-        let means = |saying: &&Saying| {
-            saying.statuses.contains(&code) && saying.words.iter().all(|word| said.contains(word))
-        };
-        if let Some(Saying { meaning: (class, cause, hint), .. }) = SAYINGS.iter().find(means) {
-            return Self { class: *class, cause: *cause, hint: Some((*hint).into()) };
+        if let Some((class, cause, hint)) = sayings::meaning(code, said) {
+            return Self { class, cause, hint: Some(hint) };
         }
         let (class, cause) = class(code);
         Self { class, cause, hint: hint(code, headers) }
     }
 
-    fn final_refusal(cause: Cause, hint: &'static str) -> Self {
-        Self { class: Class::Final, cause, hint: Some(hint.into()) }
+    fn final_refusal(cause: Cause, hint: Hint) -> Self {
+        Self { class: Class::Final, cause, hint: Some(hint) }
     }
 }
 
@@ -278,12 +288,10 @@ fn hint(status: u16, headers: &HeaderMap) -> Option<Hint> {
                 CREDENTIALS.and(&OFFERED.naming(&offered.join(", ")))
             })
         }
-        407 => Some(proxy_login(&schemes(headers, &PROXY_AUTHENTICATE)).into()),
+        407 => Some(proxy_login(&schemes(headers, &PROXY_AUTHENTICATE))),
         _ => match find(status) {
             Some(row) => Some(row.hint.clone()),
-            None if status >= 500 => {
-                Some("The server or a proxy in between failed: look at their logs.".into())
-            }
+            None if status >= 500 => Some(FAILED),
             None => None,
         },
     }
@@ -304,22 +312,32 @@ const CREDENTIALS: Hint = Hint::both(
 /// The schemes that a server offers.
 pub(crate) const OFFERED: Hint = Hint::both("The server offers: {}.", "Сервер предлагает: {}.");
 
+const FAILED: Hint = Hint::both(
+    "The server or a proxy in between failed: look at their logs.",
+    "Сбой на сервере или на прокси перед ним: посмотрите их журналы.",
+);
+
+const LOGIN: Hint = Hint::both(
+    "Give a user name and password in the proxy's URL: `--proxy http://USER:PASSWORD@HOST:PORT`, or in \
+     MCPLINE_PROXY.",
+    "Укажите имя и пароль в адресе прокси: `--proxy http://ИМЯ:ПАРОЛЬ@УЗЕЛ:ПОРТ` или в MCPLINE_PROXY.",
+);
+
+const PROXY_OFFERED: Hint = Hint::both("The proxy offers: {}.", "Прокси предлагает: {}.");
+
+const BASIC_ALONE: Hint = Hint::both(
+    "mcpline knows only Basic: a local proxy that logs in (px, cntlm) can stand in between.",
+    "mcpline умеет только Basic: поставьте между ними локальный прокси, который входит сам (px, cntlm).",
+);
+
 /// How to log in to a proxy that offers `schemes`.
-pub(super) fn proxy_login(schemes: &[String]) -> String {
-    let mut text = "Give a user name and password in the proxy's URL: `--proxy \
-                    http://USER:PASSWORD@HOST:PORT`, or in MCPLINE_PROXY."
-        .to_owned();
-    if !schemes.is_empty() {
-        text.push_str(&format!(" The proxy offers: {}.", schemes.join(", ")));
+pub(super) fn proxy_login(schemes: &[String]) -> Hint {
+    if schemes.is_empty() {
+        return LOGIN;
     }
-    let is_basic = |scheme: &String| scheme.eq_ignore_ascii_case("basic");
-    if !schemes.is_empty() && !schemes.iter().any(is_basic) {
-        text.push_str(
-            " mcpline knows only Basic: a local proxy that logs in (px, cntlm) can stand in \
-             between.",
-        );
-    }
-    text
+    let login = LOGIN.and(&PROXY_OFFERED.naming(&schemes.join(", ")));
+    let knows_basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    if knows_basic { login } else { login.and(&BASIC_ALONE) }
 }
 
 /// The authentication schemes that a 401 offers (RFC 9110 section 11.6.1).

@@ -2,6 +2,7 @@
 
 use super::document::Format;
 use super::place::{Place, Root, System};
+use crate::hint::Words;
 use crate::setup::SetupError;
 
 /// An MCP client: where its configuration is, and how an entry for a server looks there.
@@ -22,7 +23,7 @@ pub(crate) struct Client {
     /// How an entry looks.
     pub(crate) shape: Shape,
     /// What the person has to do next.
-    pub(crate) next: &'static str,
+    pub(crate) next: Words,
 }
 
 /// How an entry looks.
@@ -47,9 +48,15 @@ const ONE_ARRAY: Shape = Shape {
 };
 
 const SERVERS: &[&str] = &["mcpServers"];
-const NEW_SESSION: &str = "Start a new session of it.";
-const RESTART: &str = "Close it completely and start it again.";
-const RELOAD: &str = "It reads the file by itself; if the server does not appear, restart it.";
+const NEW_SESSION: Words = Words::both("Start a new session of it.", "Начните в нём новый сеанс.");
+const RESTART: Words = Words::both(
+    "Close it completely and start it again.",
+    "Закройте его полностью и запустите снова.",
+);
+const RELOAD: Words = Words::both(
+    "It reads the file by itself; if the server does not appear, restart it.",
+    "Файл он перечитает сам; если сервер не появится, перезапустите его.",
+);
 
 /// A place on every system.
 const fn anywhere(root: Root, sign: &'static str, files: &'static [&'static str]) -> Place {
@@ -59,6 +66,31 @@ const fn anywhere(root: Root, sign: &'static str, files: &'static [&'static str]
 /// The file of an extension of VS Code.
 const fn extension(sign: &'static str, files: &'static [&'static str]) -> Place {
     anywhere(Root::Config, sign, files)
+}
+
+const VS_CODE: Place = anywhere(Root::Config, "Code/User", &["Code/User/mcp.json"]);
+const VS_CODE_INSIDERS: Place =
+    anywhere(Root::Config, "Code - Insiders/User", &["Code - Insiders/User/mcp.json"]);
+
+/// An edition of VS Code.
+const fn vs_code(
+    names: &'static [&'static str],
+    title: &'static str,
+    places: &'static [Place],
+) -> Client {
+    Client {
+        names,
+        title,
+        places,
+        project: Some(".vscode/mcp.json"),
+        format: Format::Json,
+        path: &["servers"],
+        shape: TYPED,
+        next: Words::both(
+            "Run the command \"MCP: List Servers\" in VS Code and start the server there.",
+            "Выполните в VS Code команду \"MCP: List Servers\" и запустите сервер там.",
+        ),
+    }
 }
 
 /// Every client that we know.
@@ -81,7 +113,10 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Json,
         path: SERVERS,
         shape: PLAIN,
-        next: "Quit Claude Desktop completely (in the menu of its icon, too) and start it again.",
+        next: Words::both(
+            "Quit Claude Desktop completely (in the menu of its icon, too) and start it again.",
+            "Закройте Claude Desktop полностью (и в меню его значка) и запустите снова.",
+        ),
     },
     Client {
         names: &["claude-code"],
@@ -95,7 +130,10 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Json,
         path: SERVERS,
         shape: TYPED,
-        next: "Start a new session; `claude mcp list` shows the server.",
+        next: Words::both(
+            "Start a new session; `claude mcp list` shows the server.",
+            "Начните новый сеанс; `claude mcp list` покажет сервер.",
+        ),
     },
     Client {
         names: &["cursor"],
@@ -105,32 +143,13 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Json,
         path: SERVERS,
         shape: PLAIN,
-        next: "Switch the server on in Cursor's settings, under MCP, or restart Cursor.",
+        next: Words::both(
+            "Switch the server on in Cursor's settings, under MCP, or restart Cursor.",
+            "Включите сервер в настройках Cursor, в разделе MCP, или перезапустите Cursor.",
+        ),
     },
-    Client {
-        names: &["vscode", "vs-code", "code"],
-        title: "VS Code",
-        places: &[anywhere(Root::Config, "Code/User", &["Code/User/mcp.json"])],
-        project: Some(".vscode/mcp.json"),
-        format: Format::Json,
-        path: &["servers"],
-        shape: TYPED,
-        next: "Run the command \"MCP: List Servers\" in VS Code and start the server there.",
-    },
-    Client {
-        names: &["vscode-insiders"],
-        title: "VS Code Insiders",
-        places: &[anywhere(
-            Root::Config,
-            "Code - Insiders/User",
-            &["Code - Insiders/User/mcp.json"],
-        )],
-        project: Some(".vscode/mcp.json"),
-        format: Format::Json,
-        path: &["servers"],
-        shape: TYPED,
-        next: "Run the command \"MCP: List Servers\" in VS Code and start the server there.",
-    },
+    vs_code(&["vscode", "vs-code", "code"], "VS Code", &[VS_CODE]),
+    vs_code(&["vscode-insiders"], "VS Code Insiders", &[VS_CODE_INSIDERS]),
     Client {
         names: &["codex"],
         title: "Codex",
@@ -143,7 +162,10 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Toml,
         path: &["mcp_servers"],
         shape: PLAIN,
-        next: "Start a new session; `codex mcp list` shows the server.",
+        next: Words::both(
+            "Start a new session; `codex mcp list` shows the server.",
+            "Начните новый сеанс; `codex mcp list` покажет сервер.",
+        ),
     },
     Client {
         names: &["gemini", "gemini-cli"],
@@ -153,7 +175,10 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Json,
         path: SERVERS,
         shape: PLAIN,
-        next: "Start a new session; `gemini mcp list` shows the server.",
+        next: Words::both(
+            "Start a new session; `gemini mcp list` shows the server.",
+            "Начните новый сеанс; `gemini mcp list` покажет сервер.",
+        ),
     },
     Client {
         names: &["windsurf"],
@@ -167,7 +192,10 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Json,
         path: SERVERS,
         shape: PLAIN,
-        next: "Press Refresh in Windsurf's list of MCP servers, or restart Windsurf.",
+        next: Words::both(
+            "Press Refresh in Windsurf's list of MCP servers, or restart Windsurf.",
+            "Нажмите Refresh в списке серверов MCP в Windsurf или перезапустите Windsurf.",
+        ),
     },
     Client {
         names: &["zed"],
@@ -204,7 +232,10 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Json,
         path: &["mcp"],
         shape: ONE_ARRAY,
-        next: "Start a new session; `opencode mcp list` shows the server.",
+        next: Words::both(
+            "Start a new session; `opencode mcp list` shows the server.",
+            "Начните новый сеанс; `opencode mcp list` покажет сервер.",
+        ),
     },
     Client {
         names: &["kilo", "kilo-code"],
@@ -250,7 +281,10 @@ pub(crate) static CLIENTS: &[Client] = &[
         format: Format::Json,
         path: SERVERS,
         shape: PLAIN,
-        next: "For the AI Assistant: Settings, Tools, AI Assistant, MCP, and import the same JSON there.",
+        next: Words::both(
+            "For the AI Assistant: Settings, Tools, AI Assistant, MCP, and import the same JSON there.",
+            "Для AI Assistant: Settings, Tools, AI Assistant, MCP — и импортируйте туда тот же JSON.",
+        ),
     },
     Client {
         names: &["copilot-jetbrains"],

@@ -84,48 +84,10 @@ impl Entry {
 }
 
 /// A value as an environment or a command line has it.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     }
-}
-
-/// The texts of an entry that may be secrets: what stands in its environment and headers, and headers
-/// among its arguments.
-pub(crate) fn secrets(entry: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    for name in ["env", "environment", "headers", "http_headers"] {
-        let members = entry[name].as_object().into_iter().flatten();
-        let secret = members.filter(|(name, _)| !is_harmless(name));
-        found.extend(secret.filter_map(|(_, value)| text(value)));
-    }
-    let Some(Entry { args, .. }) = Entry::read(entry) else { return found };
-    for (at, argument) in args.iter().enumerate() {
-        let is_value = at > 0 && is_header_option(&args[at - 1]);
-        let value = match argument.split_once('=') {
-            Some((option, value)) if is_header_option(option) => Some(value),
-            _ => is_value.then_some(argument.as_str()),
-        };
-        found.extend(
-            value
-                .and_then(|value| value.split_once(':'))
-                .map(|(_, secret)| secret.trim().to_owned()),
-        );
-    }
-    found
-}
-
-fn is_header_option(option: &str) -> bool {
-    matches!(option, "--header" | "-H" | "--headers" | "--oauth2Bearer")
-}
-
-/// Whether a variable holds a setting of ours that is no secret.
-fn is_harmless(name: &str) -> bool {
-    const SECRET: [&str; 8] =
-        ["PASSWORD", "BEARER", "API_KEY", "HEADER", "PROXY", "URL", "LOGIN", "SECRET"];
-    let name =
-        name.strip_prefix("MCPLINE_").map(|name| name.strip_suffix("_FILE").map_or(name, |_| ""));
-    name.is_some_and(|name| !SECRET.contains(&name))
 }

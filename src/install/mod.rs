@@ -14,10 +14,12 @@ mod document;
 mod entry;
 mod file;
 mod place;
+mod secrets;
 
 pub(crate) use self::client::Client;
 pub(crate) use self::diff::diff;
 pub(crate) use self::document::Document;
-pub(crate) use self::entry::{Entry, secrets};
+pub(crate) use self::entry::Entry;
 pub(crate) use self::file::ConfigFile;
 pub(crate) use self::place::{Found, Machine};
+pub(crate) use self::secrets::secrets;

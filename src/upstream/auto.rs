@@ -15,7 +15,7 @@ use super::plain::{NoSession, Plain};
 use super::settings::KindSettings;
 use super::{Client, Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::Failure;
-use crate::hint::Hint;
+use crate::hint::{Hint, Words};
 use crate::http::{Endpoint, Http};
 use crate::jsonrpc::Message;
 
@@ -258,7 +258,7 @@ impl Upstream for Auto {
         }
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         match (self.service.get(), self.services.get(), self.reached_as.get(), self.onec.get()) {
             (Detected::Bitrix, Some(services), ..) => services.bitrix.variant(),
             (Detected::Amocrm, Some(services), ..) => services.amocrm.variant(),

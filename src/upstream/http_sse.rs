@@ -20,6 +20,7 @@ use super::refusal::{Standing, accepted, lost_by_error, refused, unusable};
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
 use crate::background;
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Words;
 use crate::http::{self, Endpoint, Events, Http, Refusal, StreamBroke};
 use crate::jsonrpc::{Message, RequestId, Response, Unusable};
 use crate::mcp::method;
@@ -220,8 +221,11 @@ impl Upstream for HttpSse {
         Box::pin(self.open(greeting.initialize(), client))
     }
 
-    fn variant(&self) -> Option<String> {
-        Some("an MCP server on HTTP+SSE (revision 2024-11-05)".to_owned())
+    fn variant(&self) -> Option<Words> {
+        Some(Words::both(
+            "an MCP server on HTTP+SSE (revision 2024-11-05)",
+            "сервер MCP на HTTP+SSE (версия 2024-11-05)",
+        ))
     }
 }
 

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::{Client, Greeting, Opened, Pending, Upstream};
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::{Hint, Words};
 use crate::jsonrpc::Message;
 use crate::redact;
 
@@ -12,37 +13,62 @@ use crate::redact;
 struct Place {
     is_at: fn(&Url) -> bool,
     /// What it is called.
-    name: &'static str,
+    name: Words,
     /// What to do.
-    hint: &'static str,
+    hint: Hint,
     /// Whether a request could make the service act, so that none is sent.
     acts: bool,
 }
 
-const WEBHOOK: &str = "A webhook belongs into the settings of the server b24-mcp, as BITRIX_BASE_URL; give mcpline \
+const WEBHOOK: Hint = Hint::both(
+    "A webhook belongs into the settings of the server b24-mcp, as BITRIX_BASE_URL; give mcpline \
      the address of b24-mcp. Or use Bitrix24's own MCP server, https://mcp.bitrix24.tech/mcp/, with \
-     a connection token in MCPLINE_BEARER, which needs no webhook.";
+     a connection token in MCPLINE_BEARER, which needs no webhook.",
+    "Вебхук указывают в настройках сервера b24-mcp, в BITRIX_BASE_URL, а mcpline — адрес самого b24-mcp. Либо \
+     используйте собственный сервер MCP Битрикс24, https://mcp.bitrix24.tech/mcp/, с токеном подключения в \
+     MCPLINE_BEARER: ему вебхук не нужен.",
+);
 
-const PORTAL: &str = "This is the address of a Bitrix24 portal, not of an MCP server. Use Bitrix24's own MCP server, \
+const PORTAL: Hint = Hint::both(
+    "This is the address of a Bitrix24 portal, not of an MCP server. Use Bitrix24's own MCP server, \
      https://mcp.bitrix24.tech/mcp/ (https://mcp.bitrix24.com/mcp/ outside of Russia), with a \
-     connection token in MCPLINE_BEARER, or give the address of a server such as b24-mcp.";
+     connection token in MCPLINE_BEARER, or give the address of a server such as b24-mcp.",
+    "Это адрес портала Битрикс24, а не сервера MCP. Используйте собственный сервер MCP Битрикс24, \
+     https://mcp.bitrix24.tech/mcp/, с токеном подключения в MCPLINE_BEARER или укажите адрес такого \
+     сервера, как b24-mcp.",
+);
 
-const OFFICIAL: &str = "The endpoint of Bitrix24's MCP server has the path `/mcp/`, with the slash at \
+const OFFICIAL: Hint = Hint::both(
+    "The endpoint of Bitrix24's MCP server has the path `/mcp/`, with the slash at \
                         its end: https://mcp.bitrix24.tech/mcp/, or https://mcp.bitrix24.com/mcp/; \
-                        that of its documentation server is https://mcp-dev.bitrix24.tech/mcp.";
+                        that of its documentation server is https://mcp-dev.bitrix24.tech/mcp.",
+    "Путь сервера MCP Битрикс24 — `/mcp/`, с косой чертой в конце: https://mcp.bitrix24.tech/mcp/; адрес его \
+     сервера документации — https://mcp-dev.bitrix24.tech/mcp.",
+);
 
-const ACCOUNT: &str = "This is the address of an amoCRM account, not of an MCP server. Run an MCP server for amoCRM, \
+const ACCOUNT: Hint = Hint::both(
+    "This is the address of an amoCRM account, not of an MCP server. Run an MCP server for amoCRM, \
      such as mcp-amocrm-server, put this address and the account's token into its settings, and \
-     give mcpline the address of that server.";
+     give mcpline the address of that server.",
+    "Это адрес аккаунта amoCRM, а не сервера MCP. Запустите сервер MCP для amoCRM, например \
+     mcp-amocrm-server, укажите этот адрес и токен аккаунта в его настройках, а mcpline дайте адрес того \
+     сервера.",
+);
+
+const A_WEBHOOK: Words = Words::both("a webhook of Bitrix24", "вебхук Битрикс24");
+const THE_OFFICIAL: Words = Words::both("Bitrix24's MCP server", "сервер MCP Битрикс24");
+const A_PORTAL: Words = Words::both("a portal of Bitrix24", "портал Битрикс24");
+const THE_API: Words = Words::both("the API of amoCRM", "API amoCRM");
+const AN_ACCOUNT: Words = Words::both("an account of amoCRM", "аккаунт amoCRM");
 
 /// The first that fits counts.
-const PLACES: [Place; 6] = [
-    Place { is_at: is_webhook_call, name: "a webhook of Bitrix24", hint: WEBHOOK, acts: true },
-    Place { is_at: is_webhook, name: "a webhook of Bitrix24", hint: WEBHOOK, acts: false },
-    Place { is_at: is_official, name: "Bitrix24's MCP server", hint: OFFICIAL, acts: false },
-    Place { is_at: is_portal, name: "a portal of Bitrix24", hint: PORTAL, acts: false },
-    Place { is_at: is_account_api, name: "the API of amoCRM", hint: ACCOUNT, acts: true },
-    Place { is_at: is_account, name: "an account of amoCRM", hint: ACCOUNT, acts: false },
+static PLACES: [Place; 6] = [
+    Place { is_at: is_webhook_call, name: A_WEBHOOK, hint: WEBHOOK, acts: true },
+    Place { is_at: is_webhook, name: A_WEBHOOK, hint: WEBHOOK, acts: false },
+    Place { is_at: is_official, name: THE_OFFICIAL, hint: OFFICIAL, acts: false },
+    Place { is_at: is_portal, name: A_PORTAL, hint: PORTAL, acts: false },
+    Place { is_at: is_account_api, name: THE_API, hint: ACCOUNT, acts: true },
+    Place { is_at: is_account, name: AN_ACCOUNT, hint: ACCOUNT, acts: false },
 ];
 
 /// Such an address.
@@ -65,8 +91,8 @@ impl Misplaced {
 }
 
 /// What `url` is instead of the address of an MCP server, and what to do, if it is such a place.
-pub(crate) fn misplaced(url: &Url) -> Option<(&'static str, &'static str)> {
-    Misplaced::at(url).map(|misplaced| (misplaced.place.name, misplaced.place.hint))
+pub(crate) fn misplaced(url: &Url) -> Option<(Words, Hint)> {
+    Misplaced::at(url).map(|misplaced| (misplaced.place.name.clone(), misplaced.place.hint.clone()))
 }
 
 struct Explained {
@@ -79,12 +105,12 @@ impl Explained {
         let Misplaced { place: Place { name, hint, acts, .. }, shown } = &self.misplaced;
         if *acts {
             let what = format!("{shown} is {name}, so nothing was sent to it");
-            return Err(Failure::new(Class::Final, Cause::Refused, what).hint(*hint));
+            return Err(Failure::new(Class::Final, Cause::Refused, what).hint(hint.clone()));
         }
         self.inner.open(greeting, client).await.map_err(|failure| match failure.answer {
             // An MCP server is there all the same.
             Some(_) => failure,
-            None => failure.hint(*hint),
+            None => failure.hint(hint.clone()),
         })
     }
 }
@@ -102,7 +128,7 @@ impl Upstream for Explained {
         self.inner.is_repeatable(message)
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         self.inner.variant()
     }
 

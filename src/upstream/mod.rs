@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::failure::Failure;
+use crate::hint::Words;
 use crate::http::{Endpoint, Http};
 use crate::jsonrpc::{Message, Response};
 use crate::setup::SetupError;
@@ -168,7 +169,7 @@ pub trait Upstream: Send + Sync {
     }
 
     /// What the upstream has turned out to be, in words for a person.
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         None
     }
 }
@@ -190,7 +191,7 @@ impl<T: Upstream> Upstream for Arc<T> {
         (**self).is_repeatable(message)
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         (**self).variant()
     }
 }

@@ -11,7 +11,7 @@ use super::refusal::{may_be_http_sse, may_refuse_posts};
 use super::streamable::Streamable;
 use super::{Client, Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::{Class, Failure};
-use crate::hint::Hint;
+use crate::hint::{Hint, Words};
 use crate::http::{Endpoint, Http};
 
 /// Time for the beginning of a stream where the refusal of the POST does not point to one.
@@ -143,7 +143,7 @@ impl Upstream for Plain {
         Box::pin(async { Ok(self.open(greeting.initialize(), client).await?) })
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         if self.is_http_sse() { self.http_sse.variant() } else { self.streamable.variant() }
     }
 }

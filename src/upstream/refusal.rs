@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{Request, onec};
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::http::{Refusal, excerpt, shorten};
 use crate::jsonrpc::{FromUpstream, Response, from_upstream, of_json};
 use crate::mcp::code;
@@ -172,8 +173,10 @@ pub(super) fn empty_success(url: &str) -> Failure {
 
 /// The body is not a usable JSON-RPC response.
 pub(super) fn unusable(what: String) -> Failure {
-    Failure::new(Class::Final, Cause::Unusable, what)
-        .hint("Check that the URL is the MCP endpoint itself, and look at the server's log.")
+    Failure::new(Class::Final, Cause::Unusable, what).hint(Hint::both(
+        "Check that the URL is the MCP endpoint itself, and look at the server's log.",
+        "Проверьте, что в адресе указана сама точка входа MCP, и посмотрите журнал сервера.",
+    ))
 }
 
 /// The JSON-RPC error that `body` holds, unless it answers something else than `request`.

@@ -4,6 +4,7 @@
 use super::json::Object;
 use super::onec::is_plain_name;
 use super::repair::SchemaRepairs;
+use crate::hint::{Words, words};
 use crate::jsonrpc::{Message, RequestId};
 use crate::mcp::method;
 
@@ -11,14 +12,17 @@ use crate::mcp::method;
 const MAX_ARGUMENT: usize = 64;
 
 /// Why clients may refuse `tool`, an item of a list of tools; empty where they take it.
-pub(crate) fn refused_in_tool(tool: &str) -> Vec<String> {
-    let Some(object) = Object::read(tool) else { return vec!["it is no object".to_owned()] };
+pub(crate) fn refused_in_tool(tool: &str) -> Vec<Words> {
+    let Some(object) = Object::read(tool) else {
+        return vec![Words::both("it is no object", "это не объект")];
+    };
     let mut why = Vec::new();
     match object.string("name") {
-        None => why.push("it has no name".to_owned()),
-        Some(name) if !is_plain_name(&name) => why.push(
-            "its name has other characters than A-Z, a-z, 0-9, _ and -, or more than 64".to_owned(),
-        ),
+        None => why.push(Words::both("it has no name", "у него нет имени")),
+        Some(name) if !is_plain_name(&name) => why.push(Words::both(
+            "its name has other characters than A-Z, a-z, 0-9, _ and -, or more than 64",
+            "в имени не только знаки A-Z, a-z, 0-9, _ и -, или их больше 64",
+        )),
         Some(_) => {}
     }
     let list = format!(r#"{{"tools":[{tool}]}}"#);
@@ -31,21 +35,33 @@ pub(crate) fn refused_in_tool(tool: &str) -> Vec<String> {
             schema(&Object::read(tools)?)
         });
         why.push(if after == schema(&object) {
-            "a member of it is not of the type that MCP's schema says".to_owned()
+            Words::both(
+                "a member of it is not of the type that MCP's schema says",
+                "тип одного из полей не такой, как в схеме MCP",
+            )
         } else {
-            "its inputSchema is not a schema of type \"object\" in order".to_owned()
+            Words::both(
+                "its inputSchema is not a schema of type \"object\" in order",
+                "inputSchema — не правильная схема типа \"object\"",
+            )
         });
     }
     if let Some(schema) = object.get("inputSchema").and_then(Object::read) {
         let parts = ["anyOf", "oneOf", "allOf"];
         if let Some(part) = parts.into_iter().find(|part| schema.has(part)) {
-            why.push(format!("its inputSchema has {part} at the top"));
+            why.push(words!(
+                "its inputSchema has {part} at the top",
+                "в inputSchema на верхнем уровне есть {part}",
+            ));
         }
         let properties = schema.get("properties").and_then(Object::read).unwrap_or_default();
         let refused: Vec<_> = properties.members().filter(|(name, _)| !is_argument(name)).collect();
         if let Some((name, _)) = refused.first() {
             let count = refused.len();
-            why.push(format!("{count} of its arguments have names such as `{name}`"));
+            why.push(words!(
+                "{count} of its arguments have names such as `{name}`",
+                "аргументов с такими именами, как `{name}`: {count}",
+            ));
         }
     }
     why
@@ -78,7 +94,8 @@ mod tests {
             ("5", "no object"),
         ];
         for (tool, told) in cases {
-            let why = refused_in_tool(tool).join("; ");
+            let why: Vec<_> = refused_in_tool(tool).iter().map(ToString::to_string).collect();
+            let why = why.join("; ");
             assert!(why.contains(told) && why.is_empty() == told.is_empty(), "{tool}: {why}");
         }
     }

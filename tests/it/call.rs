@@ -48,7 +48,8 @@ fn the_demo_is_listed_and_called() {
 #[test]
 fn arguments_are_typed_by_the_schema_and_read_from_everywhere() {
     let json = r#"{"article": "1", "price": 5.50}"#;
-    let rows: [(&[&str], &str, Value); 4] = [
+    let rows: [(&[&str], &str, Value); 5] = [
+        (&["article=1", "prise:=5"], "", json!({"article": "1", "prise": 5})),
         (&["article=1", "price=5.50"], "", json!({"article": "1", "price": 5.5})),
         (&[json], "", json!({"article": "1", "price": 5.5})),
         (&["-"], json, json!({"article": "1", "price": 5.5})),
@@ -74,7 +75,8 @@ fn arguments_are_typed_by_the_schema_and_read_from_everywhere() {
 fn arguments_that_cannot_be_used_are_told_with_status_2() {
     let upstream = shop(DONE);
     let url = upstream.url();
-    let rows: [(&[&str], &str); 8] = [
+    let rows: [(&[&str], &str); 9] = [
+        (&[&url, "set_price", "artikle=1"], "did you mean `article`?"),
         (&[&url, "set_price", "article=1", "price=five"], "is a number, not `five`"),
         (&[&url, "set_price", "price=5"], "needs `article`"),
         (&[&url, "set_prise", "article=1"], "did you mean `set_price`?"),

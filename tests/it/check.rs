@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::era::modern_service;
 use crate::support::{
     Amocrm, Bitrix, Exchange, Generation, Line, Onec, Output, Reply, Request, Reuse, Setup,
-    TlsServer, Upstream, after_handshake, amocrm, at_once,
+    TlsServer, Upstream, after_handshake, amocrm, at_once, handshake,
 };
 
 fn check(url: &str) -> Setup {
@@ -85,6 +85,15 @@ fn a_server_that_answers_wrongly_is_told_by_the_step_that_fails() {
         let upstream = Upstream::serve(move |exchange| exchange.send(&reply));
         fails(check(&upstream.url()), name, text, hint);
     });
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_told_with_the_time_that_was_waited() {
+    let upstream = Upstream::serve(|exchange| exchange.pass("never"));
+    let report = report(check(&upstream.url()).args("--timeout 0.3"), 1);
+    let failed = failed(&report);
+    assert_eq!(failed["step"], "http", "{report}");
+    assert!(failed["facts"]["waitedMs"].as_u64().unwrap() >= 300, "{failed}");
 }
 
 #[test]
@@ -200,6 +209,30 @@ fn a_wrong_address_is_recognised() {
         let hint = failed(&report)["hint"].as_str().unwrap();
         assert!(hint.contains(told), "{told}: {hint}");
         assert!(!stdout.contains("abcdefgh1234"), "{stdout}");
+    }
+}
+
+#[test]
+fn the_right_address_on_the_same_server_is_found() {
+    let page = Reply::status(200).body("text/html", "<html><title>Shop</title></html>");
+    for (front, step) in [(Reply::status(404), "http"), (page, "handshake")] {
+        let upstream = Upstream::serve(move |exchange| {
+            if !exchange.request.path.starts_with("/api/mcp") {
+                return exchange.send(&front);
+            }
+            match exchange.name().as_str() {
+                "GET" => exchange.status(405),
+                "DELETE" => exchange.status(204),
+                _ => handshake(exchange, Some("session")),
+            }
+        });
+        let report = report(check(&upstream.url_of("/v1/?key=topsecret99")), 1);
+        let failed = failed(&report);
+        assert_eq!(failed["step"], step, "{report}");
+        let hint = failed["hint"].as_str().unwrap();
+        assert!(hint.contains("/api/mcp") && !hint.contains("topsecret99"), "{hint}");
+        // The session that was opened there is ended.
+        upstream.nth("DELETE", 1);
     }
 }
 
@@ -326,4 +359,42 @@ fn a_1c_service_is_told_where_it_is_and_what_a_session_costs() {
     assert!(sessions["facts"]["automaticMs"].is_number(), "{sessions}");
     assert!(sessions["facts"]["managedMs"].is_number(), "{sessions}");
     assert!(onec.sessions().finished > 0, "the managed session is ended: no licence stays taken");
+}
+
+#[test]
+fn colours_follow_what_the_person_has_set() {
+    let upstream = Upstream::serve(after_handshake(|exchange| exchange.result(r#"{"tools":[]}"#)));
+    for (variables, is_coloured) in [
+        (&[][..], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+    ] {
+        let variables = variables.iter();
+        let setup =
+            variables.fold(check(&upstream.url()), |setup, (name, value)| setup.env(name, value));
+        let Output { stdout, .. } = setup.output("");
+        assert_eq!(stdout.contains("\u{1b}[32mok"), is_coloured, "{stdout}");
+    }
+}
+
+/// A person with a Russian system is spoken to in Russian; what failed stays as people search for it,
+/// and the report for support stays English.
+#[test]
+fn a_russian_system_is_spoken_to_in_russian() {
+    let refusing = Upstream::serve(|exchange| exchange.status(403));
+    let Output { status, stdout, stderr } =
+        check(&refusing.url()).env("LC_ALL", "ru_RU.UTF-8").output("");
+    assert_eq!(status, 1);
+    for told in
+        ["проверяет", "ок    Адрес", "СБОЙ  Вход", "answered with HTTP 403", "> Сервер знает"]
+    {
+        assert!(stdout.contains(told), "{told}: {stdout}");
+    }
+    assert!(stderr.contains("сбой на шаге «Вход»"), "{stderr}");
+    let russian = |letter: char| ('а'..='я').contains(&letter);
+    let report = report(check("demo").env("LC_ALL", "ru_RU.UTF-8"), 0);
+    for step in report["steps"].as_array().unwrap() {
+        let text = step["text"].as_str().unwrap().replace("Демо", "");
+        assert!(!text.contains(russian), "{step}");
+    }
 }

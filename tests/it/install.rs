@@ -287,6 +287,48 @@ fn what_is_mistyped_is_said() {
 }
 
 #[test]
+fn a_russian_system_is_told_in_russian() {
+    let home = Home::new();
+    let run = |args| home.run(&words("install", args), &[("LC_ALL", "ru_RU.UTF-8")]);
+    let said = run("cursor crm https://h/mcp --user me");
+    assert!(
+        said.stdout.contains("`crm` записан в") && said.stdout.contains("Дальше: "),
+        "{}",
+        said.stdout
+    );
+    assert!(said.stderr.contains("нет пароля для me"), "{}", said.stderr);
+    assert!(run("cursor crm https://h/mcp --user me").stdout.contains("уже так записан"));
+    run("cursor crm https://other/mcp").refuses(1, &["Replace its entry `crm`?"]);
+}
+
+/// What the settings file says is read there by the client's run too, and so is not written down.
+#[test]
+fn a_section_of_the_settings_file_is_installed_by_its_name() {
+    let home = Home::new();
+    let text = "user = 'me'\npassword = 'hunter'\n\
+                [crm]\nurl = 'http://crm.local/mcp'\nkind = 'mcp'\n[1c]\nurl = 'http://srv/b/hs/mcp'\n";
+    write(&home.path("settings.toml"), text);
+    let file = home.path("settings.toml");
+    let file = file.to_str().unwrap();
+    let entry = |name: &str| json(&home.path(".cursor/mcp.json"))["mcpServers"][name].clone();
+    for (args, name, section) in
+        [("crm", "crm", "crm"), ("1c", "1c", "1c"), ("shop crm", "shop", "crm")]
+    {
+        let args = format!("cursor {args} --config settings.toml");
+        home.install(&args).is_done();
+        let written = &entry(name)["args"];
+        assert_eq!(written[0], "--config", "{written}");
+        assert!(Path::new(written[1].as_str().unwrap()).is_absolute(), "{written}");
+        assert_eq!(written[2], section, "{written}");
+        assert_eq!(entry(name).get("env"), None);
+    }
+    home.install("cursor crn --config settings.toml").refuses(2, &["did you mean `crm`", file]);
+    home.install("cursor warehouse --config settings.toml").refuses(2, &["[warehouse]"]);
+    home.install("cursor demo --config settings.toml").is_done();
+    assert_eq!(entry("demo")["args"][2], "demo");
+}
+
+#[test]
 fn an_entry_that_is_not_ours_is_removed_only_if_somebody_says_so() {
     let home = Home::new();
     write(&home.claude(), r#"{"mcpServers": {"fs": {"command": "npx"}, "b": {}}}"#);

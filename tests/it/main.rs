@@ -19,6 +19,7 @@ mod certificates;
 mod check;
 mod demo;
 mod detection;
+mod documents;
 mod drop_in;
 mod emulators;
 mod ending;
@@ -27,6 +28,8 @@ mod errors;
 mod field;
 #[cfg(unix)]
 mod frozen;
+// The help of Windows has another default in it, and git may have changed the line ends there.
+#[cfg(not(windows))]
 mod generated;
 mod handshake;
 mod hostile;

@@ -149,11 +149,32 @@ fn a_mistyped_option_is_answered_with_the_right_one() {
         ("-k", "--insecure"),
         ("--heder x:y", "did you mean `--header`?"),
         ("--timout 5", "did you mean `--timeout`?"),
+        ("check --jsn", "did you mean `--json`?"),
+        ("install cursor --dryrun", "did you mean `--dry-run`?"),
     ] {
         let told = is_refused(Line::run(args).arg(DEAD), hint);
         assert!(!told.contains("tip:") && !told.contains("as a value"), "{told}");
         assert!(!told.contains("s3cret"), "{told}");
     }
+}
+
+#[test]
+fn a_mistyped_command_is_answered_with_the_right_one() {
+    for (args, told) in [
+        ("chek https://h/mcp", "did you mean `mcpline check`?"),
+        ("chek demo", "did you mean `mcpline check`?"),
+        ("toolz", "did you mean `mcpline tools`?"),
+        ("check", "`mcpline check URL`"),
+        ("install", "`mcpline install CLIENT [NAME] [OPTIONS] URL`"),
+        ("uninstall cursor", "<NAME>"),
+        ("check demo extra", "`mcpline check --help`"),
+        ("https://h/mcp extra", "`mcpline --help`"),
+    ] {
+        is_refused(Line::run(args), told);
+    }
+    // A client starts us in a folder that nobody knows.
+    let told = is_refused(Line::run("--header-file nowhere.txt").arg(DEAD), "it was looked for in");
+    assert!(told.contains(&*std::env::current_dir().unwrap().to_string_lossy()), "{told}");
 }
 
 #[test]

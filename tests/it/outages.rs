@@ -38,7 +38,7 @@ fn an_address_that_refuses_is_one_warning() {
 }
 
 #[test]
-fn each_restart_is_one_warning() {
+fn a_restart_is_one_warning_at_most() {
     let upstream = Upstream::serve(after_handshake(|exchange| exchange.result("{}")));
     let mut line = Line::ready(&upstream.url());
     for round in 0..2 {

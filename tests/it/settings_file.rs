@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::support::{Ended, Line, Setup, Upstream, after_handshake};
+use crate::support::{
+    Ended, Generation, Line, Onec, Request, Reuse, Setup, Upstream, after_handshake, call, request,
+};
 
 type Variables = &'static [(&'static str, &'static str)];
 
@@ -129,18 +131,67 @@ fn the_command_line_goes_before_the_environment_before_the_section_before_the_re
 
 #[test]
 fn every_sort_of_value_reaches_its_option() {
-    let upstream = silent();
+    // A text, a switch, a list, a value that may be left out, and a file.
+    let onec =
+        Onec::publish(Generation::LenientKeys).sessions(Reuse::Managed).user("me", "").serve();
     let file = File::of(format!(
-        "timeout = 2.5\nmax_in_flight = 3\ninsecure = false\nno-retry = true\n\
-         keep = ['names', 'uris']\nmanaged-sessions = true\nlog-file = 'beside.log'\n\
-         url = '{}'\n",
-        upstream.url()
+        "user = 'me'\ninsecure = false\nkeep = ['names', 'uris']\nmanaged-sessions = true\n\
+         log-file = 'beside.log'\nkind = '1c'\nurl = '{}'\n",
+        onec.url()
     ));
-    let ended = run(file.run("--kind 1c --retry-for 1"));
-    assert!(ended.status.success(), "{}", ended.stderr);
+    let mut line = file.run("").ready();
+    line.send(call("1", "get_stock", "{}"));
+    line.recv_id("1").result();
+    line.close_stdin();
+    let ended = line.wait();
+    let asks = |request: &Request| request.header("ibsession").is_some();
+    assert!(onec.requests().iter().any(asks), "{}", ended.stderr);
     assert!(ended.stderr.contains("`keep` in"), "told by the key: {}", ended.stderr);
     assert!(!ended.stderr.contains("--insecure"), "{}", ended.stderr);
     assert!(file.folder.path().join("beside.log").exists(), "beside the settings file");
+
+    // Numbers, with a fraction and with an underscore in the key, and a switch that is on.
+    let upstream = Upstream::serve(after_handshake(|exchange| match exchange.name().as_str() {
+        "tools/list" => exchange.status(503),
+        _ => exchange.pass("never"),
+    }));
+    let file = File::of(format!(
+        "timeout = 0.5\nmax_message = 4000\nno-retry = true\nurl = '{}'\n",
+        upstream.url()
+    ));
+    let mut line = file.run("").ready();
+    line.send(request("1", "tools/list", "{}"));
+    assert_eq!(line.recv_id("1").error_code(), -33003);
+    assert_eq!(upstream.count("tools/list"), 1);
+    line.send(call("2", "any", "{}"));
+    assert_eq!(line.recv_id("2").error_code(), -33006);
+    line.send(call("3", "any", &format!(r#"{{"text":"{}"}}"#, "x".repeat(5000))));
+    assert_eq!(line.recv_id("3").error_code(), -33009);
+    line.finish();
+}
+
+/// What is off says nothing against what excludes it.
+#[test]
+fn a_switch_that_is_off_hides_no_other_setting() {
+    // A setting that counts is read, and this one cannot be.
+    let top = "retry-for = 'soon'\n";
+    let off = File::of(format!("{top}[crm]\nurl = '{DEAD}'\nno-retry = false\n"));
+    is_refused(off.run("crm"), "`retry-for` in ");
+    let plain = File::of(top);
+    is_refused(plain.run(DEAD).env("MCPLINE_NO_RETRY", "0"), "`retry-for` in ");
+    let on = File::of(format!("{top}[crm]\nurl = '{DEAD}'\nno-retry = true\n"));
+    assert!(run(on.run("crm")).status.success());
+    // The variable goes before the file all the same.
+    let on_for_all = File::of("no-retry = true\n");
+    for setup in [
+        on_for_all.run("--retry-for 5").arg(DEAD).env("MCPLINE_NO_RETRY", "0"),
+        Line::run("--retry-for 5").arg(DEAD).env("MCPLINE_NO_RETRY", "off"),
+        File::of("no-retry = false\n").run("--retry-for 5").arg(DEAD),
+        File::of("managed-sessions = false\n").run(DEAD),
+    ] {
+        let ended = run(setup);
+        assert!(!ended.stderr.contains("no effect"), "{}", ended.stderr);
+    }
 }
 
 #[test]

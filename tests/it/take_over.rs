@@ -21,28 +21,29 @@ fn taken_over(old: &Value, args: &str) -> (Value, Value, String) {
     (entries["crm"]["args"].clone(), entries["crm"]["env"].clone(), said.stderr)
 }
 
-#[test]
-fn other_programs_are_replaced_by_options_that_do_the_same() {
-    let url = "https://crm.example.com/mcp";
-    for (old, args, env) in [
+const URL: &str = "https://crm.example.com/mcp";
+
+/// Entries for other programs, and the arguments and the environment that do the same here.
+fn entries() -> Vec<(Value, Value, Value)> {
+    vec![
         (
-            json!({"command": "npx", "args": ["-y", "mcp-remote@latest", url, "--header", "Authorization: Bearer ${TOKEN}", "--transport", "sse-only"], "env": {"TOKEN": "hunter"}}),
-            json!(["--kind", "sse", url]),
+            json!({"command": "npx", "args": ["-y", "mcp-remote@latest", URL, "--header", "Authorization: Bearer ${TOKEN}", "--transport", "sse-only"], "env": {"TOKEN": "hunter"}}),
+            json!(["--kind", "sse", URL]),
             json!({"TOKEN": "hunter", "MCPLINE_HEADER": "Authorization: Bearer hunter"}),
         ),
         (
-            json!({"command": "cmd", "args": ["/c", "npx", "mcp-remote", url, "--header", "X-A:1", "--header", "X-B:2"]}),
-            json!([url]),
+            json!({"command": "cmd", "args": ["/c", "npx", "mcp-remote", URL, "--header", "X-A:1", "--header", "X-B:2"]}),
+            json!([URL]),
             json!({"MCPLINE_HEADER": "X-A:1\nX-B:2"}),
         ),
         (
-            json!({"command": "npx", "args": ["-y", "supergateway", "--streamableHttp", url, "--oauth2Bearer", "hunter"]}),
-            json!([url]),
+            json!({"command": "npx", "args": ["-y", "supergateway", "--streamableHttp", URL, "--oauth2Bearer", "hunter"]}),
+            json!([URL]),
             json!({"MCPLINE_HEADER": "Authorization:Bearer hunter"}),
         ),
         (
-            json!({"command": "uvx", "args": ["mcp-proxy", "--transport", "streamablehttp", url], "env": {"API_ACCESS_TOKEN": "hunter"}}),
-            json!(["--kind", "mcp", url]),
+            json!({"command": "uvx", "args": ["mcp-proxy", "--transport", "streamablehttp", URL], "env": {"API_ACCESS_TOKEN": "hunter"}}),
+            json!(["--kind", "mcp", URL]),
             json!({"MCPLINE_BEARER": "hunter"}),
         ),
         (
@@ -61,20 +62,57 @@ fn other_programs_are_replaced_by_options_that_do_the_same() {
             json!({"AMOCRM_SERVER_URL": "https://amo.local"}),
         ),
         (
-            json!({"type": "http", "url": url, "headers": {"Authorization": "Bearer hunter"}}),
-            json!([url]),
+            json!({"type": "http", "url": URL, "headers": {"Authorization": "Bearer hunter"}}),
+            json!([URL]),
             json!({"MCPLINE_HEADER": "Authorization:Bearer hunter"}),
         ),
         (
-            json!({"command": "npx", "args": ["-y", "mcpline", "--kind", "mcp", url], "env": {"A": "b"}}),
-            json!(["--kind", "mcp", url]),
+            json!({"command": "npx", "args": ["-y", "mcpline", "--kind", "mcp", URL], "env": {"A": "b"}}),
+            json!(["--kind", "mcp", URL]),
             json!({"A": "b"}),
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn other_programs_are_replaced_by_options_that_do_the_same() {
+    for (old, args, env) in entries() {
         let (new_args, new_env, said) = taken_over(&old, "");
         assert_eq!(new_args, args, "{old}");
         assert_eq!(new_env, env, "{old}");
         assert!(said.is_empty(), "{old}: {said}");
+    }
+}
+
+/// What is shown of a change holds no secret of the entry that is replaced, wherever it stands there.
+#[test]
+fn a_change_is_shown_without_the_secrets_of_the_old_entry() {
+    let more = [
+        json!({"command": "uvx", "args": ["mcp-proxy", "-H", "X-Key", "hunter", URL]}),
+        json!({"command": "uvx", "args": ["mcp-proxy", "--headers", "X-Key", "hunter", URL]}),
+        json!({"command": "uvx", "args": ["mcp-proxy", "--username", "me", "--password", "hunter", URL]}),
+        json!({"command": "uvx", "args": ["mcp-proxy", "--client-secret=hunter", URL]}),
+        json!({"command": "npx", "args": ["mcp-remote", URL, "--static-oauth-client-info", r#"{"client_id":"me","client_secret":"hunter"}"#]}),
+        json!({"command": "npx", "args": ["mcp-remote", URL, "--header=X-Key:hunter"]}),
+        json!({"command": "npx", "args": ["mcp-remote", "https://me:hunter@h/mcp"]}),
+        json!({"command": "npx", "args": ["mcp-remote", "https://hunter22@h/mcp"]}),
+        json!({"command": "npx", "args": ["mcp-remote", "https://h/mcp?a=b&key=hunter22"]}),
+        json!({"command": "npx", "args": ["mcp-remote", "https://h/rest/1/hunter22abc/mcp"]}),
+        json!({"command": "mcpline", "args": ["--user", "me:hunter", "--proxy=http://me:hunter22@proxy:1", URL]}),
+        json!({"url": "https://h/mcp?key=hunter22"}),
+        json!({"serverUrl": "https://me:hunter22@h/mcp"}),
+        json!({"httpUrl": "https://h/rest/1/hunter22abc/mcp"}),
+        json!({"url": URL, "oauth": {"clientId": "me", "clientSecret": "hunter"}}),
+        json!({"command": "npx", "args": ["mcp-remote", URL], "apiKey": "hunter"}),
+    ];
+    for old in entries().into_iter().map(|(old, ..)| old).chain(more) {
+        let home = Home::new();
+        write(&home.claude(), &json!({"mcpServers": {"crm": old}}).to_string());
+        let said = home.install("--take-over crm --dry-run");
+        said.is_done();
+        for shown in [&said.stdout, &said.stderr] {
+            assert!(!shown.contains("hunter"), "{old}: {shown}");
+        }
     }
 }
 

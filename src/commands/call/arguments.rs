@@ -5,6 +5,7 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::cli::nearest;
 use crate::jsonrpc::to_json;
 use crate::setup::SetupError;
 use crate::terminal;
@@ -76,6 +77,12 @@ impl Given {
         let mut object = Object::read(whole).unwrap_or_default();
         let mut typed: Vec<(&str, Vec<String>)> = Vec::new();
         for Pair { key, value, is_json } in &self.pairs {
+            if !is_json && let Some(meant) = schema.nearest(key) {
+                let (key, meant) = (terminal::plain(key), terminal::plain(meant));
+                let message = format!("{tool} has no argument `{key}`");
+                let hint = format!("did you mean `{meant}`? `{key}:=JSON` sends it all the same");
+                return Err(SetupError::usage(message).hint(hint));
+            }
             let json = if *is_json { Ok(value.clone()) } else { schema.typed(key, value) };
             let json = json.map_err(|wanted| {
                 let (key, value) = (terminal::plain(key), terminal::plain(value));
@@ -246,6 +253,15 @@ impl Schema {
         let values = schema["enum"].as_array().into_iter().flatten().chain(schema.get("const"));
         all.extend(values.map(type_of));
         all
+    }
+
+    /// The argument that was probably meant by `key`, where the schema neither has it nor says whether it
+    /// takes others.
+    fn nearest(&self, key: &str) -> Option<&str> {
+        let known = self.root["properties"].as_object()?;
+        let is_told = self.root.get("additionalProperties").is_some();
+        let unknown = !is_told && !known.contains_key(key);
+        unknown.then(|| nearest(key, known.keys().map(String::as_str)))?
     }
 
     /// Checks that nothing is missing, and nothing is there that the tool refuses.

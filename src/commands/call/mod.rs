@@ -63,7 +63,8 @@ async fn call(
         None => (tool.to_owned(), Schema::default()),
     };
     let arguments = given.fitted(&name, &schema)?;
-    let params = format!(r#"{{"name":{},"arguments":{arguments}}}"#, to_json(&name));
+    let meta = if client.is_watched() { r#","_meta":{"progressToken":1}"# } else { "" };
+    let params = format!(r#"{{"name":{},"arguments":{arguments}{meta}}}"#, to_json(&name));
     let result = client.request(method::TOOLS_CALL, &params).await;
     let result = result.map_err(|error| form.failed(&error))?;
     Ok((name, result))

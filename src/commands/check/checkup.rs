@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::pasted;
@@ -11,6 +10,7 @@ use super::report::Finding;
 use crate::commands::local_client::{LocalClient, RequestError};
 use crate::commands::server::Server;
 use crate::config::IDLE_TIMEOUT;
+use crate::hint::Words;
 use crate::http::{Entry, Head, Http, Journal, Met, Stage};
 use crate::retry::Policy;
 use crate::setup::SetupError;
@@ -29,8 +29,6 @@ pub(super) struct Checkup {
     pub(super) client: LocalClient,
     /// The outcome of `initialize`, once it was asked for.
     opened: Option<Result<String, RequestError>>,
-    /// The tools that were listed.
-    pub(super) tools: Vec<Box<RawValue>>,
 }
 
 /// Where the opening of the session has failed.
@@ -63,7 +61,7 @@ impl Checkup {
         let http = Http::new(&server.upstream.http, &server.upstream.endpoint.url)?;
         let http = Arc::new(http.noting_in(journal.clone()));
         let client = LocalClient::start_over(http.clone(), &server)?;
-        Ok(Self { server, http, journal, client, opened: None, tools: Vec::new() })
+        Ok(Self { server, http, journal, client, opened: None })
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -95,11 +93,12 @@ impl Checkup {
         let own = error.hint.clone();
         let pasted = pasted::recognised(self.url()).map(|(_, hint)| hint);
         let hint = match (pasted, own) {
-            (Some(pasted), Some(own)) if !own.contains(pasted) => Some(format!("{pasted} {own}")),
-            (Some(pasted), None) => Some(pasted.to_owned()),
-            (_, own) => own,
+            (Some(pasted), Some(own)) if pasted.is_in(&own) => Some(own.into()),
+            // The error's own words are in the person's language already.
+            (Some(pasted), Some(own)) => Some(pasted.map(|pasted| format!("{pasted} {own}"))),
+            (pasted, own) => pasted.or(own.map(Words::from)),
         };
-        let finding = Finding::failed(error.what(), hint).fact("code", error.code);
+        let finding = Finding::failed(error.what().to_owned(), hint).fact("code", error.code);
         match error.status {
             Some(status) => finding.fact("httpStatus", status),
             None => finding,

@@ -1,13 +1,15 @@
 //! Says step by step whether a server can be used: `mcpline check`.
 //!
 //! [`STEPS`] is the order; each step is a function of what the check knows so far ([`Checkup`]) and
-//! returns a [`Finding`]. The session is opened once, over the code that forwarding runs; the steps
-//! of the network say how far that came. So what the check says holds for forwarding too.
+//! returns a [`Finding`]. One session is opened, over the code that forwarding runs (for 1C a managed
+//! one too, which takes a licence until the check ends); the steps of the network say how far that
+//! came. So what the check says holds for forwarding too.
 //!
 //! `network` has the steps up to HTTP, `service` those of MCP, `onec` those of
-//! 1C, `pasted` knows wrong addresses.
+//! 1C, `pasted` knows wrong addresses, and `elsewhere` looks for the right one.
 
 mod checkup;
+mod elsewhere;
 mod network;
 mod onec;
 mod pasted;
@@ -22,9 +24,10 @@ use self::checkup::Checkup;
 use self::report::{Finding, Outcome};
 use super::server::Server;
 use crate::cli::{CheckArguments, Cli};
+use crate::hint::{Language, Words, words};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
-use crate::terminal::{self, Style};
+use crate::terminal::{self, Style, Waiting};
 use crate::upstream::{Kind, Pending};
 
 /// One step of the check.
@@ -32,26 +35,75 @@ struct Step {
     /// What it is called in JSON.
     id: &'static str,
     /// What a person reads.
-    name: &'static str,
+    name: Words,
     run: for<'a> fn(&'a mut Checkup) -> Pending<'a, Finding>,
 }
 
 /// The steps in their order: each needs those before it.
 const STEPS: &[Step] = &[
-    Step { id: "settings", name: "Settings", run: |it| at_once(network::settings(it)) },
-    Step { id: "address", name: "Address", run: |it| Box::pin(network::address(it)) },
-    Step { id: "name", name: "Name", run: |it| Box::pin(network::name(it)) },
-    Step { id: "proxy", name: "Proxy", run: |it| Box::pin(network::proxy(it)) },
-    Step { id: "connection", name: "Connection", run: |it| Box::pin(network::connection(it)) },
-    Step { id: "tls", name: "TLS", run: |it| Box::pin(network::tls(it)) },
-    Step { id: "http", name: "HTTP", run: |it| Box::pin(network::http(it)) },
-    Step { id: "sign-in", name: "Sign-in", run: |it| Box::pin(network::sign_in(it)) },
-    Step { id: "kind", name: "Kind", run: |it| Box::pin(service::kind(it)) },
-    Step { id: "handshake", name: "Handshake", run: |it| Box::pin(service::handshake(it)) },
-    Step { id: "revisions", name: "Revisions", run: |it| Box::pin(service::revisions(it)) },
-    Step { id: "tools", name: "Tools", run: |it| Box::pin(service::tools(it)) },
-    Step { id: "round-trip", name: "Round trip", run: |it| Box::pin(service::round_trip(it)) },
+    Step {
+        id: "settings",
+        name: Words::both("Settings", "Настройки"),
+        run: |it| at_once(network::settings(it)),
+    },
+    Step {
+        id: "address",
+        name: Words::both("Address", "Адрес"),
+        run: |it| Box::pin(network::address(it)),
+    },
+    Step { id: "name", name: Words::both("Name", "Имя"), run: |it| Box::pin(network::name(it)) },
+    Step {
+        id: "proxy",
+        name: Words::both("Proxy", "Прокси"),
+        run: |it| Box::pin(network::proxy(it)),
+    },
+    Step {
+        id: "connection",
+        name: Words::both("Connection", "Соединение"),
+        run: |it| Box::pin(network::connection(it)),
+    },
+    Step { id: "tls", name: Words::both("TLS", "TLS"), run: |it| Box::pin(network::tls(it)) },
+    Step { id: "http", name: Words::both("HTTP", "HTTP"), run: |it| Box::pin(network::http(it)) },
+    Step {
+        id: "sign-in",
+        name: Words::both("Sign-in", "Вход"),
+        run: |it| Box::pin(network::sign_in(it)),
+    },
+    Step {
+        id: "kind",
+        name: Words::both("Kind", "Вид службы"),
+        run: |it| Box::pin(service::kind(it)),
+    },
+    Step {
+        id: "handshake",
+        name: Words::both("Handshake", "Сеанс MCP"),
+        run: |it| Box::pin(service::handshake(it)),
+    },
+    Step {
+        id: "revisions",
+        name: Words::both("Revisions", "Версии протокола"),
+        run: |it| Box::pin(service::revisions(it)),
+    },
+    Step {
+        id: "tools",
+        name: Words::both("Tools", "Инструменты"),
+        run: |it| Box::pin(service::tools(it)),
+    },
+    Step {
+        id: "round-trip",
+        name: Words::both("Round trip", "Отклик"),
+        run: |it| Box::pin(service::round_trip(it)),
+    },
 ];
+
+const WORKS: Words = Words::both("It works.", "Всё работает.");
+
+const WARNED: Words = Words::both(
+    "It works. Look at the warnings all the same.",
+    "Работает, но посмотрите на предупреждения.",
+);
+
+const BROKEN: Words = Words::both("it does not work: {} failed", "не работает: сбой на шаге «{}»");
 
 /// The finding of a step that waits for nothing.
 fn at_once(finding: Finding) -> Pending<'static, Finding> {
@@ -73,24 +125,25 @@ pub(super) async fn run(
     }
     let mut checkup = Checkup::new(server)?;
     let style = Style::of_stdout();
+    let language = Language::of_person();
     let is_text = !arguments.json;
     if is_text {
         let version = env!("CARGO_PKG_VERSION");
         let url = checkup.server.redacted(&checkup.server.upstream.endpoint.shown);
-        terminal::print(&format!("mcpline {version} checks {url}\n\n"))?;
+        let title = words!("mcpline {} checks {}", "mcpline {} проверяет {}", version, url);
+        terminal::print(&format!("{}\n\n", title.in_language(language)))?;
     }
+    let mut waiting = Waiting::new("");
     let mut steps = Vec::new();
     let mut failed: Option<&Step> = None;
     let is_onec = checkup.server.upstream.kind.kind == Kind::OneC;
     let own: &[Step] = if is_onec { onec::STEPS } else { &[] };
     for step in STEPS.iter().chain(own) {
         let finding = if failed.is_some() {
-            Finding::skipped("not reached")
+            Finding::skipped(Words::both("not reached", "до этого не дошло"))
         } else {
-            if is_text && style.has_colours() {
-                terminal::print(&style.dim(&format!("...   {}", step.name)))?;
-            }
-            (step.run)(&mut checkup).await
+            waiting.restart(step.name.in_language(language));
+            waiting.until((step.run)(&mut checkup)).await
         };
         let finding = finding.map(|text| checkup.server.redacted(text));
         if finding.outcome == Outcome::Failed {
@@ -98,26 +151,31 @@ pub(super) async fn run(
         }
         // A person sees where it stopped.
         if is_text && failed.is_none_or(|failed| std::ptr::eq(failed, step)) {
-            let begin = if style.has_colours() { "\r\u{1b}[K" } else { "" };
-            terminal::print(&format!("{begin}{}", finding.shown(step.name, style)))?;
+            terminal::print(&finding.shown(&step.name, language, style))?;
         }
         steps.push((step.id, finding));
     }
     checkup.end().await;
     if is_text {
         let has_warnings = steps.iter().any(|(_, finding)| finding.outcome == Outcome::Warning);
-        terminal::print(match failed {
-            None if has_warnings => "\nIt works. Look at the warnings all the same.\n",
-            None => "\nIt works.\n",
-            Some(_) => "",
-        })?;
+        let outcome = match failed {
+            None if has_warnings => Some(WARNED),
+            None => Some(WORKS),
+            Some(_) => None,
+        };
+        if let Some(outcome) = outcome {
+            terminal::print(&format!("\n{}\n", outcome.in_language(language)))?;
+        }
     } else {
         let report = report(&checkup, &steps, failed.is_none());
         terminal::print(&format!("{report}\n"))?;
     }
     match failed {
         None => Ok(()),
-        Some(step) => Err(SetupError::failed(format!("it does not work: {} failed", step.name))),
+        Some(Step { name, .. }) => {
+            let why = BROKEN.in_language(language).replace("{}", name.in_language(language));
+            Err(SetupError::failed(why))
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The steps from the settings to the head of the first answer.
 
 use std::net::IpAddr;
-use std::time::Instant;
 
 use url::{Host, Url};
 
 use super::checkup::{Broke, Checkup};
-use super::pasted;
 use super::report::Finding;
+use super::{elsewhere, pasted};
+use crate::hint::{Words, words};
 use crate::http::{Authorization, TrustedBy, is_loopback};
 
 /// A certificate that ends sooner than in so many days is warned of.
@@ -33,14 +33,19 @@ pub(super) fn settings(checkup: &Checkup) -> Finding {
         Authorization::None | Authorization::OAuth(_) => {}
     }
     let text = if sent.is_empty() {
-        "no credentials and no headers are given".to_owned()
+        Words::both(
+            "no credentials and no headers are given",
+            "ни имени с паролем или токена, ни заголовков не задано",
+        )
     } else {
-        format!("sends {}", sent.join(", "))
+        words!("sends {}", "отправляются: {}", sent.join(", "))
     };
     let warnings = &checkup.server.warnings;
     let finding = match warnings.split_first() {
         None => Finding::ok(text),
-        Some((first, rest)) => Finding::warning(text, first.clone()).details(rest.iter().cloned()),
+        Some((first, rest)) => {
+            Finding::warning(text, first.clone()).details(rest.iter().cloned().map(Words::from))
+        }
     };
     finding.fact("sends", sent)
 }
@@ -56,12 +61,17 @@ pub(super) async fn address(checkup: &mut Checkup) -> Finding {
     let url = checkup.url();
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
     let port = port.unwrap_or_default();
-    let text = format!("host {host}, port {port}, path {}", url.path());
+    let path = url.path();
+    let text =
+        words!("host {host}, port {port}, path {path}", "узел {host}, порт {port}, путь {path}");
     let finding = match pasted::recognised(url) {
-        Some((what, hint)) => Finding::warning(format!("{text}: {what}"), hint),
+        Some((what, hint)) => Finding::warning(text.colon(&what), hint),
         None if host == "0.0.0.0" => Finding::warning(
             text,
-            "0.0.0.0 is where a server listens; use 127.0.0.1 or the computer's name.",
+            Words::both(
+                "0.0.0.0 is where a server listens; use 127.0.0.1 or the computer's name.",
+                "0.0.0.0 — адрес, на котором сервер слушает; укажите 127.0.0.1 или имя компьютера.",
+            ),
         ),
         None => Finding::ok(text),
     };
@@ -75,7 +85,13 @@ pub(super) async fn name(checkup: &mut Checkup) -> Finding {
         None => checkup.url().clone(),
     };
     let Some(Host::Domain(host)) = url.host() else {
-        return Finding::skipped("the host is given by its address");
+        return Finding::skipped(match checkup.http.proxy() {
+            Some(_) => Words::both(
+                "the proxy, which is given by its address, looks it up",
+                "его ищет прокси, заданный адресом",
+            ),
+            None => Words::both("the host is given by its address", "узел задан адресом"),
+        });
     };
     let found = tokio::net::lookup_host((host, url.port_or_known_default().unwrap_or(80))).await;
     let mut addresses: Vec<IpAddr> = found.into_iter().flatten().map(|one| one.ip()).collect();
@@ -88,20 +104,31 @@ pub(super) async fn name(checkup: &mut Checkup) -> Finding {
         if let Some(finding) = checkup.failed_at(Broke::Proxy).await {
             return finding;
         }
-        return Finding::ok(format!("{host} is known to the HTTP client alone"));
+        return Finding::ok(words!(
+            "{host} is known to the HTTP client alone",
+            "{host} известно только самому клиенту HTTP",
+        ));
     }
     let shown: Vec<_> = addresses.iter().take(MAX_ADDRESSES).map(ToString::to_string).collect();
     let more = if addresses.len() > MAX_ADDRESSES { ", ..." } else { "" };
-    let of_proxy = if checkup.http.proxy().is_some() { " (the proxy)" } else { "" };
-    let text = format!("{host}{of_proxy} is {}{more}", shown.join(", "));
+    let list = shown.join(", ");
+    let text = match checkup.http.proxy() {
+        Some(_) => {
+            words!("{host} (the proxy) is {list}{more}", "{host} (прокси) — это {list}{more}")
+        }
+        None => words!("{host} is {list}{more}", "{host} — это {list}{more}"),
+    };
     Finding::ok(text).fact("addresses", shown)
 }
 
 /// Which proxy leads there, and who says so.
 pub(super) async fn proxy(checkup: &mut Checkup) -> Finding {
     let Some(proxy) = checkup.http.proxy().cloned() else {
-        let why = if is_loopback(checkup.url()) { ": this computer needs none" } else { "" };
-        return Finding::skipped(format!("none{why}"));
+        return Finding::skipped(if is_loopback(checkup.url()) {
+            Words::both("none: this computer needs none", "нет: к этому компьютеру он не нужен")
+        } else {
+            Words::both("none", "нет")
+        });
     };
     let finding = match checkup.failed_at(Broke::Proxy).await {
         Some(finding) => finding,
@@ -121,8 +148,11 @@ pub(super) async fn connection(checkup: &mut Checkup) -> Finding {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
     match checkup.http.proxy() {
-        Some(_) => Finding::ok(format!("the proxy connects to {host}:{port}")),
-        None => Finding::ok(format!("{host}:{port} is there")),
+        Some(_) => Finding::ok(words!(
+            "the proxy connects to {host}:{port}",
+            "прокси соединяется с {host}:{port}",
+        )),
+        None => Finding::ok(words!("{host}:{port} is there", "{host}:{port} отвечает")),
     }
 }
 
@@ -133,42 +163,67 @@ pub(super) async fn tls(checkup: &mut Checkup) -> Finding {
     let Some(peer) = peer else {
         return match failed {
             Some(finding) => finding,
-            None if checkup.url().scheme() == "https" => Finding::ok("the connection is encrypted"),
-            None => Finding::skipped("plain HTTP"),
+            None if checkup.url().scheme() == "https" => {
+                Finding::ok(Words::both("the connection is encrypted", "соединение зашифровано"))
+            }
+            None => Finding::skipped(Words::both("plain HTTP", "HTTP без шифрования")),
         };
     };
     let trusted = match peer.trusted_by {
-        Some(TrustedBy::Given) => "trusted by --ca-file",
-        Some(TrustedBy::System) => "trusted by this computer",
-        Some(TrustedBy::Unchecked) => "not checked (--insecure)",
-        None => "not trusted",
+        Some(TrustedBy::Given) => Words::both("trusted by --ca-file", "доверен по --ca-file"),
+        Some(TrustedBy::System) => {
+            Words::both("trusted by this computer", "доверен на этом компьютере")
+        }
+        Some(TrustedBy::Unchecked) => {
+            Words::both("not checked (--insecure)", "не проверяется (--insecure)")
+        }
+        None => Words::both("not trusted", "не доверен"),
     };
-    let mut lines = vec![format!("certificate of {}, issued by {}", peer.subject, peer.issuer)];
+    let mut lines = vec![words!(
+        "certificate of {}, issued by {}",
+        "сертификат {}, выдан {}",
+        peer.subject,
+        peer.issuer,
+    )];
     if let Some((day, left)) = &peer.expires {
-        let left = if *left < 0 {
-            format!("expired {} days ago", -left)
+        lines.push(if *left < 0 {
+            let ago = -left;
+            words!(
+                "valid until {day} (expired {ago} days ago)",
+                "действителен до {day} (истёк, дней назад: {ago})",
+            )
         } else {
-            format!("{left} days left")
-        };
-        lines.push(format!("valid until {day} ({left})"));
+            words!(
+                "valid until {day} ({left} days left)",
+                "действителен до {day} (осталось дней: {left})"
+            )
+        });
     }
     let days = peer.expires.as_ref().map(|(_, left)| *left);
     let version = peer.version.unwrap_or("TLS");
+    let text = trusted.map(|trusted| format!("{version}, {trusted}"));
     let finding = match failed {
         Some(finding) => finding,
         None if peer.trusted_by == Some(TrustedBy::Unchecked) => Finding::warning(
-            format!("{version}, {trusted}"),
-            "Anybody on the way can read and change everything: give the certificate with \
-             `--ca-file FILE` in place of `--insecure`.",
+            text,
+            Words::both(
+                "Anybody on the way can read and change everything: give the certificate with \
+                 `--ca-file FILE` instead of `--insecure`.",
+                "Любой на пути может всё прочесть и изменить: вместо `--insecure` укажите сертификат \
+                 параметром `--ca-file FILE`.",
+            ),
         ),
         None if days.is_some_and(|left| left < SOON) => Finding::warning(
-            format!("{version}, {trusted}"),
-            "The certificate ends soon: remind the server's administrator to renew it.",
+            text,
+            Words::both(
+                "The certificate ends soon: remind the server's administrator to renew it.",
+                "Срок сертификата скоро истечёт: напомните администратору сервера его обновить.",
+            ),
         ),
-        None => Finding::ok(format!("{version}, {trusted}")),
+        None => Finding::ok(text),
     };
     let finding = finding.details(lines).fact("subject", peer.subject).fact("issuer", peer.issuer);
-    let finding = finding.fact("trusted", trusted);
+    let finding = finding.fact("trusted", trusted.to_string());
     match peer.expires {
         Some((day, left)) => finding.fact("validUntil", day).fact("daysLeft", left),
         None => finding,
@@ -177,32 +232,36 @@ pub(super) async fn tls(checkup: &mut Checkup) -> Finding {
 
 /// What the server answers to the first request.
 pub(super) async fn http(checkup: &mut Checkup) -> Finding {
-    let begun = Instant::now();
     let broke = checkup.broke().await;
     if let Some((Broke::Http, error)) = &broke {
         let finding = checkup.finding(error);
         return match checkup.head(error.status) {
-            Some((_, _, head)) => finding.details(about_server(head.server.as_deref())),
-            None => finding.fact("waitedMs", millis(begun)),
+            Some((_, _, head)) => {
+                let finding = finding.details(about_server(head.server.as_deref()));
+                elsewhere::pointed(checkup, finding, error).await
+            }
+            None => finding.fact("waitedMs", error.elapsed_ms),
         };
     }
     let status = broke.as_ref().and_then(|(_, error)| error.status);
     let Some((request, elapsed, head)) = checkup.head(status) else {
-        return Finding::skipped("nothing was sent");
+        return Finding::skipped(Words::both("nothing was sent", "ничего не отправлено"));
     };
     let kind = head.content_type.map(|kind| format!(", {kind}")).unwrap_or_default();
     let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let finding = Finding::ok(format!("{request}: {}{kind} after {ms} ms", head.status));
+    let status = head.status;
+    let finding = Finding::ok(words!(
+        "{request}: {status}{kind} after {ms} ms",
+        "{request}: {status}{kind} через {ms} мс",
+    ));
     let finding = finding.details(about_server(head.server.as_deref()));
     finding.fact("httpStatus", head.status).fact("elapsedMs", ms)
 }
 
-fn about_server(server: Option<&str>) -> Option<String> {
-    server.map(|server| format!("the server says that it is {server}"))
-}
-
-fn millis(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn about_server(server: Option<&str>) -> Option<Words> {
+    server.map(|server| {
+        words!("the server says that it is {server}", "сервер называет себя {server}")
+    })
 }
 
 /// Whether the server takes the credentials, and what it offers if not.
@@ -218,29 +277,63 @@ pub(super) async fn sign_in(checkup: &mut Checkup) -> Finding {
     };
     let can_sign_in = checkup.server.upstream.sign_in.is_some();
     let Some(finding) = checkup.failed_at(Broke::SignIn).await else {
-        let text = if has_sent { "the server takes what is sent" } else { "the server wants none" };
-        return Finding::ok(text);
+        return Finding::ok(if has_sent {
+            Words::both("the server takes what is sent", "сервер принимает то, что отправлено")
+        } else {
+            Words::both("the server wants none", "сервер его не требует")
+        });
     };
     let status = finding.facts.get("httpStatus").and_then(serde_json::Value::as_u64);
     let head = checkup.head(status.and_then(|status| u16::try_from(status).ok()));
     let Some((_, _, head)) = head else { return finding };
     let mut lines = Vec::new();
     if !head.schemes.is_empty() {
-        lines.push(format!("the server offers {}", head.schemes.join(", ")));
+        let schemes = head.schemes.join(", ");
+        lines.push(words!("the server offers {schemes}", "сервер предлагает {schemes}"));
     }
     if let Some(metadata) = &head.resource_metadata {
-        lines.push(format!("sign-in by OAuth is described at {metadata}"));
+        lines.push(words!(
+            "sign-in by OAuth is described at {metadata}",
+            "вход по OAuth описан по адресу {metadata}",
+        ));
         if can_sign_in {
-            lines.push("`mcpline login` with the same address signs in".to_owned());
+            lines.push(Words::both(
+                "`mcpline login` with the same address signs in",
+                "войти можно командой `mcpline login` с тем же адресом",
+            ));
         }
     }
-    lines.extend(about_server(head.server.as_deref()));
-    lines.push(
-        if has_sent { "credentials were sent" } else { "no credentials were sent" }.to_owned(),
-    );
+    lines.push(if has_sent {
+        Words::both("credentials were sent", "имя с паролем, токен или заголовки были отправлены")
+    } else {
+        Words::both("no credentials were sent", "ни имени с паролем, ни токена не отправлено")
+    });
+    let finding = match wanted(&head.schemes).filter(|_| !has_sent) {
+        Some(hint) => Finding { hint: Some(hint), ..finding },
+        None => finding,
+    };
     let finding = finding.details(lines).fact("offers", head.schemes);
     match head.resource_metadata {
         Some(metadata) => finding.fact("resourceMetadata", metadata),
         None => finding,
     }
+}
+
+/// What to give to a server that wants one of these schemes and got nothing.
+fn wanted(schemes: &[String]) -> Option<Words> {
+    let offers = |name: &str| schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case(name));
+    if offers("Basic") {
+        return Some(Words::both(
+            "The server wants a login: give the user with `--user NAME`, and the password in MCPLINE_PASSWORD.",
+            "Сервер требует входа: укажите пользователя параметром `--user ИМЯ`, а пароль — в переменной \
+             MCPLINE_PASSWORD.",
+        ));
+    }
+    offers("Bearer").then(|| {
+        Words::both(
+            "The server wants a token: put it into MCPLINE_BEARER, or name a file with `--bearer-file FILE`.",
+            "Сервер требует токен: задайте его в переменной MCPLINE_BEARER или укажите файл параметром \
+             `--bearer-file ФАЙЛ`.",
+        )
+    })
 }

@@ -12,6 +12,7 @@ use super::checkup::Checkup;
 use super::report::Finding;
 use super::service::{shown, timed};
 use crate::commands::local_client::{LocalClient, RequestError};
+use crate::hint::{Words, words};
 use crate::http::{Endpoint, Http};
 use crate::mcp::method;
 
@@ -20,34 +21,57 @@ const SLOW: Duration = Duration::from_millis(300);
 
 /// What follows the others for a service of 1C.
 pub(super) const STEPS: &[Step] = &[
-    Step { id: "1c-service", name: "1C service", run: |it| Box::pin(service(it)) },
-    Step { id: "1c-sessions", name: "1C sessions", run: |it| Box::pin(sessions(it)) },
+    Step {
+        id: "1c-service",
+        name: Words::both("1C service", "Сервис 1С"),
+        run: |it| Box::pin(service(it)),
+    },
+    Step {
+        id: "1c-sessions",
+        name: Words::both("1C sessions", "Сеансы 1С"),
+        run: |it| Box::pin(sessions(it)),
+    },
 ];
 
 /// Where the service was found, and whether the user may use its two methods: the platform gives
 /// rights for each method of each URL template.
 async fn service(checkup: &mut Checkup) -> Finding {
     let Some(rpc) = rpc(checkup) else {
-        return Finding::skipped("the service was not met by a POST");
+        return Finding::skipped(Words::both(
+            "the service was not met by a POST",
+            "обращения к сервису по POST не было",
+        ));
     };
-    let found = Finding::ok(format!("found at {rpc}")).fact("rpc", rpc.as_str());
+    let found =
+        Finding::ok(words!("found at {rpc}", "найден по адресу {rpc}")).fact("rpc", rpc.as_str());
     let Some(health) = beside(&rpc, "health") else { return found };
     let status = match checkup.http.get(&Endpoint::new(health), HeaderMap::new()).await {
         Ok(answer) => answer.status().as_u16(),
         Err(failure) => return Finding::failed(failure.what, None),
     };
     let line = match status {
-        200..=299 => "the user may use rpc (POST) and health (GET)".to_owned(),
-        404 | 405 => "the service has no health address, which is no harm".to_owned(),
-        status => format!("health (GET) answers with HTTP {status}"),
+        200..=299 => Words::both(
+            "the user may use rpc (POST) and health (GET)",
+            "пользователю доступны rpc (POST) и health (GET)",
+        ),
+        404 | 405 => Words::both(
+            "the service has no health address, which is no harm",
+            "адреса health у сервиса нет, это не помеха",
+        ),
+        status => {
+            words!("health (GET) answers with HTTP {status}", "health (GET) отвечает HTTP {status}",)
+        }
     };
     let found = Finding { details: vec![line], ..found }.fact("healthStatus", status);
     if !matches!(status, 401 | 403) {
         return found;
     }
-    let right = "The user has no right for the method GET of the URL template `health`. It is needed for \
-                 `--managed-sessions`: allow its use (Использование) in the role, for each method of the \
-                 service.";
+    let right = Words::both(
+        "The user has no right for the method GET of the URL template `health`. It is needed for \
+         `--managed-sessions`: allow its use (Использование) in the role, for each method of the service.",
+        "У пользователя нет права на метод GET шаблона URL `health`. Оно нужно для `--managed-sessions`: \
+         разрешите в роли использование каждого метода сервиса.",
+    );
     let Finding { text, details, facts, .. } = found;
     Finding { details, facts, ..Finding::warning(text, right) }
 }
@@ -61,23 +85,40 @@ async fn sessions(checkup: &mut Checkup) -> Finding {
     };
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     if let Some(count) = kept {
-        let text = format!("a call takes {} in managed sessions ({count})", shown(each));
+        let text = words!(
+            "a call takes {} ms in managed sessions ({count})",
+            "вызов длится {} мс в управляемых сеансах ({count})",
+            shown(each),
+        );
         return Finding::ok(text).fact("managedMs", ms(each));
     }
-    let text = format!("a call takes {}", shown(each));
+    let text = words!("a call takes {} ms", "вызов длится {} мс", shown(each));
     let in_one = match in_managed_session(checkup).await {
         Ok(in_one) => in_one,
         Err(error) => {
-            let why = format!("`--managed-sessions` does not work here: {}", error.what());
+            let why = words!(
+                "`--managed-sessions` does not work here: {}",
+                "`--managed-sessions` здесь не работает: {}",
+                error.what(),
+            );
             return Finding::ok(text).details([why]).fact("automaticMs", ms(each));
         }
     };
-    let text = format!("{text}; with `--managed-sessions` it takes {}", shown(in_one));
+    let text = words!(
+        "a call takes {} ms; with `--managed-sessions` it takes {} ms",
+        "вызов длится {} мс; с `--managed-sessions` — {} мс",
+        shown(each),
+        shown(in_one),
+    );
     let finding = if each > SLOW && in_one < each / 2 {
         Finding::warning(
             text,
-            "The platform starts a session for each call. Set reuseSessions=\"autouse\" for the service in \
-             the publication's default.vrd, or add `--managed-sessions` (with reuseSessions=\"use\").",
+            Words::both(
+                "The platform starts a session for each call. Set reuseSessions=\"autouse\" for the service \
+                 in the publication's default.vrd, or add `--managed-sessions` (with reuseSessions=\"use\").",
+                "Платформа начинает сеанс на каждый вызов. Задайте для сервиса reuseSessions=\"autouse\" в \
+                 файле default.vrd публикации или добавьте `--managed-sessions` (с reuseSessions=\"use\").",
+            ),
         )
     } else {
         Finding::ok(text)

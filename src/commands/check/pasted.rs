@@ -3,19 +3,20 @@
 
 use url::Url;
 
+use crate::hint::Words;
 use crate::upstream::misplaced;
 
 /// An address of a known form that leads to something else.
 struct Paste {
     is: fn(&str, &str) -> bool,
     /// What it is.
-    what: &'static str,
+    what: Words,
     /// What to do.
-    hint: &'static str,
+    hint: Words,
 }
 
 /// The host and path in small letters decide; the first row that fits counts.
-const PASTES: [Paste; 6] = [
+static PASTES: [Paste; 6] = [
     Paste {
         is: |host, _| {
             let pages = [
@@ -29,31 +30,56 @@ const PASTES: [Paste; 6] = [
             ];
             pages.contains(&host)
         },
-        what: "this is a page about a server, not the server",
-        hint: "Look there for the address at which the server takes requests. A server that is started by \
-               a command (npx, uvx, docker) needs no mcpline.",
+        what: Words::both(
+            "this is a page about a server, not the server",
+            "это страница о сервере, а не сам сервер",
+        ),
+        hint: Words::both(
+            "Look there for the address at which the server takes requests. A server that is started by a \
+             command (npx, uvx, docker) needs no mcpline.",
+            "Найдите там адрес, по которому сервер принимает запросы. Серверу, который запускают командой \
+             (npx, uvx, docker), mcpline не нужен.",
+        ),
     },
     Paste {
         is: |_, path| {
             ["/health", "/healthz", "/ping", "/status"].iter().any(|end| path.ends_with(end))
         },
-        what: "this looks like the address that tells whether a service runs",
-        hint: "Leave out the last part of the path, or put `mcp` in its place.",
+        what: Words::both(
+            "this looks like the address that tells whether a service runs",
+            "похоже на адрес, который сообщает, работает ли служба",
+        ),
+        hint: Words::both(
+            "Leave out the last part of the path, or put `mcp` in its place.",
+            "Уберите последнюю часть пути или замените её на `mcp`.",
+        ),
     },
     Paste {
         is: |_, path| {
             let ends = ["/manifest", "/openapi.json", "/docs", "/redoc", "/swagger", "/swagger-ui"];
             ends.iter().any(|end| path.ends_with(end)) || path.contains("/.well-known/")
         },
-        what: "this looks like the description of a service",
-        hint: "Give the address at which the service takes requests: often `/mcp` in the place of the \
-               last part.",
+        what: Words::both(
+            "this looks like the description of a service",
+            "похоже на описание службы",
+        ),
+        hint: Words::both(
+            "Give the address at which the service takes requests: often `/mcp` instead of the last part.",
+            "Укажите адрес, по которому служба принимает запросы: часто вместо последней части `/mcp`.",
+        ),
     },
     Paste {
         is: |_, path| path.contains("/odata/") || path.contains("/ws/"),
-        what: "this looks like another service of 1C (OData or SOAP)",
-        hint: "Give the address of the infobase, up to the name under which it is published \
-               (http://server/base), with `--kind 1c`.",
+        what: Words::both(
+            "this looks like another service of 1C (OData or SOAP)",
+            "похоже на другой сервис 1С (OData или SOAP)",
+        ),
+        hint: Words::both(
+            "Give the address of the infobase, up to the name under which it is published \
+             (http://server/base), with `--kind 1c`.",
+            "Укажите адрес информационной базы до имени, под которым она опубликована \
+             (http://server/base), и `--kind 1c`.",
+        ),
     },
     Paste {
         is: |_, path| {
@@ -62,9 +88,14 @@ const PASTES: [Paste; 6] = [
                 .next()
                 .is_some_and(|end| matches!(end, "ru" | "en" | "ru_ru" | "en_us" | "e1cib"))
         },
-        what: "this looks like the page of an infobase for people",
-        hint: "Leave out the part behind the name of the infobase (http://server/base), and use \
-               `--kind 1c`.",
+        what: Words::both(
+            "this looks like the page of an infobase for people",
+            "похоже на страницу информационной базы для людей",
+        ),
+        hint: Words::both(
+            "Leave out the part behind the name of the infobase (http://server/base), and use `--kind 1c`.",
+            "Уберите всё после имени информационной базы (http://server/base) и укажите `--kind 1c`.",
+        ),
     },
     Paste {
         is: |_, path| {
@@ -72,22 +103,28 @@ const PASTES: [Paste; 6] = [
                 .iter()
                 .any(|word| path.split('/').any(|part| part == *word))
         },
-        what: "this looks like a login page for people",
-        hint: "Ask the server's administrator for the address that programs use.",
+        what: Words::both(
+            "this looks like a login page for people",
+            "похоже на страницу входа для людей",
+        ),
+        hint: Words::both(
+            "Ask the server's administrator for the address that programs use.",
+            "Узнайте у администратора сервера адрес для программ.",
+        ),
     },
 ];
 
 /// What `url` seems to be, and what to do, if it is of such a form.
-pub(super) fn recognised(url: &Url) -> Option<(String, &'static str)> {
+pub(super) fn recognised(url: &Url) -> Option<(Words, Words)> {
     if let Some((name, hint)) = misplaced(url) {
-        return Some((format!("this is {name}"), hint));
+        return Some((Words::both("this is", "это").joined(" ", &name), hint));
     }
     let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
     let path = url.path().to_ascii_lowercase();
     let path = if path.len() > 1 { path.trim_end_matches('/') } else { &path };
     let slashed = format!("{path}/");
     let fits = |paste: &&Paste| (paste.is)(&host, path) || (paste.is)(&host, &slashed);
-    PASTES.iter().find(fits).map(|paste| (paste.what.to_owned(), paste.hint))
+    PASTES.iter().find(fits).map(|paste| (paste.what.clone(), paste.hint.clone()))
 }
 
 #[cfg(test)]
@@ -109,7 +146,7 @@ mod tests {
         ];
         for (url, what) in cases {
             let recognised = recognised(&Url::parse(url).unwrap());
-            let found = recognised.map(|(what, _)| what).unwrap_or_default();
+            let found = recognised.map(|(what, _)| what.to_string()).unwrap_or_default();
             assert!(found.contains(what) && found.is_empty() == what.is_empty(), "{url}: {found}");
         }
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use url::{Host, Url};
 
 use crate::cli::{Cli, Install};
-use crate::config::{Options, Target, UpstreamSettings, Written};
+use crate::config::{NO_URL, Options, Target, UpstreamSettings, Written};
+use crate::hint::{Words, words};
 use crate::http::{PROXY_VARIABLES, is_loopback};
 use crate::install::Entry;
 use crate::redact::Secrets;
@@ -20,43 +21,47 @@ pub(super) fn entry(
     arguments: &Install,
     secrets: &Arc<Secrets>,
 ) -> Result<(String, Entry), SetupError> {
-    let (name, url) = match arguments.target.as_slice() {
-        [] => (None, cli.url.as_deref()),
-        // A name is no address.
-        [one] if cli.url.is_some() && !one.contains(['/', ':']) => (Some(one), cli.url.as_deref()),
-        [one] => (None, Some(one.as_str())),
-        [url, name] if url.contains("://") && !name.contains("://") => {
-            (Some(name), Some(url.as_str()))
-        }
-        [name, url, ..] => (Some(name), Some(url.as_str())),
+    let section = cli.section.as_deref();
+    let url = cli.url.as_deref();
+    let Some(server) = section.or(url) else {
+        return Err(SetupError::usage(NO_URL)
+            .hint("`mcpline install CLIENT [NAME] URL`, or `demo` as the URL"));
     };
-    let url = url.ok_or_else(|| {
-        SetupError::usage("no URL given")
-            .hint("`mcpline install CLIENT [NAME] URL`, or `demo` as the URL")
-    })?;
-    let name = name.map(|name| checked(name)).transpose()?;
-    let name = if url == crate::cli::DEMO {
-        name.unwrap_or_else(|| url.to_owned())
+    let name = arguments.target.first().map(String::as_str).or(section);
+    let name = name.map(checked).transpose()?;
+    let name = if server == crate::cli::DEMO {
+        name.unwrap_or_else(|| server.to_owned())
     } else {
-        let target = Target::new(Some(url), cli.options.server.kind, secrets)?;
+        let target = Target::new(url, cli.options.server.kind, secrets)?;
         let name = name.unwrap_or_else(|| name_of(target.kind, &target.url));
         warn_of_proxy(&cli.options, &target.url);
         // What cannot be used is refused here, and not when the client starts it.
         let settings = UpstreamSettings::new(&cli.options, target, secrets)?;
         for warning in &settings.warnings {
-            terminal::complain(&secrets.redact(warning));
+            terminal::warn(&secrets.redact(warning));
         }
         name
     };
     for warning in &cli.warnings {
-        terminal::complain(&secrets.redact(warning));
+        terminal::warn(&secrets.redact(warning));
     }
-    let mut written = Written::options(&cli.options)?.with_server(url)?;
+    let mut written = Written::options(&cli.options)?.with_server(server)?;
     if let Some(user) = Written::user_without_password(&cli.options) {
-        let question = format!("Password of {user} (Enter for none)");
-        let typed = terminal::ask_secret(&question).filter(|password| !password.is_empty());
-        if let Some(password) = typed {
-            written.set("MCPLINE_PASSWORD", &password);
+        let question =
+            words!("Password of {user} (Enter for none)", "Пароль для {user} (Enter — без пароля)");
+        let typed =
+            terminal::ask_secret(question.for_person()).filter(|password| !password.is_empty());
+        match typed {
+            Some(password) => written.set("MCPLINE_PASSWORD", &password),
+            None => terminal::warn(
+                words!(
+                    "the entry has no password for {user}: if the server wants one, set MCPLINE_PASSWORD \
+                     and run this again",
+                    "в записи нет пароля для {user}: если сервер его требует, задайте MCPLINE_PASSWORD и \
+                     выполните команду ещё раз",
+                )
+                .for_person(),
+            ),
         }
     }
     Ok((name, Entry { command: program()?, args: written.args, env: written.env }))
@@ -68,9 +73,11 @@ fn warn_of_proxy(options: &Options, url: &Url) {
         .iter()
         .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if let Some(name) = set.filter(|_| !options.has_proxy() && !is_loopback(url)) {
-        terminal::complain(&format!(
-            "{name} is set here, and clients do not pass it on: if the server needs a proxy, add --proxy URL"
-        ));
+        let told = words!(
+            "{name} is set here, and clients do not pass it on: if the server needs a proxy, add --proxy URL",
+            "здесь задана {name}, а клиенты её не передают: если серверу нужен прокси, добавьте --proxy АДРЕС",
+        );
+        terminal::warn(told.for_person());
     }
 }
 
@@ -122,9 +129,11 @@ pub(super) fn program() -> Result<String, SetupError> {
     };
     let path = path.filter(|path| is_running(path)).unwrap_or(running);
     if path.components().any(|part| part.as_os_str() == "_npx") {
-        terminal::complain(
+        let told = Words::both(
             "this program is in the cache of npx, which may be cleared: install it, and then run this again",
+            "программа лежит в кэше npx, который могут очистить: установите её и выполните команду ещё раз",
         );
+        terminal::warn(told.for_person());
     }
     path.into_os_string()
         .into_string()

@@ -3,23 +3,35 @@
 use serde_json::Value;
 
 use crate::cli::Changes;
+use crate::hint::{Words, words};
 use crate::install::{Client, ConfigFile, Document, Found, Machine, diff, secrets};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
-use crate::terminal;
+use crate::terminal::{self, Colour, Style};
+
+const UNCHANGED: Words = Words::both("nothing has been changed", "ничего не изменено");
+
+const NEXT: Words = Words::both("Next", "Дальше");
 
 /// A file, its new text, and what to ask first.
 pub(super) struct Edit {
     pub(super) file: ConfigFile,
     pub(super) text: String,
-    pub(super) asks: Option<String>,
+    pub(super) asks: Option<Words>,
+}
+
+/// What a person is told once the edits are made.
+pub(super) struct Done {
+    /// What became of the entry.
+    pub(super) what: Words,
+    pub(super) next: Words,
 }
 
 /// Shows or makes the edits.
 pub(super) fn apply(
     client: &Client,
     name: &str,
-    done: &str,
+    done: &Done,
     edits: Vec<Edit>,
     changes: &Changes,
 ) -> Result<(), SetupError> {
@@ -28,26 +40,35 @@ pub(super) fn apply(
         let path = edit.file.path.display().to_string();
         masked.redact(&diff(&path, &edit.file.text, &edit.text)).into_owned()
     };
+    let style = Style::of_stdout();
     let mut report = String::new();
     let (same, edits): (Vec<_>, Vec<_>) =
         edits.into_iter().partition(|edit| edit.text == edit.file.text);
     for edit in same {
         let path = edit.file.path.display();
-        report.push_str(&format!("{}: `{name}` is already so in {path}\n", client.title));
+        let told = words!("`{name}` is already so in {path}", "`{name}` уже так записан в {path}");
+        report.push_str(&format!("{}: {}\n", client.title, told.for_person()));
     }
     if changes.dry_run {
         for edit in &edits {
-            report.push_str(&shown(edit));
+            report.push_str(&coloured(&shown(edit), style));
         }
-        report.push_str("Nothing has been changed (--dry-run).\n");
+        let told =
+            Words::both("Nothing has been changed (--dry-run).", "Ничего не изменено (--dry-run).");
+        report.push_str(&format!("{}\n", told.for_person()));
         return terminal::print(&report);
     }
     for edit in edits.iter().filter(|_| !changes.yes) {
         let Some(question) = &edit.asks else { continue };
-        let question = format!("{}{}: {question}", shown(edit), edit.file.path.display());
+        let question = format!(
+            "{}{}: {}",
+            coloured(&shown(edit), Style::of_stderr()),
+            edit.file.path.display(),
+            question.for_person(),
+        );
         match terminal::confirm(&question) {
             Some(true) => {}
-            Some(false) => return Err(SetupError::failed("nothing has been changed")),
+            Some(false) => return Err(SetupError::failed(UNCHANGED.for_person())),
             None => {
                 let question = edit.asks.as_deref().unwrap_or_default();
                 let place = edit.file.path.display();
@@ -62,15 +83,31 @@ pub(super) fn apply(
     for edit in edits {
         let path = edit.file.path.display();
         let copy = edit.file.replace(&edit.text)?;
-        report.push_str(&format!("{}: `{name}` is {done} in {path}\n", client.title));
+        let what = done.what.for_person();
+        report.push_str(&format!("{}: `{name}` {what} {path}\n", client.title));
         if let Some(copy) = copy {
-            report.push_str(&format!("The file as it was is {}\n", copy.display()));
+            let copy = copy.display();
+            let told = words!("The file as it was is {copy}", "Прежний файл сохранён как {copy}");
+            report.push_str(&format!("{}\n", told.for_person()));
         }
     }
     if has_edits {
-        report.push_str(&format!("Next: {}\n", client.next));
+        report.push_str(&style.bold(NEXT.colon(&done.next).for_person()));
+        report.push('\n');
     }
     terminal::print(&report)
+}
+
+/// A diff as a terminal shows it.
+fn coloured(diff: &str, style: Style) -> String {
+    let line = |line: &str| match line.chars().next() {
+        _ if line.starts_with("---") || line.starts_with("+++") => style.bold(line),
+        Some('+') => style.in_colour(Colour::Green, line),
+        Some('-') => style.in_colour(Colour::Red, line),
+        Some('@') => style.dim(line),
+        _ => line.to_owned(),
+    };
+    diff.lines().map(|text| line(text) + "\n").collect()
 }
 
 /// The secrets in texts of `client`'s file.
@@ -83,7 +120,7 @@ fn masked(client: &Client, texts: &[&str]) -> Secrets {
                 found.add(&secret);
                 // As it stands in the file, and each of several headers.
                 let written = Value::from(&secret[..]).to_string();
-                written.trim_matches('"').split("\\n").for_each(|line| found.add(line));
+                written[1..written.len() - 1].split("\\n").for_each(|line| found.add(line));
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::install::client::CLIENTS;
 use crate::install::{Client, ConfigFile, Entry, Found, Machine};
 use crate::redact::without_secrets;
 use crate::setup::SetupError;
-use crate::terminal;
+use crate::terminal::{self, Style};
 
 /// Shows every client.
 ///
@@ -23,7 +23,8 @@ pub(super) fn list() -> Result<(), SetupError> {
             absent.push(client.names[0]);
             continue;
         }
-        text.push_str(&format!("{} ({})\n", client.names[0], client.title));
+        let name = Style::of_stdout().bold(client.names[0]);
+        text.push_str(&format!("{name} ({})\n", client.title));
         for found in in_use {
             text.push_str(&describe(client, found));
         }

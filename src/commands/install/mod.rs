@@ -7,8 +7,9 @@ mod take_over;
 
 use std::sync::Arc;
 
-use self::edits::{Edit, apply, files};
+use self::edits::{Done, Edit, apply, files};
 use crate::cli::{Cli, Install, Uninstall};
+use crate::hint::{Words, words};
 use crate::install::{Entry, Machine, client};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
@@ -35,9 +36,11 @@ pub(super) fn install(
         && !Machine::this().files(client)?.iter().any(|found| found.is_in_use)
     {
         let title = client.title;
-        terminal::complain(&format!(
-            "{title} was not found on this machine; the entry is for when it is there"
-        ));
+        let told = words!(
+            "{title} was not found on this machine; the entry is for when it is there",
+            "{title} на этом компьютере не найден; запись пригодится, когда он появится",
+        );
+        terminal::warn(told.for_person());
     }
     let mut edits = Vec::new();
     for file in files(client, &arguments.changes)? {
@@ -51,10 +54,13 @@ pub(super) fn install(
         edits.push(Edit {
             file,
             text,
-            asks: replaces.then(|| format!("Replace its entry `{name}`?")),
+            asks: replaces
+                .then(|| words!("Replace its entry `{name}`?", "Заменить в нём запись `{name}`?")),
         });
     }
-    apply(client, &name, "written", edits, &arguments.changes)
+    let what = Words::both("is written in", "записан в");
+    let done = Done { what, next: client.next.clone() };
+    apply(client, &name, &done, edits, &arguments.changes)
 }
 
 /// Removes an entry from a client's configuration.
@@ -74,7 +80,10 @@ pub(super) fn uninstall(arguments: &Uninstall) -> Result<(), SetupError> {
         document.remove(client.path, name);
         let is_ours =
             Entry::read(entry).is_some_and(|entry| take_over::own_arguments(&entry).is_some());
-        let asks = format!("Its entry `{name}` does not start mcpline. Remove it?");
+        let asks = words!(
+            "Its entry `{name}` does not start mcpline. Remove it?",
+            "Запись `{name}` запускает не mcpline. Удалить её?",
+        );
         edits.push(Edit { text: document.text(), file, asks: (!is_ours).then_some(asks) });
     }
     if edits.is_empty() {
@@ -86,5 +95,11 @@ pub(super) fn uninstall(arguments: &Uninstall) -> Result<(), SetupError> {
         };
         return Err(SetupError::failed(message).hint(hint));
     }
-    apply(client, name, "removed", edits, &arguments.changes)
+    let title = client.title;
+    let next = words!(
+        "Restart {title}, which may have the server running still.",
+        "Перезапустите {title}: сервер в нём может ещё работать.",
+    );
+    let what = Words::both("is removed in", "удалён из");
+    apply(client, name, &Done { what, next }, edits, &arguments.changes)
 }

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::asked::program;
-use super::edits::{Edit, apply, files};
+use super::edits::{Done, Edit, apply, files};
 use crate::cli::{Cli, Install};
 use crate::config::{self, Translated, Written};
+use crate::hint::Words;
 use crate::install::client::{self, CLIENTS};
 use crate::install::{Client, Entry, Machine};
 use crate::setup::SetupError;
@@ -57,7 +58,9 @@ pub(super) fn run(cli: &Cli, arguments: &Install, name: &str) -> Result<(), Setu
         }
         if !edits.is_empty() {
             has_found = true;
-            apply(client, name, "taken over", edits, changes)?;
+            let what = Words::both("is taken over in", "теперь запускает mcpline в");
+            let done = Done { what, next: client.next.clone() };
+            apply(client, name, &done, edits, changes)?;
         }
     }
     if has_found {
@@ -75,7 +78,7 @@ fn taken_over(cli: &Cli, name: &str, old: &Value) -> Result<Entry, SetupError> {
             .hint("it can take over mcp-remote, supergateway, mcp-proxy, a URL, and the scripts for 1C, Bitrix24 and amoCRM; the file has not been changed")
     })?;
     for warning in warnings {
-        terminal::complain(&format!("{name}: {warning}"));
+        terminal::warn(&format!("{name}: {warning}"));
     }
     // What the entry says of itself is filled in: some clients fill `${NAME}` in from elsewhere.
     let filled = |word: &String| {

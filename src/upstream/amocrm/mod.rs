@@ -35,7 +35,7 @@ use super::settings::{Keep, KindSettings, With};
 use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream, base_url, endpoint_at, unusable};
 use crate::failure::{Cause, Class, Failure};
-use crate::hint::Hint;
+use crate::hint::{Hint, Words, words};
 use crate::http::{Endpoint, Http};
 use crate::jsonrpc::Message;
 use crate::mcp::{CallParams, method};
@@ -163,7 +163,10 @@ impl Amocrm {
 
     /// Takes over a session that was opened as one of plain HTTP+SSE.
     pub(super) fn adopt(&self, opened: Opened, initialize: &Message) -> Opened {
-        self.variant.found("the server is mcp-amocrm-server on an event stream");
+        self.variant.found(Words::both(
+            "the server is mcp-amocrm-server on an event stream",
+            "сервер — mcp-amocrm-server с потоком событий",
+        ));
         self.repaired(opened, initialize)
     }
 
@@ -178,10 +181,12 @@ impl Amocrm {
     /// The session of another server, which is none of the variants.
     fn other(&self, opened: Opened, initialize: &Message) -> Opened {
         self.is_other.store(true, Ordering::Relaxed);
-        self.variant.found(
+        self.variant.found(Words::both(
             "another MCP server than mcp-amocrm-server answers here: it is spoken to as with \
              `--kind mcp`, and its answers are repaired",
-        );
+            "здесь отвечает другой сервер MCP, не mcp-amocrm-server: обмен идёт как с `--kind mcp`, ответы \
+             исправляются",
+        ));
         let repairs = OfOthers { keeps_errors: self.keeps_errors };
         Repaired::wrap(opened, initialize, self.schema.clone(), Arc::new(repairs))
     }
@@ -289,7 +294,10 @@ impl Amocrm {
             let initialize = own_request(1, message);
             let opened = self.stream.open_on(beginning, &initialize, client).await?;
             if is_own(&opened) {
-                self.variant.found("mcp-amocrm-server on an event stream, with sessions");
+                self.variant.found(Words::both(
+                    "mcp-amocrm-server on an event stream, with sessions",
+                    "mcp-amocrm-server с потоком событий и сеансами",
+                ));
                 return Ok(AtStream::Own(self.repaired(opened, message)));
             }
             return Ok(AtStream::Other(opened));
@@ -298,7 +306,10 @@ impl Amocrm {
             let what = "the stream does not begin with an endpoint".to_owned();
             return Ok(AtStream::Nothing(unusable(what)));
         };
-        self.variant.found("mcp-amocrm-server without sessions: POST /mcp/messages");
+        self.variant.found(Words::both(
+            "mcp-amocrm-server without sessions: POST /mcp/messages",
+            "mcp-amocrm-server без сеансов: POST /mcp/messages",
+        ));
         let messages = endpoint_at(&self.base, "/mcp/messages");
         let session = SessionlessSession::new(self.http.clone(), messages, client.clone());
         let response = sessionless::initialize(&params, message);
@@ -310,7 +321,10 @@ impl Amocrm {
     async fn open_rest(&self, initialize: &Request) -> Option<Opened> {
         let generation = self.documents.generation().await?;
         self.is_other.store(false, Ordering::Relaxed);
-        self.variant.found(&format!("mcp-amocrm-server with its REST API only ({generation})"));
+        self.variant.found(words!(
+            "mcp-amocrm-server with its REST API only ({generation})",
+            "mcp-amocrm-server только с REST API ({generation})",
+        ));
         let response = rest::initialize(&initialize.message, generation);
         let session = CatalogueSession::new(self.api.clone(), &initialize.message);
         Some(Opened { session: Arc::new(session), response })
@@ -354,7 +368,7 @@ impl Upstream for Amocrm {
         self.is_repeatable(message)
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         self.variant.get()
     }
 }

@@ -33,7 +33,7 @@ use super::streamable::Streamable;
 use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream};
 use crate::failure::{Class, Failure};
-use crate::hint::Hint;
+use crate::hint::{Hint, Words};
 use crate::http::{self, Endpoint, Http};
 use crate::jsonrpc::Message;
 use crate::mcp::{CallParams, Revision, method};
@@ -137,8 +137,10 @@ impl Bitrix {
         let Opened { session, response } = opened;
         session.ended().cancel();
         self.is_other.store(false, Ordering::Relaxed);
-        self.variant
-            .found("the server is b24-mcp; its stream, which broadcasts all answers, stays closed");
+        self.variant.found(Words::both(
+            "the server is b24-mcp; its stream, which broadcasts all answers, stays closed",
+            "сервер — b24-mcp; его поток, который рассылает всем все ответы, остаётся закрытым",
+        ));
         let server = Arc::new(Server { rpc, ..(*self.server).clone() });
         let session = BitrixSession::new(server, client);
         let response = self.server.schema.response(initialize, response);
@@ -148,10 +150,11 @@ impl Bitrix {
     /// The session of another server.
     fn other(&self, opened: Opened, initialize: &Message) -> Opened {
         self.is_other.store(true, Ordering::Relaxed);
-        self.variant.found(
+        self.variant.found(Words::both(
             "another MCP server than b24-mcp answers here: it is spoken to as with `--kind mcp`, \
              and its answers are repaired",
-        );
+            "здесь отвечает другой сервер MCP, не b24-mcp: обмен идёт как с `--kind mcp`, ответы исправляются",
+        ));
         Repaired::wrap(opened, initialize, self.server.schema.clone(), Arc::new(OfSchema))
     }
 
@@ -188,8 +191,10 @@ impl Bitrix {
             index.unwrap_or_else(|_| Err(http::timed_out(&self.server.rpc.shown, GUESS_PATIENCE)));
         match (index, refusal) {
             (Ok(index), _) => {
-                self.variant
-                    .found("an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query");
+                self.variant.found(Words::both(
+                    "an older b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query",
+                    "старый b24-mcp: /mcp/index, /mcp/tool/call, /mcp/resource/query",
+                ));
                 self.is_other.store(false, Ordering::Relaxed);
                 let response = rest::initialize(&index, message);
                 let response = self.server.schema.response(message, response);
@@ -288,7 +293,7 @@ impl Upstream for Bitrix {
         self.is_repeatable(message)
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         self.variant.get()
     }
 }

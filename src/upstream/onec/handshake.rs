@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::service::{Answered, Service};
 use crate::failure::{Class, Failure};
+use crate::hint::Words;
 use crate::jsonrpc::{Message, RequestId, Response, to_json};
 use crate::mcp::{
     Implementation, InitializeResult, Part, Revision, ServerCapabilities, asked_revision, method,
@@ -145,14 +146,22 @@ pub(super) async fn synthesize(
 ) -> Result<(Response, Offered), Failure> {
     let manifest = service.manifest().await;
     let manifest = manifest.as_ref().and_then(|text| Object::read(local::text(text)));
-    let source = if manifest.is_some() { "its manifest" } else { "what its lists answer" };
+    let source = if manifest.is_some() {
+        Words::both("its manifest", "его манифест")
+    } else {
+        Words::both("what its lists answer", "то, что отвечают его списки")
+    };
     let manifest = manifest.unwrap_or_default();
     let mut offered = Offered::default();
     let mut capabilities = offered.read_manifest(&manifest);
     if capabilities.is_empty() {
         capabilities = offered.ask(service, client).await?;
     }
-    variant.found(&format!("the 1C service does not know initialize; answered from {source}"));
+    let told = Words::both(
+        "the 1C service does not know initialize; answered from",
+        "сервис 1С не знает initialize; источник ответа —",
+    );
+    variant.found(told.joined(" ", &source));
     let info = manifest.get("serverInfo").and_then(Object::read).unwrap_or_default();
     let own = |name| info.string(name).or_else(|| manifest.string(name));
     let name = own("name").unwrap_or_else(|| format!("1C:{}", service.address().publication));

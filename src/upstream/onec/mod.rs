@@ -38,6 +38,7 @@ use super::settings::{Keep, KindSettings};
 use super::variant::Variant;
 use super::{Greeting, Opened, Pending, Request, Upstream, accepted};
 use crate::failure::Failure;
+use crate::hint::Words;
 use crate::http::{Endpoint, Http, Refusal};
 use crate::jsonrpc::Response;
 use crate::upstream::Client;
@@ -106,10 +107,12 @@ impl OneC {
         let (response, transport, offered) =
             match self.search.meet(initialize, &params, client).await? {
                 Met::Session(Opened { session, response }) => {
-                    self.variant.found(
-                        "the 1C service has MCP's own transport: it is spoken to as with `--kind \
+                    self.variant.found(Words::both(
+                    "the 1C service has MCP's own transport: it is spoken to as with `--kind \
                          mcp`, and its answers are repaired as those of 1C",
-                    );
+                    "у сервиса 1С собственный транспорт MCP: обмен идёт как с `--kind mcp`, ответы \
+                         исправляются как у 1С",
+                ));
                     (response, Transport::Own(session), None)
                 }
                 Met::Answered(Answered { response, session_id }) => {
@@ -147,7 +150,8 @@ impl OneC {
     fn accepted(&self, response: Response) -> Result<Response, Failure> {
         let response = repaired_error(response, |error| faults::compact_error(error, None));
         accepted(&response, &self.search.service.address().rpc.shown)?;
-        self.variant.found("the 1C service knows initialize");
+        self.variant
+            .found(Words::both("the 1C service knows initialize", "сервис 1С знает initialize"));
         Ok(response)
     }
 }
@@ -161,7 +165,7 @@ impl Upstream for OneC {
         Box::pin(self.open_own(greeting.initialize(), client))
     }
 
-    fn variant(&self) -> Option<String> {
+    fn variant(&self) -> Option<Words> {
         self.variant.get()
     }
 }

@@ -27,6 +27,7 @@ use super::refusal::{
 use super::{Client, Greeting, Opened, Pending, Request, Session, Upstream, Wire};
 use crate::background;
 use crate::failure::Failure;
+use crate::hint::Words;
 use crate::http::{self, Answer, Endpoint, Http, Refusal};
 use crate::jsonrpc::{Message, Response, of_json};
 use crate::mcp::method;
@@ -148,8 +149,8 @@ impl Upstream for Streamable {
         Box::pin(self.open(greeting.initialize(), client))
     }
 
-    fn variant(&self) -> Option<String> {
-        Some("an MCP server on Streamable HTTP".to_owned())
+    fn variant(&self) -> Option<Words> {
+        Some(Words::both("an MCP server on Streamable HTTP", "сервер MCP на Streamable HTTP"))
     }
 }
 

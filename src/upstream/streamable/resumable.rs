@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::super::reading::Reading;
 use super::Connection;
 use crate::failure::{Cause, Class, Failure};
+use crate::hint::Hint;
 use crate::http::sse::Event;
 use crate::http::{self, Answer, Events, StreamBroke};
 use crate::patience::within;
@@ -131,6 +132,8 @@ async fn resume(
 }
 
 fn lost(what: &str) -> Failure {
-    Failure::new(Class::Ambiguous, Cause::Interrupted, what)
-        .hint("The server or a proxy in between closed the connection: look at the server's log.")
+    Failure::new(Class::Ambiguous, Cause::Interrupted, what).hint(Hint::both(
+        "The server or a proxy in between closed the connection: look at the server's log.",
+        "Соединение закрыл сервер или прокси перед ним: посмотрите журнал сервера.",
+    ))
 }

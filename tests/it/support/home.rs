@@ -1,6 +1,7 @@
 //! Runs commands that change the files of clients in a home folder of their own.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -62,19 +63,30 @@ impl Home {
 
     /// Runs the binary there, without a terminal.
     pub(crate) fn run(&self, args: &[&str], env: &[(&str, &str)]) -> Said {
+        self.pipe(args, env, "")
+    }
+
+    /// Runs the binary there, with `input` on its stdin.
+    pub(crate) fn pipe(&self, args: &[&str], env: &[(&str, &str)], input: &str) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcpline"));
-        command.env_clear().stdin(Stdio::null()).current_dir(self.0.path()).args(args);
+        command.env_clear().current_dir(self.0.path()).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for name in ["PATH", "TEMP", "TMP", "TMPDIR", "SystemRoot", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
+        // What is said is in the system's language.
+        command.env("LC_ALL", "C");
         for name in ["HOME", "USERPROFILE"] {
             command.env(name, self.0.path());
         }
         command.env("APPDATA", self.path("AppData/Roaming"));
         command.env("LOCALAPPDATA", self.path("AppData/Local"));
-        let output = command.envs(env.iter().copied()).output().unwrap();
+        let mut child = command.envs(env.iter().copied()).spawn().unwrap();
+        // A command that does not read its stdin may be gone before it is written.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Said {
             status: output.status.code().unwrap(),

@@ -1,7 +1,12 @@
 //! Words for a person at a terminal, outside the log; and what commands print that do not forward.
 
+mod style;
+mod waiting;
+
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
+pub(crate) use self::style::{Colour, Style, wrapped};
+pub(crate) use self::waiting::Waiting;
 use crate::setup::SetupError;
 
 /// Tells a person who has started the program in a terminal what it waits for.
@@ -25,7 +30,14 @@ pub(crate) fn tell(text: &str) {
 
 /// Tells why the program cannot start: one line, which is what a client's log shows.
 pub fn complain(why: &str) {
-    let _ = writeln!(io::stderr(), "mcpline: {why}");
+    let name = Style::of_stderr().in_colour(Colour::Red, "mcpline:");
+    let _ = writeln!(io::stderr(), "{name} {why}");
+}
+
+/// Tells what a person should look at, although the command goes on.
+pub(crate) fn warn(what: &str) {
+    let name = Style::of_stderr().in_colour(Colour::Yellow, "mcpline:");
+    let _ = writeln!(io::stderr(), "{name} {what}");
 }
 
 /// Whether a person looks at stdout.
@@ -72,62 +84,4 @@ pub(crate) fn ask_secret(question: &str) -> Option<String> {
     }
     let _ = write!(io::stderr(), "{question}: ");
     rpassword::read_password().ok()
-}
-
-/// A colour.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Colour {
-    Green,
-    Yellow,
-    Red,
-}
-
-/// How text is set off.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Style {
-    has_colours: bool,
-}
-
-impl Style {
-    /// The style for what a person sees on stdout: none in a pipe, where `NO_COLOR` is set, and on
-    /// terminals that do not know it.
-    pub(crate) fn of_stdout() -> Self {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        // The old console of Windows prints the codes themselves.
-        let knows = if cfg!(windows) {
-            is_set("WT_SESSION") || is_set("TERM")
-        } else {
-            std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-        };
-        Self { has_colours: is_watched() && knows && !is_set("NO_COLOR") }
-    }
-
-    /// Stands out.
-    pub(crate) fn bold(self, text: &str) -> String {
-        self.in_code("1", text)
-    }
-
-    /// Stands back.
-    pub(crate) fn dim(self, text: &str) -> String {
-        self.in_code("2", text)
-    }
-
-    /// Is well, may not be well, is not well.
-    pub(crate) fn in_colour(self, colour: Colour, text: &str) -> String {
-        let code = match colour {
-            Colour::Green => "32",
-            Colour::Yellow => "33",
-            Colour::Red => "31",
-        };
-        self.in_code(code, text)
-    }
-
-    /// Whether there is a terminal that knows codes.
-    pub(crate) fn has_colours(self) -> bool {
-        self.has_colours
-    }
-
-    fn in_code(self, code: &str, text: &str) -> String {
-        if self.has_colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
 }
