@@ -36,7 +36,7 @@ pub use client::{Endpoint, Http, HttpSettings};
 pub use connect::ConnectSettings;
 pub(crate) use excerpt::{excerpt, shorten, without_tags};
 pub(crate) use failure::{stream_lost, timed_out};
-pub(crate) use journal::{Entry, Head, Journal, Met, Stage};
+pub(crate) use journal::{ClockDifference, Entry, Head, Journal, Met, Stage};
 pub(crate) use peer::TrustedBy;
 pub(crate) use proxy::{PROXY_VARIABLES, address as proxy_address, is_loopback};
 pub(crate) use status::{Named, OFFERED, offered_schemes};

@@ -23,7 +23,7 @@ pub(super) enum Method {
 }
 
 impl Method {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
@@ -118,7 +118,7 @@ impl Client {
     ) -> Result<Self, Problem> {
         let by_hand = |why: &str| by_hand(server, given_redirect, why);
         let Some(endpoint) = &server.registration else {
-            return Err(by_hand("does not register clients by itself"));
+            return Err(registers_nobody(server, given_redirect));
         };
         let redirects = redirect_forms(redirect);
         let mut grants = vec!["authorization_code", "refresh_token"];
@@ -228,6 +228,11 @@ const BY_HAND: Hint = Hint::both(
      задайте MCPLINE_OAUTH_REDIRECT (этот адрес), MCPLINE_OAUTH_CLIENT_ID (id клиента) и, если у него \
      есть секрет, MCPLINE_OAUTH_CLIENT_SECRET. Или дайте токен через --bearer-file.",
 );
+
+/// The server registers no clients.
+pub(super) fn registers_nobody(server: &Server, redirect: Option<&Url>) -> Problem {
+    by_hand(server, redirect, "does not register clients by itself")
+}
 
 /// The server does not register us: the user has to do it.
 fn by_hand(server: &Server, redirect: Option<&Url>, why: &str) -> Problem {

@@ -11,6 +11,7 @@ use super::client::Client;
 use super::discovery::Found;
 use super::flow::resource_for;
 use super::grant::{NoToken, Refusal, TokenRequest};
+use super::metadata::Server;
 use super::problem::Problem;
 use super::store::Section;
 use super::{SignIn, Stage};
@@ -40,6 +41,14 @@ struct Granted {
     interval: Option<u64>,
 }
 
+/// The server has no sign-in by a device code.
+pub(super) fn missing(server: &Server) -> Problem {
+    Problem::new(
+        format!("the authorization server {} has no sign-in by device code", server.issuer()),
+        "Leave out --oauth-grant, and sign in with `mcpline login`.",
+    )
+}
+
 impl SignIn {
     /// Asks a person to sign in at `found` on any device. Returns when the address is known.
     ///
@@ -48,10 +57,7 @@ impl SignIn {
     pub(super) async fn begin_on_device(self: &Arc<Self>, found: Found) -> Result<(), Problem> {
         let issuer = found.server.issuer().to_owned();
         let Some(endpoint) = found.server.device.clone() else {
-            return Err(Problem::new(
-                format!("the authorization server {issuer} has no sign-in by device code"),
-                "Leave out --oauth-grant, and sign in with `mcpline login`.",
-            ));
+            return Err(missing(&found.server));
         };
         let client = self.client_for_device(&found).await?;
         let mut fields = Vec::new();

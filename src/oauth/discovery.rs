@@ -51,7 +51,21 @@ impl Discovery<'_> {
     /// # Errors
     /// What is published cannot be used, or the servers cannot be reached.
     pub(super) async fn run(&self, hints: &Hints) -> Result<Option<Found>, Problem> {
-        if let Some(resource) = self.resource(hints).await? {
+        let resource = self.resource(hints).await?;
+        self.server(resource, hints).await
+    }
+
+    /// The authorization server of `resource`, or where there is none, of the upstream's origin;
+    /// `None` if there is none either.
+    ///
+    /// # Errors
+    /// As for [`Discovery::run`].
+    pub(super) async fn server(
+        &self,
+        resource: Option<Resource>,
+        hints: &Hints,
+    ) -> Result<Option<Found>, Problem> {
+        if let Some(resource) = resource {
             let server = self.server_of(&resource).await?;
             return Ok(Some(self.found(server, Some(resource), hints, false)));
         }
@@ -106,7 +120,10 @@ impl Discovery<'_> {
     }
 
     /// The upstream's own metadata: where the challenge says, else at the well-known places.
-    async fn resource(&self, hints: &Hints) -> Result<Option<Resource>, Problem> {
+    ///
+    /// # Errors
+    /// They are those of another resource, or whether there are any cannot be told.
+    pub(super) async fn resource(&self, hints: &Hints) -> Result<Option<Resource>, Problem> {
         let mut places = Vec::new();
         if let Some(text) = &hints.metadata {
             places.push(self.reach.url(text, "the address of its metadata")?);

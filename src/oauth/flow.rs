@@ -189,27 +189,7 @@ fn authorization_url(
     verifier: &str,
 ) -> Result<Url, Problem> {
     let Found { server, scopes, .. } = found;
-    let issuer = server.issuer();
-    let Some(endpoint) = &server.authorization else {
-        return Err(Problem::new(
-            format!("{issuer} has no page to sign in at"),
-            "If programs sign in there by themselves, use --oauth-grant client-credentials.",
-        ));
-    };
-    if !server.has_s256() {
-        // Entra ID and Cognito check it without saying so, and always need a given client.
-        if settings.client_id.is_none() {
-            return Err(Problem::new(
-                format!(
-                    "{issuer} does not say that it checks PKCE by S256, without which \
-                     somebody else could use the sign-in"
-                ),
-                "Tell its administrator (`code_challenge_methods_supported`), or register a client \
-                 there by hand and set MCPLINE_OAUTH_CLIENT_ID.",
-            ));
-        }
-        tracing::warn!("{issuer} does not say whether it checks PKCE by S256; it is sent anyway");
-    }
+    let endpoint = page_of(server, settings)?;
     let challenge = ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes());
     let mut params = vec![
         ("response_type".to_owned(), "code".to_owned()),
@@ -248,6 +228,35 @@ fn authorization_url(
     url.set_fragment(None);
     url.query_pairs_mut().extend_pairs(params);
     Ok(url)
+}
+
+/// The page of `server` at which a person signs in.
+///
+/// # Errors
+/// There is none, or a sign-in there would not be safe.
+pub(super) fn page_of<'a>(server: &'a Server, settings: &Settings) -> Result<&'a Url, Problem> {
+    let issuer = server.issuer();
+    let Some(endpoint) = &server.authorization else {
+        return Err(Problem::new(
+            format!("{issuer} has no page to sign in at"),
+            "If programs sign in there by themselves, use --oauth-grant client-credentials.",
+        ));
+    };
+    if !server.has_s256() {
+        // Entra ID and Cognito check it without saying so, and always need a given client.
+        if settings.client_id.is_none() {
+            return Err(Problem::new(
+                format!(
+                    "{issuer} does not say that it checks PKCE by S256, without which \
+                     somebody else could use the sign-in"
+                ),
+                "Tell its administrator (`code_challenge_methods_supported`), or register a client \
+                 there by hand and set MCPLINE_OAUTH_CLIENT_ID.",
+            ));
+        }
+        tracing::warn!("{issuer} does not say whether it checks PKCE by S256; it is sent anyway");
+    }
+    Ok(endpoint)
 }
 
 /// 256 random bits as text.

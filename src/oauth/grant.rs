@@ -22,6 +22,9 @@ pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 pub(super) struct Tokens {
     pub(super) access: String,
     pub(super) refresh: Option<String>,
+    /// When it was given, in seconds since 1970; `None` in old records.
+    #[serde(default)]
+    pub(super) obtained_at: Option<u64>,
     /// When the access token ends, in seconds since 1970; `None` if it was not said.
     pub(super) expires_at: Option<u64>,
     /// When to renew it.
@@ -210,6 +213,7 @@ impl TokenRequest<'_> {
         Tokens {
             access: granted.access_token,
             refresh: granted.refresh_token.filter(|token| !token.is_empty()),
+            obtained_at: Some(now),
             expires_at: life.map(|life| now.saturating_add(life)),
             renew_at: life.map(|life| now.saturating_add(life - MARGIN.min(life / 2))),
             scopes,

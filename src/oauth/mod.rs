@@ -29,6 +29,7 @@ mod problem;
 mod reach;
 mod settings;
 mod store;
+mod survey;
 mod token;
 
 use std::fmt;
@@ -57,7 +58,9 @@ use crate::redact::{self, Secrets};
 use crate::retry::PERSON_PATIENCE;
 
 pub(crate) use self::owned::state_dir;
+pub(crate) use self::problem::Problem as SignInProblem;
 pub(crate) use self::settings::{Grant, ResourceId, Settings};
+pub(crate) use self::survey::{ClientFound, Stored, Survey};
 
 /// The least wait before a session is tried again while a person signs in. The end of the sign-in
 /// cuts it short.

@@ -53,6 +53,14 @@ fn header(access: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// A program that signs in by itself has to be known to the server.
+pub(super) fn no_own_client() -> Problem {
+    Problem::new(
+        "--oauth-grant client-credentials needs a client id",
+        "Set MCPLINE_OAUTH_CLIENT_ID and MCPLINE_OAUTH_CLIENT_SECRET.",
+    )
+}
+
 impl SignIn {
     /// The token that is in use. The first call looks into the store.
     pub(super) fn held(&self) -> Option<Arc<Held>> {
@@ -218,10 +226,7 @@ impl SignIn {
     /// Asks for a token that belongs to the client itself.
     pub(super) async fn ask_for_itself(&self, found: &Found) -> Result<(), Problem> {
         let Some(client) = Client::given(&self.settings, &found.server) else {
-            return Err(Problem::new(
-                "--oauth-grant client-credentials needs a client id",
-                "Set MCPLINE_OAUTH_CLIENT_ID and MCPLINE_OAUTH_CLIENT_SECRET.",
-            ));
+            return Err(no_own_client());
         };
         let resource = resource_for(found);
         let request = TokenRequest {

@@ -17,6 +17,7 @@ mod call;
 mod cancel;
 mod certificates;
 mod check;
+mod check_sign_in;
 mod demo;
 mod detection;
 mod drop_in;
