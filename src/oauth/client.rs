@@ -5,6 +5,7 @@ use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::assertion::{ASSERTION_TYPE, ClientKey};
 use super::grant::{DEVICE_CODE, Refusal};
 use super::metadata::Server;
 use super::problem::Problem;
@@ -20,6 +21,7 @@ pub(super) enum Method {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    PrivateKeyJwt,
 }
 
 impl Method {
@@ -28,9 +30,11 @@ impl Method {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
+    /// The method called `name`, if a client that we register can have it.
     fn named(name: &str) -> Option<Self> {
         let all = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
         all.into_iter().find(|method| method.name() == name)
@@ -56,7 +60,7 @@ impl Method {
 }
 
 /// A client at one authorization server. No `Debug`: it holds a secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Client {
     pub(super) id: String,
     pub(super) secret: Option<String>,
@@ -64,6 +68,9 @@ pub(super) struct Client {
     #[serde(default)]
     secret_expires_at: u64,
     pub(super) method: Method,
+    /// The key that it signs with; it is the user's and not kept.
+    #[serde(skip)]
+    key: Option<ClientKey>,
     /// The redirect URIs that we registered it with; empty for one that we did not register.
     #[serde(default)]
     redirects: Vec<String>,
@@ -83,11 +90,17 @@ impl Client {
     pub(super) fn given(settings: &Settings, server: &Server) -> Option<Self> {
         let id = settings.client_id.clone()?;
         let secret = settings.client_secret.clone();
-        if is_document(&id) && !server.takes_client_documents() && secret.is_none() {
+        let has_proof = secret.is_some() || settings.client_key.is_some();
+        if is_document(&id) && !server.takes_client_documents() && !has_proof {
             return None;
         }
-        let method = if secret.is_some() { Method::with_secret(server) } else { Method::None };
-        Some(Self { id, secret, secret_expires_at: 0, method, redirects: Vec::new() })
+        let key = settings.client_key.clone();
+        let method = match (&key, &secret) {
+            (Some(_), _) => Method::PrivateKeyJwt,
+            (None, Some(_)) => Method::with_secret(server),
+            (None, None) => Method::None,
+        };
+        Some(Self { id, secret, secret_expires_at: 0, method, key, redirects: Vec::new() })
     }
 
     /// Whether we have registered the client ourselves.
@@ -159,13 +172,27 @@ impl Client {
             secret: registered.client_secret,
             secret_expires_at: registered.client_secret_expires_at.unwrap_or(0),
             method,
+            key: None,
             redirects,
         })
     }
 
-    /// Adds to `fields` of a token request what says and proves who we are; returns the value of
+    /// The client with the key that the user has given, which is not kept.
+    pub(super) fn with_key(mut self, settings: &Settings) -> Self {
+        self.key.clone_from(&settings.client_key);
+        self
+    }
+
+    /// Adds to `fields` of a request to `server` what says and proves who we are; returns the value of
     /// `Authorization`, where that does it.
-    pub(super) fn sign(&self, fields: &mut Vec<(&'static str, String)>) -> Option<HeaderValue> {
+    ///
+    /// # Errors
+    /// There is no key to sign with.
+    pub(super) fn sign(
+        &self,
+        server: &Server,
+        fields: &mut Vec<(&'static str, String)>,
+    ) -> Result<Option<HeaderValue>, Problem> {
         let secret = self.secret.as_deref().unwrap_or_default();
         match self.method {
             Method::ClientSecretBasic => {
@@ -174,20 +201,32 @@ impl Client {
                     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
                 };
                 let login = format!("{}:{}", encoded(&self.id), encoded(secret));
-                let mut value = HeaderValue::try_from(format!("Basic {}", base64(&login))).ok()?;
-                value.set_sensitive(true);
-                Some(value)
+                let value = HeaderValue::try_from(format!("Basic {}", base64(&login)));
+                return Ok(value.ok().map(|mut value| {
+                    value.set_sensitive(true);
+                    value
+                }));
             }
             Method::ClientSecretPost => {
                 fields.push(("client_id", self.id.clone()));
                 fields.push(("client_secret", secret.to_owned()));
-                None
             }
-            Method::None => {
+            Method::PrivateKeyJwt => {
+                let key = self.key.as_ref().ok_or_else(|| {
+                    Problem::new(
+                        "the key that the client signs with is not given any more",
+                        "Set MCPLINE_OAUTH_CLIENT_KEY_FILE, or sign in again with `mcpline login`.",
+                    )
+                })?;
+                let algorithms = server.signing_algorithms();
+                let assertion = key.assertion(&self.id, server.issuer(), algorithms)?;
                 fields.push(("client_id", self.id.clone()));
-                None
+                fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+                fields.push(("client_assertion", assertion));
             }
+            Method::None => fields.push(("client_id", self.id.clone())),
         }
+        Ok(None)
     }
 }
 

@@ -67,7 +67,7 @@ impl SignIn {
         if let Some(resource) = resource_for(&found) {
             fields.push(("resource", resource));
         }
-        let authorization = client.sign(&mut fields);
+        let authorization = client.sign(&found.server, &mut fields)?;
         let page = self.web.post(&endpoint, Form::of_fields(&fields, authorization)).await;
         let page = page.map_err(|failure| Problem::of_failure(&failure))?;
         let granted = serde_json::from_slice::<Granted>(&page.body).ok();
@@ -157,6 +157,7 @@ impl SignIn {
                     tracing::debug!("still waiting for the sign-in: {}", failure.what);
                     interval *= 2;
                 }
+                Err(NoToken::Impossible(problem)) => return Err(failed(problem)),
                 Err(NoToken::Refused(refusal)) => match refusal.error.as_str() {
                     "authorization_pending" => {}
                     "slow_down" => interval += 5,

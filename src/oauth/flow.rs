@@ -260,7 +260,7 @@ pub(super) fn page_of<'a>(server: &'a Server, settings: &Settings) -> Result<&'a
 }
 
 /// 256 random bits as text.
-fn random() -> Result<String, Problem> {
+pub(super) fn random() -> Result<String, Problem> {
     let mut bytes = [0; 32];
     ring::rand::SystemRandom::new()
         .fill(&mut bytes)

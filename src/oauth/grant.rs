@@ -66,6 +66,19 @@ pub(super) enum NoToken {
     /// It cannot be reached, or is not well.
     Failed(Failure),
     Refused(Refusal),
+    /// We cannot ask for one.
+    Impossible(Problem),
+}
+
+impl NoToken {
+    /// The problem for a person, with the server's `issuer`.
+    pub(super) fn to_problem(&self, issuer: &str) -> Problem {
+        match self {
+            Self::Failed(failure) => Problem::of_failure(failure),
+            Self::Refused(refusal) => refusal.to_problem(issuer),
+            Self::Impossible(problem) => problem.clone(),
+        }
+    }
 }
 
 /// An error answer of an authorization server (RFC 6749 section 5.2).
@@ -189,7 +202,8 @@ impl TokenRequest<'_> {
         if let Some(resource) = self.resource {
             fields.push(("resource", resource.to_owned()));
         }
-        let authorization = self.client.sign(&mut fields);
+        let signed = self.client.sign(self.server, &mut fields);
+        let authorization = signed.map_err(NoToken::Impossible)?;
         let form = Form::of_fields(&fields, authorization);
         let page = self.web.post(&self.server.token, form).await.map_err(NoToken::Failed)?;
         if page.status.is_server_error() || page.status.as_u16() == 429 {

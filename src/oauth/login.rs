@@ -302,17 +302,16 @@ impl SignIn {
         let request = TokenRequest {
             web: &self.web,
             server,
-            client: &pending.client,
+            client: &pending.client.clone().with_key(&self.settings),
             resource: pending.resource.as_deref(),
             scopes: &pending.scopes,
         };
         let tokens = request.code(code, &pending.redirect, &pending.verifier).await;
-        let tokens = tokens.map_err(|why| match why {
-            NoToken::Failed(failure) => failed(Problem::of_failure(&failure)),
-            NoToken::Refused(refusal) => {
+        let tokens = tokens.map_err(|why| {
+            if let NoToken::Refused(refusal) = &why {
                 self.state().distrusts_client |= refusal.is_of_client();
-                failed(refusal.to_problem(server.issuer()))
             }
+            failed(why.to_problem(server.issuer()))
         })?;
         let _lock = self.store.lock().await;
         let mut record = self.store.load().map_err(failed)?.unwrap_or_default();

@@ -58,7 +58,9 @@ impl SignIn {
         let refresh = tokens.refresh.as_ref().map(|token| (token, "refresh_token"));
         for (token, kind) in refresh.into_iter().chain([(&tokens.access, "access_token")]) {
             let mut fields = vec![("token", token.clone()), ("token_type_hint", kind.to_owned())];
-            let authorization = section.client.sign(&mut fields);
+            let client = section.client.clone().with_key(&self.settings);
+            let authorization =
+                client.sign(&server, &mut fields).map_err(|problem| problem.what().to_owned())?;
             let page = self.web.post(endpoint, Form::of_fields(&fields, authorization)).await;
             match page {
                 Ok(page) if page.status.is_success() => {}

@@ -111,6 +111,7 @@ pub(super) struct ServerDocument {
     scopes_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     client_id_metadata_document_supported: Option<bool>,
     authorization_response_iss_parameter_supported: Option<bool>,
 }
@@ -221,6 +222,11 @@ impl Server {
     /// How clients prove who they are at the token endpoint; `None` if it is not said.
     pub(super) fn auth_methods(&self) -> Option<&[String]> {
         self.document.token_endpoint_auth_methods_supported.as_deref()
+    }
+
+    /// The algorithms of the assertions that clients prove it by; `None` if it is not said.
+    pub(super) fn signing_algorithms(&self) -> Option<&[String]> {
+        self.document.token_endpoint_auth_signing_alg_values_supported.as_deref()
     }
 }
 

@@ -12,6 +12,7 @@
 //! does not lose what came of it. Tokens belong to the issuer that gave them, and go to the upstream
 //! through `http::auth` alone.
 
+mod assertion;
 mod browser;
 mod callback;
 mod client;
@@ -57,6 +58,7 @@ use crate::http::{ConnectSettings, Web};
 use crate::redact::{self, Secrets};
 use crate::retry::PERSON_PATIENCE;
 
+pub(crate) use self::assertion::ClientKey;
 pub(crate) use self::owned::state_dir;
 pub(crate) use self::problem::Problem as SignInProblem;
 pub(crate) use self::settings::{Grant, ResourceId, Settings};

@@ -57,7 +57,7 @@ fn header(access: &str) -> Option<HeaderValue> {
 pub(super) fn no_own_client() -> Problem {
     Problem::new(
         "--oauth-grant client-credentials needs a client id",
-        "Set MCPLINE_OAUTH_CLIENT_ID and MCPLINE_OAUTH_CLIENT_SECRET.",
+        "Set MCPLINE_OAUTH_CLIENT_ID, and MCPLINE_OAUTH_CLIENT_SECRET or MCPLINE_OAUTH_CLIENT_KEY_FILE.",
     )
 }
 
@@ -185,7 +185,7 @@ impl SignIn {
         let request = TokenRequest {
             web: &self.web,
             server: &server,
-            client: &section.client,
+            client: &section.client.clone().with_key(&self.settings),
             resource: section.resource.as_deref(),
             scopes: &tokens.scopes,
         };
@@ -197,6 +197,7 @@ impl SignIn {
                 Ok(true)
             }
             Err(NoToken::Failed(failure)) => Err(Problem::of_failure(&failure)),
+            Err(NoToken::Impossible(problem)) => Err(problem),
             Err(NoToken::Refused(refusal)) => {
                 tracing::info!("the token cannot be renewed: {}", refusal.said());
                 self.state().distrusts_client |= refusal.is_of_client();
@@ -236,10 +237,8 @@ impl SignIn {
             resource: resource.as_deref(),
             scopes: &found.scopes,
         };
-        let tokens = request.client_credentials().await.map_err(|why| match why {
-            NoToken::Failed(failure) => Problem::of_failure(&failure),
-            NoToken::Refused(refusal) => refusal.to_problem(found.server.issuer()),
-        })?;
+        let tokens = request.client_credentials().await;
+        let tokens = tokens.map_err(|why| why.to_problem(found.server.issuer()))?;
         let _lock = self.store.lock().await;
         let mut record = self.store.load()?.unwrap_or_default();
         let server = found.server.document().clone();
