@@ -5,11 +5,12 @@ use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::grant::{DEVICE_CODE, Refusal};
-use super::metadata::Server;
+use super::grant::DEVICE_CODE;
+use super::metadata::{Server, lenient};
 use super::problem::Problem;
+use super::refusal::Refusal;
 use super::settings::Settings;
-use super::unix_time;
+use super::{seconds_in, unix_time};
 use crate::hint::Hint;
 use crate::http::{Form, Web};
 
@@ -67,27 +68,71 @@ pub(super) struct Client {
     /// The redirect URIs that we registered it with; empty for one that we did not register.
     #[serde(default)]
     redirects: Vec<String>,
+    /// Whether its server may have forgotten it: then another one is registered for the next sign-in.
+    #[serde(default)]
+    pub(super) is_doubted: bool,
 }
 
 #[derive(Deserialize)]
 struct Registered {
     client_id: String,
+    #[serde(default, deserialize_with = "lenient")]
     client_secret: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seconds")]
     client_secret_expires_at: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
     token_endpoint_auth_method: Option<String>,
 }
 
 impl Client {
-    /// The client that the user has given, if any.
-    pub(super) fn given(settings: &Settings, server: &Server) -> Option<Self> {
-        let id = settings.client_id.clone()?;
+    /// The client that the user has given, if any, for `server`; `known` is the issuer that it was used
+    /// with before.
+    ///
+    /// # Errors
+    /// It belongs to another issuer. The address of a document belongs to none.
+    pub(super) fn given(
+        settings: &Settings,
+        server: &Server,
+        known: Option<&str>,
+    ) -> Result<Option<Self>, Problem> {
+        let Some(id) = settings.client_id.clone() else { return Ok(None) };
         let secret = settings.client_secret.clone();
-        if is_document(&id) && !server.takes_client_documents() && secret.is_none() {
-            return None;
+        let is_portable = is_document(&id) && secret.is_none();
+        if is_portable && !server.takes_client_documents() {
+            return Ok(None);
+        }
+        let is_bound = !is_portable && settings.issuer.is_none();
+        if let Some(known) = known.filter(|known| is_bound && *known != server.issuer()) {
+            return Err(Problem::new(
+                format!(
+                    "the server names another authorization server now ({}, before {known}), to which \
+                     the client id and secret that you gave are not sent",
+                    server.issuer()
+                ),
+                Hint::both(
+                    "If this is right, set --oauth-issuer to the new one, with a client that belongs \
+                     to it.",
+                    "Если так и должно быть, укажите в --oauth-issuer новый сервер и клиента, который \
+                     на нём зарегистрирован.",
+                ),
+            ));
         }
         let method = if secret.is_some() { Method::with_secret(server) } else { Method::None };
-        Some(Self { id, secret, secret_expires_at: 0, method, redirects: Vec::new() })
+        Ok(Some(Self {
+            id,
+            secret,
+            secret_expires_at: 0,
+            method,
+            redirects: Vec::new(),
+            is_doubted: false,
+        }))
+    }
+
+    /// The client as it is written down: a secret that the user gave is the user's to keep and to
+    /// change.
+    pub(super) fn to_keep(&self) -> Self {
+        let secret = self.secret.clone().filter(|_| self.is_registered());
+        Self { secret, ..self.clone() }
     }
 
     /// Whether we have registered the client ourselves.
@@ -98,7 +143,9 @@ impl Client {
     /// Whether it can still be used with `redirect`.
     pub(super) fn allows(&self, redirect: &str) -> bool {
         let has_expired = self.secret_expires_at != 0 && self.secret_expires_at <= unix_time();
-        !has_expired && (!self.is_registered() || self.redirects.iter().any(|uri| uri == redirect))
+        !has_expired
+            && !self.is_doubted
+            && (!self.is_registered() || self.redirects.iter().any(|uri| uri == redirect))
     }
 
     /// The port of the redirect URI that we registered.
@@ -139,7 +186,7 @@ impl Client {
         if page.status.is_server_error() {
             let what =
                 format!("{} answered the registration with HTTP {}", server.issuer(), page.status);
-            return Err(Problem::passing(what, "Try again in a while."));
+            return Err(Problem::passing(what, AGAIN_LATER));
         }
         let registered = serde_json::from_slice::<Registered>(&page.body).ok();
         let Some(registered) = registered.filter(|_| page.status.is_success()) else {
@@ -160,6 +207,7 @@ impl Client {
             secret_expires_at: registered.client_secret_expires_at.unwrap_or(0),
             method,
             redirects,
+            is_doubted: false,
         })
     }
 
@@ -191,6 +239,11 @@ impl Client {
     }
 }
 
+/// Seconds, or none if it is written in another way.
+fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    lenient::<_, serde_json::Value>(deserializer).map(|value| seconds_in(&value?))
+}
+
 fn base64(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
@@ -215,6 +268,10 @@ fn redirect_forms(redirect: &Url) -> Vec<String> {
     }
     forms
 }
+
+/// What to do about a server that is not well.
+pub(super) const AGAIN_LATER: Hint =
+    Hint::both("Try again in a while.", "Повторите попытку позже.");
 
 /// The redirect URI that is proposed to somebody who registers a client by hand.
 const PROPOSED_REDIRECT: &str = "http://127.0.0.1:33418/callback";
