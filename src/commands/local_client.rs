@@ -21,6 +21,7 @@ use crate::jsonrpc::{
 };
 use crate::link::Link;
 use crate::mcp::{Empty, Implementation, InitializeParams, Part, Revision, method};
+use crate::oauth::SignIn;
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
 use crate::upstream::{self, Client};
@@ -37,6 +38,7 @@ pub(super) struct LocalClient {
     conversation: JoinHandle<conversation::Outcome>,
     requests: u64,
     link: Arc<Link>,
+    sign_in: Option<Arc<SignIn>>,
 }
 
 /// The error with which a request was answered.
@@ -88,7 +90,8 @@ impl LocalClient {
             Box::pin(std::future::pending()),
         ));
         let input = Some(input);
-        Ok(Self { input, output, conversation, requests: 0, link })
+        let sign_in = upstream.sign_in.clone();
+        Ok(Self { input, output, conversation, requests: 0, link, sign_in })
     }
 
     /// Opens the session with a handshake, and returns the result of `initialize`.
@@ -176,6 +179,9 @@ impl LocalClient {
         if self.input.take().is_some() {
             // It fails only when it panics, and then there is nothing to wait for.
             let _ = (&mut self.conversation).await;
+        }
+        if let Some(sign_in) = &self.sign_in {
+            sign_in.settle().await;
         }
     }
 

@@ -36,6 +36,10 @@ impl Server {
             (Target::new(url, options.server.kind, secrets)?, None)
         };
         let upstream = UpstreamSettings::new(options, target, secrets)?;
+        // These commands end long before a person could have signed in.
+        if let Some(sign_in) = &upstream.sign_in {
+            sign_in.ask_nobody();
+        }
         let conversation = config::conversation(options, &upstream);
         let warnings = cli.warnings.iter().chain(&upstream.warnings).cloned().collect();
         Ok(Self { upstream, conversation, warnings, _demo: demo })

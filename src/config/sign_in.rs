@@ -87,6 +87,11 @@ fn settings(
     }
     let params = options.oauth_param.iter().filter(|param| !param.trim().is_empty());
     let params = params.map(|param| match param.split_once('=') {
+        Some((name, _)) if oauth::OWN_PARAMS.contains(&name.trim()) => {
+            let name = name.trim();
+            Err(SetupError::usage(format!("--oauth-param cannot set `{name}`"))
+                .hint("mcpline sets it itself; the other options of the sign-in may help"))
+        }
         Some((name, value)) => Ok((name.trim().to_owned(), value.to_owned())),
         None => Err(SetupError::usage(format!("--oauth-param `{param}`: write NAME=VALUE"))),
     });

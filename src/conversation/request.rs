@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::reply::PendingReply;
+use crate::attended::unattended_if;
 use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
 use crate::link::{Link, Live, Tried};
@@ -37,7 +38,11 @@ pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: 
     let attempt = |live: Arc<Live>| {
         reply.fate().mark_sent();
         let request = &request;
-        async move { live.session.exchange(request).await }
+        async move {
+            let exchange = live.session.exchange(request);
+            // Programs send it by themselves, at night too.
+            unattended_if(request.message.method() == method::PING, exchange).await
+        }
     };
     let start_timeout = context.settings.start_timeout;
     let is_start = request.message.method() == method::DISCOVER && !context.link.has_answered();

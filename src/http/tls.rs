@@ -65,6 +65,11 @@ impl Tls {
         self.identity = None;
     }
 
+    /// Checks certificates whatever the user has said of another server.
+    pub(super) fn check_again(&mut self) {
+        self.insecure = false;
+    }
+
     /// Trusts the certificates in the file of `--ca-file`.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
+use crate::attended::unattended_if;
 use crate::era;
 use crate::failure::{Cause, Class, Failure};
 use crate::jsonrpc::{Message, RequestId, Response};
@@ -79,6 +80,8 @@ pub struct Link {
     memory: Memory,
     /// Notified when a request begins to wait for a session.
     wanted: Notify,
+    /// How many wait for a session.
+    waiting: AtomicUsize,
     /// Notified when there are better credentials.
     credentials: Notify,
     openings: AtomicU64,
@@ -107,6 +110,7 @@ impl Link {
             state: watch::Sender::new(State::Idle),
             memory: Memory::default(),
             wanted: Notify::new(),
+            waiting: AtomicUsize::new(0),
             credentials: Notify::new(),
             openings: AtomicU64::new(0),
             has_answered: AtomicBool::new(false),
@@ -168,6 +172,7 @@ impl Link {
     /// # Errors
     /// The upstream refuses, and waiting does not help; or the link is closed.
     pub async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
+        let _waiting = Waiting::count(&self.waiting);
         let mut state = self.state.subscribe();
         self.idle_losses.store(0, Ordering::Relaxed);
         let opens = self.open_if(|state| matches!(state, State::Idle | State::Failed(_)));
@@ -371,7 +376,10 @@ impl Link {
         self.begun.get_or_init(Instant::now);
         let mut attempts = Attempts::default();
         while let Some(greeting) = self.memory.greeting() {
-            let failure = match self.upstream.open(&greeting, &self.client).await {
+            // Without anybody who waits, at night say, no person is asked to sign in.
+            let is_unattended = self.waiting.load(Ordering::Relaxed) == 0;
+            let opening = self.upstream.open(&greeting, &self.client);
+            let failure = match unattended_if(is_unattended, opening).await {
                 Ok(opened) => {
                     if let Some(live) = self.set_up(opened, id).await {
                         self.guard(live).await;
@@ -501,6 +509,22 @@ impl Link {
                 tracing::warn!("{method} could not be set again: {}", failure.summary());
             }
         }
+    }
+}
+
+/// Counts one that waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn count(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

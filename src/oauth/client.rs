@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::assertion::{ASSERTION_TYPE, ClientKey};
-use super::grant::{DEVICE_CODE, Refusal};
-use super::metadata::Server;
+use super::grant::DEVICE_CODE;
+use super::metadata::{Server, lenient};
 use super::problem::Problem;
+use super::refusal::Refusal;
 use super::settings::Settings;
-use super::unix_time;
+use super::{seconds_in, unix_time};
 use crate::hint::Hint;
 use crate::http::{Form, Web};
 
@@ -68,31 +69,60 @@ pub(super) struct Client {
     #[serde(default)]
     secret_expires_at: u64,
     pub(super) method: Method,
-    /// The key that it signs with; it is the user's and not kept.
+    /// The key that it signs with; it is the user's to keep.
     #[serde(skip)]
     key: Option<ClientKey>,
     /// The redirect URIs that we registered it with; empty for one that we did not register.
     #[serde(default)]
     redirects: Vec<String>,
+    /// Whether its server may have forgotten it: then another one is registered for the next sign-in.
+    #[serde(default)]
+    pub(super) is_doubted: bool,
 }
 
 #[derive(Deserialize)]
 struct Registered {
     client_id: String,
+    #[serde(default, deserialize_with = "lenient")]
     client_secret: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seconds")]
     client_secret_expires_at: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
     token_endpoint_auth_method: Option<String>,
 }
 
 impl Client {
-    /// The client that the user has given, if any.
-    pub(super) fn given(settings: &Settings, server: &Server) -> Option<Self> {
-        let id = settings.client_id.clone()?;
+    /// The client that the user has given, if any, for `server`; `known` is the issuer that it was used
+    /// with before.
+    ///
+    /// # Errors
+    /// It belongs to another issuer. The address of a document belongs to none.
+    pub(super) fn given(
+        settings: &Settings,
+        server: &Server,
+        known: Option<&str>,
+    ) -> Result<Option<Self>, Problem> {
+        let Some(id) = settings.client_id.clone() else { return Ok(None) };
         let secret = settings.client_secret.clone();
-        let has_proof = secret.is_some() || settings.client_key.is_some();
-        if is_document(&id) && !server.takes_client_documents() && !has_proof {
-            return None;
+        let is_portable = is_document(&id) && secret.is_none();
+        if is_portable && !server.takes_client_documents() {
+            return Ok(None);
+        }
+        let is_bound = !is_portable && settings.issuer.is_none();
+        if let Some(known) = known.filter(|known| is_bound && *known != server.issuer()) {
+            return Err(Problem::new(
+                format!(
+                    "the server names another authorization server now ({}, before {known}), to which \
+                     the client id and secret that you gave are not sent",
+                    server.issuer()
+                ),
+                Hint::both(
+                    "If this is right, set --oauth-issuer to the new one, with a client that belongs \
+                     to it.",
+                    "Если так и должно быть, укажите в --oauth-issuer новый сервер и клиента, который \
+                     на нём зарегистрирован.",
+                ),
+            ));
         }
         let key = settings.client_key.clone();
         let method = match (&key, &secret) {
@@ -100,7 +130,22 @@ impl Client {
             (None, Some(_)) => Method::with_secret(server),
             (None, None) => Method::None,
         };
-        Some(Self { id, secret, secret_expires_at: 0, method, key, redirects: Vec::new() })
+        Ok(Some(Self {
+            id,
+            secret,
+            secret_expires_at: 0,
+            method,
+            key,
+            redirects: Vec::new(),
+            is_doubted: false,
+        }))
+    }
+
+    /// The client as it is written down: a secret that the user gave is the user's to keep and to
+    /// change.
+    pub(super) fn to_keep(&self) -> Self {
+        let secret = self.secret.clone().filter(|_| self.is_registered());
+        Self { secret, ..self.clone() }
     }
 
     /// Whether we have registered the client ourselves.
@@ -111,7 +156,9 @@ impl Client {
     /// Whether it can still be used with `redirect`.
     pub(super) fn allows(&self, redirect: &str) -> bool {
         let has_expired = self.secret_expires_at != 0 && self.secret_expires_at <= unix_time();
-        !has_expired && (!self.is_registered() || self.redirects.iter().any(|uri| uri == redirect))
+        !has_expired
+            && !self.is_doubted
+            && (!self.is_registered() || self.redirects.iter().any(|uri| uri == redirect))
     }
 
     /// The port of the redirect URI that we registered.
@@ -152,7 +199,7 @@ impl Client {
         if page.status.is_server_error() {
             let what =
                 format!("{} answered the registration with HTTP {}", server.issuer(), page.status);
-            return Err(Problem::passing(what, "Try again in a while."));
+            return Err(Problem::passing(what, AGAIN_LATER));
         }
         let registered = serde_json::from_slice::<Registered>(&page.body).ok();
         let Some(registered) = registered.filter(|_| page.status.is_success()) else {
@@ -174,20 +221,15 @@ impl Client {
             method,
             key: None,
             redirects,
+            is_doubted: false,
         })
-    }
-
-    /// The client with the key that the user has given, which is not kept.
-    pub(super) fn with_key(mut self, settings: &Settings) -> Self {
-        self.key.clone_from(&settings.client_key);
-        self
     }
 
     /// Adds to `fields` of a request to `server` what says and proves who we are; returns the value of
     /// `Authorization`, where that does it.
     ///
     /// # Errors
-    /// There is no key to sign with.
+    /// The client's key cannot be used.
     pub(super) fn sign(
         &self,
         server: &Server,
@@ -212,22 +254,23 @@ impl Client {
                 fields.push(("client_secret", secret.to_owned()));
             }
             Method::PrivateKeyJwt => {
-                let key = self.key.as_ref().ok_or_else(|| {
-                    Problem::new(
-                        "the key that the client signs with is not given any more",
-                        "Set MCPLINE_OAUTH_CLIENT_KEY_FILE, or sign in again with `mcpline login`.",
-                    )
-                })?;
-                let algorithms = server.signing_algorithms();
-                let assertion = key.assertion(&self.id, server.issuer(), algorithms)?;
                 fields.push(("client_id", self.id.clone()));
-                fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
-                fields.push(("client_assertion", assertion));
+                if let Some(key) = &self.key {
+                    let algorithms = server.signing_algorithms();
+                    let assertion = key.assertion(&self.id, server.issuer(), algorithms)?;
+                    fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+                    fields.push(("client_assertion", assertion));
+                }
             }
             Method::None => fields.push(("client_id", self.id.clone())),
         }
         Ok(None)
     }
+}
+
+/// Seconds, or none if it is written in another way.
+fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    lenient::<_, serde_json::Value>(deserializer).map(|value| seconds_in(&value?))
 }
 
 fn base64(text: &str) -> String {
@@ -254,6 +297,10 @@ fn redirect_forms(redirect: &Url) -> Vec<String> {
     }
     forms
 }
+
+/// What to do about a server that is not well.
+pub(super) const AGAIN_LATER: Hint =
+    Hint::both("Try again in a while.", "Повторите попытку позже.");
 
 /// The redirect URI that is proposed to somebody who registers a client by hand.
 const PROPOSED_REDIRECT: &str = "http://127.0.0.1:33418/callback";

@@ -3,11 +3,13 @@
 use reqwest::header::LOCATION;
 use url::Url;
 
+use super::client::AGAIN_LATER;
 use super::hints::{Hints, add_scopes, scopes_in};
 use super::metadata::{Resource, Server, ServerDocument, resource_places, server_places};
 use super::problem::Problem;
 use super::reach::Reach;
 use super::settings::{ResourceId, Settings};
+use crate::hint::Hint;
 use crate::http::{Page, Web};
 use crate::redact;
 
@@ -40,7 +42,7 @@ pub(super) struct Discovery<'a> {
 enum Document<T> {
     Found(T),
     None,
-    /// The server is not well: whether there is a document cannot be told.
+    /// Whether there is a document cannot be told.
     Broken(Problem),
 }
 
@@ -51,8 +53,16 @@ impl Discovery<'_> {
     /// # Errors
     /// What is published cannot be used, or the servers cannot be reached.
     pub(super) async fn run(&self, hints: &Hints) -> Result<Option<Found>, Problem> {
-        let resource = self.resource(hints).await?;
-        self.server(resource, hints).await
+        match self.resource(hints).await {
+            // A server that knows nothing of OAuth may send every stranger elsewhere.
+            Err(problem) if !self.is_expected(hints) && !problem.passes() => Ok(None),
+            resource => self.server(resource?, hints).await,
+        }
+    }
+
+    /// Whether there must be a sign-in.
+    pub(super) fn is_expected(&self, hints: &Hints) -> bool {
+        hints.is_bearer || self.settings.is_forced
     }
 
     /// The authorization server of `resource`, or where there is none, of the upstream's origin;
@@ -65,34 +75,37 @@ impl Discovery<'_> {
         resource: Option<Resource>,
         hints: &Hints,
     ) -> Result<Option<Found>, Problem> {
+        let is_expected = self.is_expected(hints);
         if let Some(resource) = resource {
             let server = self.server_of(&resource).await?;
             return Ok(Some(self.found(server, Some(resource), hints, false)));
         }
-        let issuer = match &self.settings.issuer {
-            Some(issuer) => issuer.clone(),
-            None => self.upstream.origin().ascii_serialization(),
-        };
-        // Servers of revision 2025-03-26: metadata at the root of the origin, for some below the path.
-        let base = self.reach.url(&issuer, "the authorization server")?;
-        let mut places = server_places(&base);
-        if self.settings.issuer.is_none() {
-            let below = server_places(self.upstream);
-            places.splice(0..0, below.into_iter().take(1));
-        }
-        if let Some(server) = self.server_at(&places, &issuer).await? {
+        if let Some(issuer) = &self.settings.issuer {
+            let server = self.server_named(issuer).await?.ok_or_else(|| {
+                Problem::new(
+                    format!("there are no metadata of the issuer `{issuer}`"),
+                    Hint::both("Check --oauth-issuer.", "Проверьте --oauth-issuer."),
+                )
+            })?;
             return Ok(Some(self.found(server, None, hints, false)));
         }
-        if self.settings.issuer.is_some() {
-            return Err(Problem::new(
-                format!("there are no metadata of the issuer `{issuer}`"),
-                "Check --oauth-issuer.",
-            ));
+        // Servers of revision 2025-03-26: metadata at the root of the origin, for some below the path.
+        let origin = self.upstream.origin().ascii_serialization();
+        let base = self.reach.url(&origin, "the authorization server")?;
+        let below = self.settings.default_resource().trim_end_matches('/');
+        let mut places = server_places(self.upstream);
+        places.truncate(1);
+        places.extend(server_places(&base));
+        match self.server_at(&places, &[below, &origin]).await {
+            Ok(Some(server)) => return Ok(Some(self.found(server, None, hints, false))),
+            Ok(None) => {}
+            Err(problem) if !is_expected && !problem.passes() => return Ok(None),
+            Err(problem) => return Err(problem),
         }
-        if !hints.is_bearer && !self.settings.is_forced {
+        if !is_expected {
             return Ok(None);
         }
-        let server = Server::check(ServerDocument::assumed(&base), &issuer, self.reach)?;
+        let server = Server::check(ServerDocument::assumed(&base), &[&origin], self.reach)?;
         Ok(Some(self.found(server, None, hints, true)))
     }
 
@@ -113,7 +126,8 @@ impl Discovery<'_> {
             ResourceId::Given(id) => Some(id.clone()),
             // As it was configured: a parser would add a slash to a bare origin.
             ResourceId::Published => Some(
-                resource.map_or_else(|| self.settings.configured_url.clone(), |found| found.id),
+                resource
+                    .map_or_else(|| self.settings.default_resource().to_owned(), |found| found.id),
             ),
         };
         Found { server, resource, scopes, is_assumed }
@@ -152,11 +166,7 @@ impl Discovery<'_> {
         issuers.sort_by_key(|issuer| Some(issuer.as_str()) != self.known_issuer);
         let mut problem = None;
         for issuer in issuers {
-            let found = async {
-                let base = self.reach.url(issuer, "the authorization server")?;
-                self.server_at(&server_places(&base), issuer).await
-            };
-            match found.await {
+            match self.server_named(issuer).await {
                 Ok(Some(server)) => return Ok(server),
                 Ok(None) => {
                     problem.get_or_insert_with(|| {
@@ -165,8 +175,12 @@ impl Discovery<'_> {
                                 "the authorization server {} publishes no metadata",
                                 redact::without_secrets(issuer)
                             ),
-                            "Tell the administrator of the server, or name its issuer with \
-                             --oauth-issuer.",
+                            Hint::both(
+                                "Tell the administrator of the server, or name its issuer with \
+                                 --oauth-issuer.",
+                                "Сообщите администратору сервера или укажите issuer через \
+                                 --oauth-issuer.",
+                            ),
                         )
                     });
                 }
@@ -178,15 +192,24 @@ impl Discovery<'_> {
         Err(problem.unwrap_or_else(|| {
             Problem::new(
                 "the server's metadata name no authorization server",
-                "Name its issuer with --oauth-issuer, or tell the server's administrator.",
+                Hint::both(
+                    "Name its issuer with --oauth-issuer, or tell the server's administrator.",
+                    "Укажите issuer через --oauth-issuer или сообщите администратору сервера.",
+                ),
             )
         }))
     }
 
-    async fn server_at(&self, places: &[Url], issuer: &str) -> Result<Option<Server>, Problem> {
+    async fn server_named(&self, issuer: &str) -> Result<Option<Server>, Problem> {
+        let base = self.reach.url(issuer, "the authorization server")?;
+        self.server_at(&server_places(&base), &[issuer]).await
+    }
+
+    /// The first document at `places`, which may be that of each of `issuers`.
+    async fn server_at(&self, places: &[Url], issuers: &[&str]) -> Result<Option<Server>, Problem> {
         let mut broken = None;
         for place in places {
-            let check = |body: &[u8]| Server::read(body, issuer, self.reach);
+            let check = |body: &[u8]| Server::read(body, issuers, self.reach);
             match self.document(place, check).await? {
                 Document::Found(server) => return Ok(Some(server)),
                 Document::None => {}
@@ -210,7 +233,7 @@ impl Discovery<'_> {
         if page.status.is_server_error() {
             let shown = redact::shown(place);
             let what = format!("{shown} answered with HTTP {}", page.status);
-            return Ok(Document::Broken(Problem::passing(what, "Try again in a while.")));
+            return Ok(Document::Broken(Problem::passing(what, AGAIN_LATER)));
         }
         if !page.status.is_success() {
             return Ok(Document::None);
@@ -218,24 +241,49 @@ impl Discovery<'_> {
         Ok(check(&page.body)?.map_or(Document::None, Document::Found))
     }
 
-    /// Gets `place`, following redirects as far as they stay within reach.
+    /// Gets `place`, following redirects within its own host: nothing else says that a document from
+    /// elsewhere speaks for that host.
     async fn get(&self, place: &Url) -> Result<Page, Problem> {
         let mut url = place.clone();
-        let mut redirects = 0;
-        loop {
+        for _ in 0..=MAX_REDIRECTS {
             tracing::debug!("sign-in: asking {}", redact::shown(&url));
             let page = self.web.get(&url).await.map_err(|error| Problem::of_failure(&error))?;
             let location = page.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             let target = location.and_then(|location| url.join(location).ok());
-            match target {
-                Some(target) if page.status.is_redirection() && redirects < MAX_REDIRECTS => {
-                    url = self.reach.url(target.as_str(), "the target of a redirect")?;
-                    redirects += 1;
-                }
-                _ => return Ok(page),
+            let Some(target) = target.filter(|_| page.status.is_redirection()) else {
+                return Ok(page);
+            };
+            if !is_same_place(&url, &target) {
+                let (shown, target) = (redact::shown(place), redact::shown(&target));
+                return Err(astray(format!("{shown} leads to {target}, which is another server")));
             }
+            url = target;
         }
+        let shown = redact::shown(place);
+        Err(astray(format!("{shown} redirects more than {MAX_REDIRECTS} times")))
     }
+}
+
+/// Whether `to` is on the same server as `from`, or on the same host with encryption.
+fn is_same_place(from: &Url, to: &Url) -> bool {
+    let is_upgrade = from.scheme() == "http"
+        && to.scheme() == "https"
+        && from.port().is_none()
+        && to.port().is_none()
+        && from.host_str() == to.host_str();
+    from.origin() == to.origin() || is_upgrade
+}
+
+fn astray(what: String) -> Problem {
+    Problem::new(
+        what,
+        Hint::both(
+            "Such a redirect is not followed. Tell the server's administrator, or name the \
+             authorization server with --oauth-issuer.",
+            "Такое перенаправление не выполняется. Сообщите администратору сервера или укажите сервер \
+             авторизации через --oauth-issuer.",
+        ),
+    )
 }
 
 /// The scopes to ask for: those of the user, else of the challenge, else all that the resource has.
@@ -269,5 +317,22 @@ mod tests {
             assert_eq!(chosen_scopes(given, challenged, &published), chosen);
         }
         assert!(chosen_scopes(None, None, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_redirect_stays_on_its_server() {
+        let rows = [
+            ("https://h/a", "https://h/b", true),
+            ("http://h/a", "https://h/a", true),
+            ("https://h/a", "http://h/a", false),
+            ("https://h/a", "https://www.h/a", false),
+            ("https://h/a", "https://h:8443/a", false),
+            ("http://h:80/a", "https://h/a", true),
+            ("http://h:8080/a", "https://h/a", false),
+        ];
+        for (from, to, is_same) in rows {
+            let parsed = [from, to].map(|text| Url::parse(text).unwrap());
+            assert_eq!(is_same_place(&parsed[0], &parsed[1]), is_same, "{from} {to}");
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! What servers publish of how to sign in: protected resource metadata (RFC 9728) and authorization
 //! server metadata (RFC 8414, `OpenID` Connect Discovery). [`Resource`] and [`Server`] are made by
-//! checking alone, so whoever holds one need not check it.
+//! checking alone, so a holder of one need not check it.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::problem::Problem;
 use super::reach::Reach;
+use crate::hint::Hint;
 use crate::redact;
 
 /// The places of protected resource metadata for `upstream`, in the order of the specification.
@@ -41,6 +43,17 @@ pub(super) fn at(url: &Url, path: &str) -> Url {
     place
 }
 
+/// An optional member of a document. One that is malformed counts as missing: it must not void what
+/// else is there.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
 /// Checked protected resource metadata.
 #[derive(Debug)]
 pub(super) struct Resource {
@@ -54,9 +67,9 @@ pub(super) struct Resource {
 #[derive(Deserialize)]
 struct ResourceDocument {
     resource: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     authorization_servers: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     scopes_supported: Option<Vec<String>>,
 }
 
@@ -77,8 +90,12 @@ impl Resource {
                     redact::shown(place),
                     redact::without_secrets(&document.resource)
                 ),
-                "Put the address that the server calls itself by into the configuration, or tell its \
-                 administrator that `resource` in this document is wrong.",
+                Hint::both(
+                    "Put the address that the server calls itself by into the configuration, or tell \
+                     its administrator that `resource` in this document is wrong.",
+                    "Укажите в настройках адрес, которым сервер называет себя сам, или сообщите его \
+                     администратору, что `resource` в этом документе неверен.",
+                ),
             ));
         }
         Ok(Some(Self {
@@ -103,16 +120,27 @@ fn covers(id: &Url, upstream: &Url) -> bool {
 #[serde(default)]
 pub(super) struct ServerDocument {
     pub(super) issuer: String,
+    #[serde(deserialize_with = "lenient")]
     authorization_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     token_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     registration_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     revocation_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     device_authorization_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     scopes_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     client_id_metadata_document_supported: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
     authorization_response_iss_parameter_supported: Option<bool>,
 }
 
@@ -144,42 +172,59 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// The server in `body`, which was sent for `issuer`; `None` if there is no metadata in it.
+    /// The server in `body`, which may be that of each of `issuers`; `None` if there is no metadata in
+    /// it.
     ///
     /// # Errors
     /// It is that of another issuer, or leads where it may not.
-    pub(super) fn read(body: &[u8], issuer: &str, reach: &Reach) -> Result<Option<Self>, Problem> {
+    pub(super) fn read(
+        body: &[u8],
+        issuers: &[&str],
+        reach: &Reach,
+    ) -> Result<Option<Self>, Problem> {
         let Ok(document) = serde_json::from_slice::<ServerDocument>(body) else { return Ok(None) };
         if document.issuer.is_empty() || document.token_endpoint.is_none() {
             return Ok(None);
         }
-        Self::check(document, issuer, reach).map(Some)
+        Self::check(document, issuers, reach).map(Some)
     }
 
-    /// The server of `document`, which was found or stored for `issuer`.
+    /// The server of `document`, as it was stored.
+    ///
+    /// # Errors
+    /// It leads where it may not.
+    pub(super) fn of_stored(document: &ServerDocument, reach: &Reach) -> Result<Self, Problem> {
+        Self::check(document.clone(), &[&document.issuer], reach)
+    }
+
+    /// The server of `document`, which may be that of each of `issuers`.
     ///
     /// # Errors
     /// As for [`Server::read`].
     pub(super) fn check(
         document: ServerDocument,
-        issuer: &str,
+        issuers: &[&str],
         reach: &Reach,
     ) -> Result<Self, Problem> {
-        if !is_same_issuer(&document.issuer, issuer) {
+        let issuer = document.issuer.as_str();
+        if !issuers.iter().any(|asked| is_same_issuer(issuer, asked)) {
             return Err(Problem::new(
                 format!(
                     "the metadata of the authorization server `{}` name another \
                      issuer, `{}`, so they are not used",
-                    redact::without_secrets(issuer),
-                    redact::without_secrets(&document.issuer)
+                    redact::without_secrets(issuers.last().copied().unwrap_or_default()),
+                    redact::without_secrets(issuer)
                 ),
-                "This is a fault of the server, or an attack: tell its administrator.",
+                Hint::both(
+                    "This is a fault of the server, or an attack: tell its administrator.",
+                    "Это ошибка сервера или атака: сообщите его администратору.",
+                ),
             ));
         }
         let url = |text: &Option<String>, what: &str| {
             text.as_deref().map(|text| reach.url(text, what)).transpose()
         };
-        let none = || Problem::new(format!("`{issuer}` has no token endpoint"), "");
+        let none = || Problem::new(format!("`{issuer}` has no token endpoint"), Hint::english(""));
         Ok(Self {
             authorization: url(&document.authorization_endpoint, "the authorization endpoint")?,
             token: url(&document.token_endpoint, "the token endpoint")?.ok_or_else(none)?,
@@ -321,23 +366,23 @@ mod tests {
             ("https://a:443", "https://a", false),
             ("https://b", "https://a", false),
         ];
-        let reach = Reach::of(&url("https://h/mcp"));
+        let reach = Reach::of(&url("https://h/mcp"), None);
         for (named, asked, is_same) in rows {
             let body = format!(r#"{{"issuer":"{named}","token_endpoint":"https://a/token"}}"#);
-            let read = Server::read(body.as_bytes(), asked, &reach);
+            let read = Server::read(body.as_bytes(), &[asked], &reach);
             assert_eq!(read.is_ok(), is_same, "{named} {asked}");
         }
     }
 
     #[test]
     fn an_endpoint_that_leads_astray_is_refused() {
-        let reach = Reach::of(&url("https://mcp.example.com/mcp"));
+        let reach = Reach::of(&url("https://mcp.example.com/mcp"), None);
         for bad in ["javascript:alert(1)", "file:///x", "http://a/authorize", "https://127.0.0.1/"]
         {
             let body = format!(
                 r#"{{"issuer":"https://a","token_endpoint":"https://a/t","authorization_endpoint":"{bad}"}}"#
             );
-            assert!(Server::read(body.as_bytes(), "https://a", &reach).is_err(), "{bad}");
+            assert!(Server::read(body.as_bytes(), &["https://a"], &reach).is_err(), "{bad}");
         }
     }
 }

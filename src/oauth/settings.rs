@@ -19,7 +19,7 @@ pub(crate) enum ResourceId {
     None,
 }
 
-/// How a token is come by.
+/// How a token is got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Grant {
     /// A person signs in with a browser
@@ -32,7 +32,7 @@ pub(crate) enum Grant {
 }
 
 /// What a person can set of signing in.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Settings {
     /// The upstream's address as it was configured, without credentials.
     pub(crate) configured_url: String,
@@ -60,6 +60,14 @@ pub(crate) struct Settings {
     pub(crate) profile: String,
     /// Where tokens are kept; `None` where the system names no place.
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// `resource` where the upstream publishes none: its address without the query, which may hold
+    /// keys and which RFC 8707 section 2 advises against.
+    pub(crate) fn default_resource(&self) -> &str {
+        self.configured_url.split('?').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for Settings {

@@ -1,12 +1,13 @@
-//! Keeps tokens and registrations in files that only their owner can read.
+//! Keeps tokens, registrations and the sign-in under way in files that only their owner can read.
 //!
-//! A record belongs to one upstream, client id, scope and profile. It is written whole or not at all.
-//! Two locks, which the system frees when a process dies, keep the processes of one user apart:
-//! [`Store::lock`] around reading, renewing and writing, [`Store::lock_login`] while a person signs in.
+//! A record belongs to one upstream, client, resource, scope and profile. Two locks, which the system
+//! frees when a process dies, keep the processes of one user apart: [`Store::lock`] around reading,
+//! renewing and writing, [`Store::lock_login`] while a person signs in. [`Shared`] is what they know
+//! together of a person who signs in.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,24 +16,34 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::attempt::Ending;
 use super::client::Client;
-use super::flow::Pending;
 use super::grant::Tokens;
 use super::metadata::ServerDocument;
 use super::owned;
+use super::pending::Pending;
 use super::problem::Problem;
-use super::settings::Settings;
+use super::settings::{Grant, ResourceId, Settings};
+use super::unix_millis;
+use crate::hint::Hint;
 
 /// Pause before a lock that is taken is tried again.
 const LOCK_PAUSE: Duration = Duration::from_millis(15);
 
-/// How long a lock may be waited for: whoever holds it waits for one answer of a server.
+/// How long a lock may be waited for: its holder waits for one answer of a server.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+const VERSION: u32 = 1;
+
+/// The files' endings: the record, and what is known of the sign-in under way.
+const RECORD: &str = "json";
+const SHARED: &str = "pending";
 
 /// What is kept of one sign-in.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Record {
     version: u32,
+    /// The upstream without its query, for a person who looks into the file.
     upstream: String,
     /// The issuer that was used last.
     pub(super) issuer: Option<String>,
@@ -67,7 +78,35 @@ impl Record {
     }
 }
 
-const VERSION: u32 = 1;
+/// What all processes know of a person who signs in.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Shared {
+    pub(super) pending: Option<Pending>,
+    /// What the last one came to, once it is over.
+    pub(super) ended: Option<Ended>,
+    /// A client that was registered, but has no tokens yet, and its issuer.
+    pub(super) registered: Option<(String, Client)>,
+}
+
+/// The end of a sign-in.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub(super) ending: Ending,
+    /// Milliseconds since 1970.
+    pub(super) at: u64,
+}
+
+impl Shared {
+    /// The sign-in came to `ending` now.
+    pub(super) fn end(&mut self, ending: &Ending) {
+        self.pending = None;
+        if let Ending::SignedIn = ending {
+            self.registered = None;
+        }
+        self.ended = Some(Ended { ending: ending.clone(), at: unix_millis() });
+    }
+}
 
 /// The files of one sign-in.
 pub(super) struct Store {
@@ -84,17 +123,37 @@ pub(super) struct Lock {
 impl Store {
     /// The store for `settings`. Touches no file.
     pub(super) fn new(settings: &Settings) -> Self {
+        let text = |option: &Option<String>| option.clone().unwrap_or_default();
+        let resource = match &settings.resource {
+            ResourceId::Published => "",
+            ResourceId::Given(id) => id,
+            ResourceId::None => "none",
+        };
+        // A person is the same person with a browser and with a code.
+        let owner = if settings.grant == Grant::ClientCredentials { "client" } else { "person" };
+        let parts = [
+            &settings.configured_url,
+            &text(&settings.client_id),
+            &text(&settings.scope),
+            &text(&settings.issuer),
+            &settings.profile,
+            resource,
+            owner,
+        ];
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        let (id, scope) = (settings.client_id.as_deref(), settings.scope.as_deref());
-        let upstream = settings.configured_url.as_str();
-        for part in [upstream, id.unwrap_or(""), scope.unwrap_or(""), &settings.profile] {
+        for part in parts {
+            // With its length, so that no two lists are written alike.
+            digest.update(&(part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
-            digest.update(b"\n");
         }
-        let digest = digest.finish();
-        let name = URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]);
+        let name = URL_SAFE_NO_PAD.encode(&digest.finish().as_ref()[..16]);
         let dir = settings.state_dir.as_ref().map(|dir| dir.join("oauth"));
-        Self { dir, name, upstream: upstream.to_owned() }
+        Self { dir, name, upstream: settings.default_resource().to_owned() }
+    }
+
+    /// Whether what is written is there for the next process.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.dir.is_some()
     }
 
     fn path(&self, ending: &str) -> Option<PathBuf> {
@@ -106,8 +165,8 @@ impl Store {
     /// # Errors
     /// There is one that cannot be trusted or read.
     pub(super) fn load(&self) -> Result<Option<Record>, Problem> {
-        let record: Option<Record> = self.read("json")?;
-        Ok(record.filter(|record| record.version == VERSION && record.upstream == self.upstream))
+        let record: Option<Record> = self.read(RECORD)?;
+        Ok(record.filter(|record| record.version == VERSION))
     }
 
     /// Writes the record.
@@ -117,36 +176,59 @@ impl Store {
     pub(super) fn save(&self, record: &mut Record) -> Result<(), Problem> {
         record.version = VERSION;
         record.upstream.clone_from(&self.upstream);
-        self.write("json", record)
+        self.write(RECORD, record)
     }
 
-    /// Forgets the record; returns whether there was one.
+    /// Checks that as much as `record` can be written now.
+    ///
+    /// # Errors
+    /// It cannot, and that may pass.
+    pub(super) fn check_writable(&self, record: &Record) -> Result<(), Problem> {
+        let (Some(dir), Some(path)) = (&self.dir, self.path(RECORD)) else { return Ok(()) };
+        let tried = serde_json::to_vec(record).map_err(io::Error::other);
+        match tried.and_then(|bytes| owned::try_write(dir, &path, bytes)) {
+            // It will stay so: then the token lives as long as the process.
+            Err(why) if why.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+            tried => tried.map_err(|why| unusable(&path, &why).that_passes()),
+        }
+    }
+
+    /// Forgets everything; returns whether there was a record.
     ///
     /// # Errors
     /// It cannot be removed.
     pub(super) fn forget(&self) -> Result<bool, Problem> {
-        self.remove("json")
+        let (Some(dir), Some(record)) = (&self.dir, self.path(RECORD)) else { return Ok(false) };
+        owned::sweep(dir, &self.name, Duration::ZERO);
+        if let Some(path) = self.path(SHARED) {
+            let _ = owned::remove(&path);
+        }
+        owned::remove(&record).map_err(|why| unusable(&record, &why))
     }
 
-    /// The sign-in under way, if it is known.
-    pub(super) fn pending(&self) -> Option<Pending> {
-        self.read("pending").ok().flatten()
+    /// What all processes know of a person who signs in.
+    ///
+    /// # Errors
+    /// It cannot be read at this moment.
+    pub(super) fn shared(&self) -> Result<Shared, Problem> {
+        self.read(SHARED).map(Option::unwrap_or_default)
     }
 
-    /// Tells other processes of the sign-in under way.
-    pub(super) fn save_pending(&self, pending: &Pending) -> Result<(), Problem> {
-        self.write("pending", pending)
-    }
-
-    /// No sign-in is under way any more.
-    pub(super) fn forget_pending(&self) {
-        let _ = self.remove("pending");
+    /// Tells other processes of a person who signs in.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn share(&self, shared: &Shared) -> Result<(), Problem> {
+        self.write(SHARED, shared)
     }
 
     /// Waits for the lock around reading, renewing and writing. Where locks do not work, as on some
     /// network drives, goes on without one.
-    pub(super) async fn lock(&self) -> Lock {
-        let Ok(Some(file)) = self.lock_file("lock") else { return Lock { _file: None } };
+    ///
+    /// # Errors
+    /// Another process does not let go of it.
+    pub(super) async fn lock(&self) -> Result<Lock, Problem> {
+        let Ok(Some(file)) = self.lock_file("lock") else { return Ok(Lock { _file: None }) };
         let taking = async {
             loop {
                 match file.try_lock() {
@@ -159,7 +241,15 @@ impl Store {
                 }
             }
         };
-        tokio::time::timeout(LOCK_PATIENCE, taking).await.unwrap_or(Lock { _file: None })
+        tokio::time::timeout(LOCK_PATIENCE, taking).await.map_err(|_| {
+            Problem::passing(
+                "another mcpline has been using the stored sign-in for too long",
+                Hint::both(
+                    "Try again in a moment; if it stays so, end the mcpline that hangs.",
+                    "Повторите чуть позже; если не пройдёт, завершите зависший процесс mcpline.",
+                ),
+            )
+        })
     }
 
     /// The lock of the process in which a person signs in; `None` if it is another one.
@@ -174,62 +264,43 @@ impl Store {
 
     fn lock_file(&self, ending: &str) -> io::Result<Option<File>> {
         let (Some(dir), Some(path)) = (&self.dir, self.path(ending)) else { return Ok(None) };
-        owned::create_dir(dir)?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        owned::for_owner(&mut options);
-        options.open(path).map(Some)
+        owned::open_lock(dir, &path).map(Some)
     }
 
     fn read<T: DeserializeOwned>(&self, ending: &str) -> Result<Option<T>, Problem> {
         let (Some(dir), Some(path)) = (&self.dir, self.path(ending)) else { return Ok(None) };
-        let bytes = match owned::read(dir, &path) {
-            Ok(bytes) => bytes,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(why) => return Err(unusable(&path, &why)),
+        let read = match owned::read(dir, &path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+            Err(why) => Err(why),
         };
-        match serde_json::from_slice(&bytes) {
+        match read {
             Ok(value) => Ok(Some(value)),
-            Err(_) => {
-                tracing::warn!("{} is damaged and is not used", path.display());
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+            // Cut off, or sealed for another account: it is replaced by the next sign-in.
+            Err(why) if owned::is_damage(&why) => {
+                let path = path.display();
+                tracing::warn!("{path} is damaged or sealed for another account, and is not used");
                 Ok(None)
             }
+            Err(why) => Err(unusable(&path, &why)),
         }
     }
 
     fn write(&self, ending: &str, value: &impl Serialize) -> Result<(), Problem> {
         let (Some(dir), Some(path)) = (&self.dir, self.path(ending)) else { return Ok(()) };
-        let write = || {
-            owned::create_dir(dir)?;
-            owned::check_dir(dir)?;
-            let bytes = owned::seal(serde_json::to_vec(value)?)?;
-            let new = path.with_extension(format!("{ending}.{:08x}", fastrand::u32(..)));
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            owned::for_owner(&mut options);
-            let mut file = options.open(&new)?;
-            let written = file.write_all(&bytes).and_then(|()| file.sync_all());
-            drop(file);
-            written.and_then(|()| fs::rename(&new, &path)).inspect_err(|_| {
-                let _ = fs::remove_file(&new);
-            })
-        };
-        write().map_err(|why: io::Error| unusable(&path, &why))
-    }
-
-    fn remove(&self, ending: &str) -> Result<bool, Problem> {
-        let Some(path) = self.path(ending) else { return Ok(false) };
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(why) => Err(unusable(&path, &why)),
-        }
+        let bytes = serde_json::to_vec(value).map_err(io::Error::other);
+        bytes.and_then(|bytes| owned::write(dir, &path, bytes)).map_err(|why| unusable(&path, &why))
     }
 }
 
 fn unusable(path: &Path, why: &io::Error) -> Problem {
     Problem::new(
         format!("the sign-in cannot be kept in {}: {why}", path.display()),
-        "Put this right, or name another folder with MCPLINE_STATE_DIR.",
+        Hint::both(
+            "Give this account the right to write there, make room on the disk, or name another \
+             folder with MCPLINE_STATE_DIR.",
+            "Дайте этой учётной записи право записи, освободите место на диске или укажите другую \
+             папку в MCPLINE_STATE_DIR.",
+        ),
     )
 }

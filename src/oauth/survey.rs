@@ -127,7 +127,8 @@ impl SignIn {
             scope: hints.scope.clone(),
         });
         let hints = hints.unwrap_or_default();
-        let record = self.store.load();
+        let store = &self.credentials.store;
+        let record = store.load();
         let known = record.as_ref().ok().and_then(Option::as_ref);
         let stored = known.and_then(|record| {
             let tokens = record.tokens()?;
@@ -145,7 +146,7 @@ impl SignIn {
             server: Ok(None),
             client: None,
             stored: record.as_ref().map(|_| stored).map_err(Clone::clone),
-            pending: self.store.pending().map(|pending| pending.url),
+            pending: store.shared().ok().and_then(|shared| Some(shared.pending?.url)),
             folder: self.settings.state_dir.clone(),
             grant: self.settings.grant,
         };
@@ -161,6 +162,7 @@ impl SignIn {
         };
         let resource = match discovery.resource(&hints).await {
             Ok(resource) => resource,
+            Err(problem) if !discovery.is_expected(&hints) && !problem.passes() => return survey,
             Err(problem) => {
                 survey.resource = Err(problem);
                 return survey;
@@ -177,7 +179,8 @@ impl SignIn {
                     let section = record.servers.get(found.server.issuer())?;
                     Some(section.client.clone()).filter(Client::is_registered)
                 });
-                survey.client = Some(self.client_found(&found.server, registered));
+                let known = known.and_then(|record| record.issuer.as_deref());
+                survey.client = Some(self.client_found(&found.server, registered, known));
                 survey.server = Ok(Some(self.server_found(found)));
             }
             Ok(None) => {}
@@ -188,6 +191,13 @@ impl SignIn {
 
     fn server_found(&self, found: Found) -> ServerFound {
         let resource = flow::resource_for(&found);
+        let problem = match self.settings.grant {
+            Grant::Code => flow::page_of(&found, &self.settings).err(),
+            Grant::Device if found.server.device.is_none() => {
+                Some(super::device::missing(&found.server))
+            }
+            Grant::Device | Grant::ClientCredentials => None,
+        };
         let Found { server, scopes, is_assumed, .. } = found;
         let endpoints = [
             ("authorization", server.authorization.as_ref()),
@@ -198,11 +208,6 @@ impl SignIn {
         ];
         let endpoints =
             endpoints.into_iter().filter_map(|(name, url)| Some((name, url?.to_string())));
-        let problem = match self.settings.grant {
-            Grant::Code => flow::page_of(&server, &self.settings).err(),
-            Grant::Device if server.device.is_none() => Some(super::device::missing(&server)),
-            Grant::Device | Grant::ClientCredentials => None,
-        };
         ServerFound {
             issuer: server.issuer().to_owned(),
             endpoints: endpoints.collect(),
@@ -219,13 +224,14 @@ impl SignIn {
         &self,
         server: &Server,
         registered: Option<Client>,
+        known: Option<&str>,
     ) -> Result<ClientFound, Problem> {
-        if let Some(client) = Client::given(&self.settings, server) {
+        if let Some(client) = Client::given(&self.settings, server, known)? {
             let proves_by = client.method.name();
             return Ok(ClientFound::Given { id: client.id, proves_by });
         }
         if self.settings.grant == Grant::ClientCredentials {
-            return Err(super::token::no_own_client());
+            return Err(super::renew::no_own_client());
         }
         match (registered, &server.registration) {
             (Some(client), _) => Ok(ClientFound::Registered { id: client.id }),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -23,7 +24,7 @@ use super::upstream::Upstream;
 pub(crate) struct Rules {
     /// Changes the metadata of the authorization server.
     pub(crate) server: fn(&mut Value),
-    /// Changes the metadata of the resource.
+    /// Changes the metadata of the resource; `null` stands for none.
     pub(crate) resource: fn(&mut Value),
     /// `iss` in the authorization response, where it is another one.
     pub(crate) iss: Option<&'static str>,
@@ -39,6 +40,16 @@ pub(crate) struct Rules {
     pub(crate) is_open: bool,
     /// Whether refusals carry a challenge.
     pub(crate) challenges: bool,
+    /// Changes the answer that holds tokens.
+    pub(crate) tokens: fn(&mut Value),
+    /// How long the token endpoint takes to answer.
+    pub(crate) token_takes: Duration,
+    /// The status of a revocation of a refresh token.
+    pub(crate) revocation: u16,
+    /// Changes the answer that holds a device code.
+    pub(crate) device: fn(&mut Value),
+    /// Where the metadata of the authorization server redirects to.
+    pub(crate) moved: Option<&'static str>,
 }
 
 impl Default for Rules {
@@ -53,6 +64,11 @@ impl Default for Rules {
             denies: false,
             is_open: false,
             challenges: true,
+            tokens: |_| (),
+            token_takes: Duration::ZERO,
+            revocation: 200,
+            device: |_| (),
+            moved: None,
         }
     }
 }
@@ -72,6 +88,10 @@ struct Desk {
     is_approved: bool,
     /// Whether a spent refresh token has come again.
     was_replayed: bool,
+    /// The issuer that the MCP server trusts, where it is another one.
+    moved_to: Option<String>,
+    /// Whether the person refuses from now on.
+    denies: bool,
 }
 
 impl Desk {
@@ -133,6 +153,21 @@ impl Authority {
         self.desk.update(|desk| desk.refresh.clear());
     }
 
+    /// From now on the MCP server trusts `issuer`.
+    pub(crate) fn move_to(&self, issuer: String) {
+        self.desk.update(|desk| desk.moved_to = Some(issuer));
+    }
+
+    /// From now on the person refuses.
+    pub(crate) fn deny(&self) {
+        self.desk.update(|desk| desk.denies = true);
+    }
+
+    /// How often the authorization server got a request for `path`.
+    pub(crate) fn requests_for(&self, path: &str) -> usize {
+        self.issuer.requests().iter().filter(|request| request.path == path).count()
+    }
+
     pub(crate) fn was_replayed(&self) -> bool {
         self.desk.read(|desk| desk.was_replayed)
     }
@@ -151,13 +186,16 @@ fn guard(
     issuer: &str,
 ) -> Option<Reply> {
     let host = exchange.request.header("host").expect("a host").to_owned();
-    if exchange.request.path == "/.well-known/oauth-protected-resource/mcp" {
-        let mut document = json!({"resource": format!("http://{host}/mcp"),
-                                  "authorization_servers": [issuer], "scopes_supported": ["all"]});
-        (rules.resource)(&mut document);
+    let moved_to = desk.read(|desk| desk.moved_to.clone());
+    let issuer = moved_to.as_deref().unwrap_or(issuer);
+    let mut document = json!({"resource": format!("http://{host}/mcp"),
+                              "authorization_servers": [issuer], "scopes_supported": ["all"]});
+    (rules.resource)(&mut document);
+    let is_published = !document.is_null();
+    if exchange.request.path == "/.well-known/oauth-protected-resource/mcp" && is_published {
         return Some(Reply::json(document.to_string()));
     }
-    if exchange.request.path != "/mcp" {
+    if exchange.request.path.split('?').next() != Some("/mcp") {
         return Some(Reply::status(404));
     }
     let given = exchange.request.header("authorization").unwrap_or_default();
@@ -171,7 +209,9 @@ fn guard(
     let metadata = format!("http://{host}/.well-known/oauth-protected-resource/mcp");
     let Some(granted) = granted else {
         let refusal = Reply::status(401).body("text/plain", "sign in first");
-        let challenge = format!("Bearer realm=\"it\", resource_metadata=\"{metadata}\"");
+        let place = format!(", resource_metadata=\"{metadata}\"");
+        let place = if is_published { place } else { String::new() };
+        let challenge = format!("Bearer realm=\"it\"{place}");
         return Some(if rules.challenges {
             refusal.header("WWW-Authenticate", challenge)
         } else {
@@ -192,6 +232,9 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
     assert_eq!(exchange.request.header("mcp-session-id"), None);
     let url = Url::parse(&format!("{issuer}{}", exchange.request.path)).unwrap();
     match url.path() {
+        "/.well-known/oauth-authorization-server" if rules.moved.is_some() => {
+            exchange.send(&Reply::status(302).header("Location", rules.moved.unwrap_or_default()))
+        }
         "/.well-known/oauth-authorization-server" => {
             let mut document = json!({
                 "issuer": issuer,
@@ -216,8 +259,12 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
             let fields = form(exchange);
             let login = exchange.request.header("authorization").map(str::to_owned);
             let answer = desk.update(|desk| grant(desk, &fields, login.as_deref(), rules, &issuer));
+            std::thread::sleep(rules.token_takes);
             match answer {
-                Ok(tokens) => exchange.json(tokens.to_string()),
+                Ok(mut tokens) => {
+                    (rules.tokens)(&mut tokens);
+                    exchange.json(tokens.to_string())
+                }
                 Err(error) => {
                     let body = json!({"error": error, "error_description": "as <b>scripted</b>"});
                     exchange.send(&Reply::status(400).body("application/json", body.to_string()))
@@ -228,25 +275,29 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
             let fields = form(exchange);
             assert!(fields.contains_key("client_id") && fields.contains_key("resource"));
             let page = format!("{issuer}/approve?user_code=ABCD");
-            exchange.json(
-                json!({"device_code": "device-s3cret", "user_code": "ABCD", "interval": 1,
-                       "verification_uri": format!("{issuer}/approve"), "expires_in": 600,
-                       "verification_uri_complete": page})
-                .to_string(),
-            )
+            let mut answer = json!({"device_code": "device-s3cret", "user_code": "ABCD",
+                                    "verification_uri": format!("{issuer}/approve"), "interval": 1,
+                                    "expires_in": 600, "verification_uri_complete": page});
+            (rules.device)(&mut answer);
+            exchange.json(answer.to_string())
         }
         "/approve" => {
             desk.update(|desk| desk.is_approved = true);
             exchange.send(&Reply::status(200).body("text/plain", "approved"))
         }
         "/revoke" => {
-            let token = form(exchange).remove("token").expect("a token");
+            let mut fields = form(exchange);
+            let token = fields.remove("token").expect("a token");
+            let status = match fields["token_type_hint"].as_str() {
+                "refresh_token" => rules.revocation,
+                _ => 200,
+            };
             desk.update(|desk| {
                 desk.count("revoke");
                 desk.access.remove(&token);
                 desk.refresh.remove(&token);
             });
-            exchange.status(200)
+            exchange.status(status)
         }
         _ => exchange.status(404),
     }
@@ -288,7 +339,7 @@ fn approve(
     back.query_pairs_mut().append_pair("state", &query["state"]);
     let iss = rules.iss.map_or(issuer.to_owned(), str::to_owned);
     back.query_pairs_mut().append_pair("iss", &iss);
-    if rules.denies {
+    if rules.denies || desk.denies {
         back.query_pairs_mut()
             .append_pair("error", "access_denied")
             .append_pair("error_description", "<script>no</script>");

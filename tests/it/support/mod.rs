@@ -17,6 +17,7 @@ pub(crate) mod neighbour;
 mod onec;
 mod onec_own;
 mod script;
+mod signing;
 mod streamable;
 mod tls;
 mod upstream;
@@ -38,6 +39,7 @@ pub(crate) use self::message::{
 pub(crate) use self::onec::{Generation, Onec, Reuse, Sessions, manifest, pages, whole_manifest};
 pub(crate) use self::onec_own::Own;
 pub(crate) use self::script::{after_handshake, handshake};
+pub(crate) use self::signing::{address, line_to, signed_in};
 pub(crate) use self::streamable::Streamable;
 pub(crate) use self::tls::{TlsServer, serve_tls};
 pub(crate) use self::upstream::Upstream;
