@@ -16,6 +16,9 @@ use crate::redact;
 /// Redirects followed for one document.
 const MAX_REDIRECTS: usize = 3;
 
+/// Authorization servers of one resource that are looked at: a hostile one may name any number.
+const MAX_ISSUERS: usize = 8;
+
 /// Where and for what to sign in.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -164,6 +167,7 @@ impl Discovery<'_> {
             None => resource.issuers.iter().collect(),
         };
         issuers.sort_by_key(|issuer| Some(issuer.as_str()) != self.known_issuer);
+        issuers.truncate(MAX_ISSUERS);
         let mut problem = None;
         for issuer in issuers {
             match self.server_named(issuer).await {

@@ -177,6 +177,16 @@ impl TokenRequest<'_> {
                 ),
             )));
         }
+        if bearer(&access).is_none() {
+            let issuer = self.server.issuer();
+            return Some(Err(Problem::new(
+                format!("the authorization server {issuer} gave a token that no header can carry"),
+                Hint::both(
+                    "This is a fault of that server: tell its administrator.",
+                    "Это неисправность того сервера: сообщите его администратору.",
+                ),
+            )));
+        }
         let mut scopes = self.scopes.to_vec();
         add_scopes(&mut scopes, scopes_in(granted.scope.as_deref().unwrap_or("")));
         let now = unix_time();
