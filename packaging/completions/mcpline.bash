@@ -77,7 +77,7 @@ _mcpline() {
 
     case "${cmd}" in
         mcpline)
-            opts="-h -V --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help --version demo login logout check tools call install uninstall help"
+            opts="-h -V --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help --version demo login logout check tools call install uninstall help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -124,6 +124,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -32,6 +32,7 @@ Register-ArgumentCompleter -Native -CommandName 'mcpline' -ScriptBlock {
             [CompletionResult]::new('--auth', '--auth', [CompletionResultType]::ParameterName, 'When to sign in')
             [CompletionResult]::new('--oauth-client-id', '--oauth-client-id', [CompletionResultType]::ParameterName, 'Use this client, registered by hand; or the https address of a client metadata document')
             [CompletionResult]::new('--oauth-client-secret-file', '--oauth-client-secret-file', [CompletionResultType]::ParameterName, 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET')
+            [CompletionResult]::new('--oauth-client-key-file', '--oauth-client-key-file', [CompletionResultType]::ParameterName, 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)')
             [CompletionResult]::new('--oauth-scope', '--oauth-scope', [CompletionResultType]::ParameterName, 'Ask for these scopes, separated by spaces, instead of those that the server names')
             [CompletionResult]::new('--oauth-resource', '--oauth-resource', [CompletionResultType]::ParameterName, 'Ask for a token for this resource instead of what the server names; none for no resource')
             [CompletionResult]::new('--oauth-issuer', '--oauth-issuer', [CompletionResultType]::ParameterName, 'The authorization server, where the server names none; the only one that gets the secret')

@@ -5,6 +5,7 @@ use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::assertion::{ASSERTION_TYPE, ClientKey};
 use super::grant::DEVICE_CODE;
 use super::metadata::{Server, lenient};
 use super::problem::Problem;
@@ -21,17 +22,20 @@ pub(super) enum Method {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    PrivateKeyJwt,
 }
 
 impl Method {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
+    /// The method called `name`, if a client that we register can have it.
     fn named(name: &str) -> Option<Self> {
         let all = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
         all.into_iter().find(|method| method.name() == name)
@@ -57,7 +61,7 @@ impl Method {
 }
 
 /// A client at one authorization server. No `Debug`: it holds a secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Client {
     pub(super) id: String,
     pub(super) secret: Option<String>,
@@ -65,6 +69,9 @@ pub(super) struct Client {
     #[serde(default)]
     secret_expires_at: u64,
     pub(super) method: Method,
+    /// The key that it signs with; it is the user's and not kept.
+    #[serde(skip)]
+    key: Option<ClientKey>,
     /// The redirect URIs that we registered it with; empty for one that we did not register.
     #[serde(default)]
     redirects: Vec<String>,
@@ -97,7 +104,8 @@ impl Client {
     ) -> Result<Option<Self>, Problem> {
         let Some(id) = settings.client_id.clone() else { return Ok(None) };
         let secret = settings.client_secret.clone();
-        let is_portable = is_document(&id) && secret.is_none();
+        let key = settings.client_key.clone();
+        let is_portable = is_document(&id) && secret.is_none() && key.is_none();
         if is_portable && !server.takes_client_documents() {
             return Ok(None);
         }
@@ -117,12 +125,17 @@ impl Client {
                 ),
             ));
         }
-        let method = if secret.is_some() { Method::with_secret(server) } else { Method::None };
+        let method = match (&key, &secret) {
+            (Some(_), _) => Method::PrivateKeyJwt,
+            (None, Some(_)) => Method::with_secret(server),
+            (None, None) => Method::None,
+        };
         Ok(Some(Self {
             id,
             secret,
             secret_expires_at: 0,
             method,
+            key,
             redirects: Vec::new(),
             is_doubted: false,
         }))
@@ -165,7 +178,7 @@ impl Client {
     ) -> Result<Self, Problem> {
         let by_hand = |why: &str| by_hand(server, given_redirect, why);
         let Some(endpoint) = &server.registration else {
-            return Err(by_hand("does not register clients by itself"));
+            return Err(registers_nobody(server, given_redirect));
         };
         let redirects = redirect_forms(redirect);
         let mut grants = vec!["authorization_code", "refresh_token"];
@@ -206,14 +219,22 @@ impl Client {
             secret: registered.client_secret,
             secret_expires_at: registered.client_secret_expires_at.unwrap_or(0),
             method,
+            key: None,
             redirects,
             is_doubted: false,
         })
     }
 
-    /// Adds to `fields` of a token request what says and proves who we are; returns the value of
+    /// Adds to `fields` of a request to `server` what says and proves who we are; returns the value of
     /// `Authorization`, where that does it.
-    pub(super) fn sign(&self, fields: &mut Vec<(&'static str, String)>) -> Option<HeaderValue> {
+    ///
+    /// # Errors
+    /// There is no key to sign with.
+    pub(super) fn sign(
+        &self,
+        server: &Server,
+        fields: &mut Vec<(&'static str, String)>,
+    ) -> Result<Option<HeaderValue>, Problem> {
         let secret = self.secret.as_deref().unwrap_or_default();
         match self.method {
             Method::ClientSecretBasic => {
@@ -222,20 +243,32 @@ impl Client {
                     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
                 };
                 let login = format!("{}:{}", encoded(&self.id), encoded(secret));
-                let mut value = HeaderValue::try_from(format!("Basic {}", base64(&login))).ok()?;
-                value.set_sensitive(true);
-                Some(value)
+                let value = HeaderValue::try_from(format!("Basic {}", base64(&login)));
+                return Ok(value.ok().map(|mut value| {
+                    value.set_sensitive(true);
+                    value
+                }));
             }
             Method::ClientSecretPost => {
                 fields.push(("client_id", self.id.clone()));
                 fields.push(("client_secret", secret.to_owned()));
-                None
             }
-            Method::None => {
+            Method::PrivateKeyJwt => {
+                let key = self.key.as_ref().ok_or_else(|| {
+                    Problem::new(
+                        "the key that the client signs with is not given any more",
+                        "Set MCPLINE_OAUTH_CLIENT_KEY_FILE, or sign in again with `mcpline login`.",
+                    )
+                })?;
+                let algorithms = server.signing_algorithms();
+                let assertion = key.assertion(&self.id, server.issuer(), algorithms)?;
                 fields.push(("client_id", self.id.clone()));
-                None
+                fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+                fields.push(("client_assertion", assertion));
             }
+            Method::None => fields.push(("client_id", self.id.clone())),
         }
+        Ok(None)
     }
 }
 
@@ -285,6 +318,11 @@ const BY_HAND: Hint = Hint::both(
      задайте MCPLINE_OAUTH_REDIRECT (этот адрес), MCPLINE_OAUTH_CLIENT_ID (id клиента) и, если у него \
      есть секрет, MCPLINE_OAUTH_CLIENT_SECRET. Или дайте токен через --bearer-file.",
 );
+
+/// The server registers no clients.
+pub(super) fn registers_nobody(server: &Server, redirect: Option<&Url>) -> Problem {
+    by_hand(server, redirect, "does not register clients by itself")
+}
 
 /// The server does not register us: the user has to do it.
 fn by_hand(server: &Server, redirect: Option<&Url>, why: &str) -> Problem {

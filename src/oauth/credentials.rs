@@ -246,6 +246,7 @@ mod tests {
             let tokens = Tokens {
                 access: "some-token".into(),
                 refresh: None,
+                obtained_at: None,
                 expires_at: life.map(|life| unix_time() + life),
                 renew_at: None,
                 scopes: Vec::new(),

@@ -13,7 +13,7 @@ use super::credentials::Got;
 use super::discovery::Found;
 use super::flow::resource_for;
 use super::grant::{NoToken, TokenRequest};
-use super::metadata::lenient;
+use super::metadata::{Server, lenient};
 use super::problem::Problem;
 use super::refusal::Refusal;
 use super::seconds_in;
@@ -43,6 +43,17 @@ struct Granted {
     interval: Option<serde_json::Value>,
 }
 
+/// The server has no sign-in by a device code.
+pub(super) fn missing(server: &Server) -> Problem {
+    Problem::new(
+        format!("the authorization server {} has no sign-in by device code", server.issuer()),
+        Hint::both(
+            "Leave out --oauth-grant, and sign in with `mcpline login`.",
+            "Уберите --oauth-grant и войдите через `mcpline login`.",
+        ),
+    )
+}
+
 impl SignIn {
     /// Asks a person to sign in at `found` on any device. Returns when the address is known.
     ///
@@ -51,13 +62,7 @@ impl SignIn {
     pub(super) async fn begin_on_device(self: &Arc<Self>, found: Found) -> Result<(), Problem> {
         let issuer = found.server.issuer();
         let Some(endpoint) = &found.server.device else {
-            return Err(Problem::new(
-                format!("the authorization server {issuer} has no sign-in by device code"),
-                Hint::both(
-                    "Leave out --oauth-grant, and sign in with `mcpline login`.",
-                    "Уберите --oauth-grant и войдите через `mcpline login`.",
-                ),
-            ));
+            return Err(missing(&found.server));
         };
         let client = self.client_without_redirect(&found).await?;
         let mut fields = Vec::new();
@@ -67,7 +72,7 @@ impl SignIn {
         if let Some(resource) = resource_for(&found) {
             fields.push(("resource", resource));
         }
-        let authorization = client.sign(&mut fields);
+        let authorization = client.sign(&found.server, &mut fields)?;
         let page = self.web.post(endpoint, Form::of_fields(&fields, authorization)).await;
         let page = page.map_err(|failure| Problem::of_failure(&failure))?;
         let granted = serde_json::from_slice::<Granted>(&page.body).ok();

@@ -53,16 +53,33 @@ impl Discovery<'_> {
     /// # Errors
     /// What is published cannot be used, or the servers cannot be reached.
     pub(super) async fn run(&self, hints: &Hints) -> Result<Option<Found>, Problem> {
-        let is_expected = hints.is_bearer || self.settings.is_forced;
-        match self.resource(hints).await {
-            Ok(Some(resource)) => {
-                let server = self.server_of(&resource).await?;
-                return Ok(Some(self.found(server, Some(resource), hints, false)));
-            }
-            Ok(None) => {}
+        let resource = match self.resource(hints).await {
+            Ok(resource) => resource,
             // A server that knows nothing of OAuth may send every stranger elsewhere.
-            Err(problem) if !is_expected && !problem.passes() => return Ok(None),
+            Err(problem) if !self.is_expected(hints) && !problem.passes() => return Ok(None),
             Err(problem) => return Err(problem),
+        };
+        self.server(resource, hints).await
+    }
+
+    /// Whether the upstream, or the user, says that there is a sign-in.
+    fn is_expected(&self, hints: &Hints) -> bool {
+        hints.is_bearer || self.settings.is_forced
+    }
+
+    /// The authorization server of `resource`, or where there is none, of the upstream's origin;
+    /// `None` if there is none either.
+    ///
+    /// # Errors
+    /// As for [`Discovery::run`].
+    pub(super) async fn server(
+        &self,
+        resource: Option<Resource>,
+        hints: &Hints,
+    ) -> Result<Option<Found>, Problem> {
+        if let Some(resource) = resource {
+            let server = self.server_of(&resource).await?;
+            return Ok(Some(self.found(server, Some(resource), hints, false)));
         }
         if let Some(issuer) = &self.settings.issuer {
             let server = self.server_named(issuer).await?.ok_or_else(|| {
@@ -83,10 +100,10 @@ impl Discovery<'_> {
         match self.server_at(&places, &[below, &origin]).await {
             Ok(Some(server)) => return Ok(Some(self.found(server, None, hints, false))),
             Ok(None) => {}
-            Err(problem) if !is_expected && !problem.passes() => return Ok(None),
+            Err(problem) if !self.is_expected(hints) && !problem.passes() => return Ok(None),
             Err(problem) => return Err(problem),
         }
-        if !is_expected {
+        if !self.is_expected(hints) {
             return Ok(None);
         }
         let server = Server::check(ServerDocument::assumed(&base), &[&origin], self.reach)?;
@@ -118,7 +135,10 @@ impl Discovery<'_> {
     }
 
     /// The upstream's own metadata: where the challenge says, else at the well-known places.
-    async fn resource(&self, hints: &Hints) -> Result<Option<Resource>, Problem> {
+    ///
+    /// # Errors
+    /// They are those of another resource, or whether there are any cannot be told.
+    pub(super) async fn resource(&self, hints: &Hints) -> Result<Option<Resource>, Problem> {
         let mut places = Vec::new();
         if let Some(text) = &hints.metadata {
             places.push(self.reach.url(text, "the address of its metadata")?);

@@ -25,6 +25,9 @@ pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 pub(super) struct Tokens {
     pub(super) access: String,
     pub(super) refresh: Option<String>,
+    /// When it was given, in seconds since 1970; `None` in old records.
+    #[serde(default)]
+    pub(super) obtained_at: Option<u64>,
     /// When the access token ends, in seconds since 1970; `None` if it was not said.
     pub(super) expires_at: Option<u64>,
     /// When to renew it.
@@ -51,7 +54,7 @@ struct Granted {
 
 /// Why the token endpoint gave no token.
 pub(super) enum NoToken {
-    /// It cannot be reached, is not well, or answers what is none of the standard's.
+    /// It cannot be reached, is not well, or answers what is none of the standard's; or we cannot ask.
     Failed(Problem),
     Refused(Refusal),
 }
@@ -133,7 +136,8 @@ impl TokenRequest<'_> {
         if let Some(resource) = self.resource {
             fields.push(("resource", resource.to_owned()));
         }
-        let authorization = self.client.sign(&mut fields);
+        let signed = self.client.sign(self.server, &mut fields);
+        let authorization = signed.map_err(NoToken::Failed)?;
         let form = Form::of_fields(&fields, authorization);
         let page = self.web.post(&self.server.token, form).await;
         let page = page.map_err(|failure| NoToken::Failed(Problem::of_failure(&failure)))?;
@@ -176,6 +180,7 @@ impl TokenRequest<'_> {
         Some(Ok(Tokens {
             access,
             refresh: granted.refresh_token.filter(|token| !token.is_empty()),
+            obtained_at: Some(now),
             expires_at: life.map(|life| now.saturating_add(life)),
             renew_at: life.map(|life| now.saturating_add(life - MARGIN.min(life / 2))),
             scopes,

@@ -55,7 +55,7 @@ impl SignIn {
         for (token, kind) in refresh.into_iter().chain([(&tokens.access, "access_token")]) {
             self.credentials.conceal(token);
             let mut fields = vec![("token", token.clone()), ("token_type_hint", kind.to_owned())];
-            let authorization = client.sign(&mut fields);
+            let authorization = client.sign(&server, &mut fields).map_err(what)?;
             let page = self.web.post(endpoint, Form::of_fields(&fields, authorization)).await;
             let failed = match page {
                 Ok(page) if page.status.is_success() => continue,

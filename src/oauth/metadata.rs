@@ -137,6 +137,8 @@ pub(super) struct ServerDocument {
     #[serde(deserialize_with = "lenient")]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(deserialize_with = "lenient")]
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     client_id_metadata_document_supported: Option<bool>,
     #[serde(deserialize_with = "lenient")]
     authorization_response_iss_parameter_supported: Option<bool>,
@@ -265,6 +267,11 @@ impl Server {
     /// How clients prove who they are at the token endpoint; `None` if it is not said.
     pub(super) fn auth_methods(&self) -> Option<&[String]> {
         self.document.token_endpoint_auth_methods_supported.as_deref()
+    }
+
+    /// The algorithms of the assertions that clients prove it by; `None` if it is not said.
+    pub(super) fn signing_algorithms(&self) -> Option<&[String]> {
+        self.document.token_endpoint_auth_signing_alg_values_supported.as_deref()
     }
 }
 

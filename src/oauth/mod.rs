@@ -12,6 +12,7 @@
 //! that neither a request that is given up nor the end of the process loses what came of it. Tokens
 //! belong to the issuer that gave them, and go to the upstream through `http::auth` alone.
 
+mod assertion;
 mod attempt;
 mod begin;
 mod browser;
@@ -37,6 +38,7 @@ mod refusal;
 mod renew;
 mod settings;
 mod store;
+mod survey;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,9 +62,12 @@ use crate::http::{ConnectSettings, Web, is_loopback};
 use crate::redact::{self, Secrets};
 use crate::retry::PERSON_PATIENCE;
 
+pub(crate) use self::assertion::ClientKey;
 pub(crate) use self::flow::OWN_PARAMS;
 pub(crate) use self::owned::state_dir;
+pub(crate) use self::problem::Problem as SignInProblem;
 pub(crate) use self::settings::{Grant, ResourceId, Settings};
+pub(crate) use self::survey::{ClientFound, Stored, Survey};
 
 /// The least wait before a session is tried again while a person signs in. The end of the sign-in
 /// cuts it short.

@@ -150,7 +150,7 @@ fn unusable(server: &Server, why: &str) -> Problem {
 }
 
 /// 256 random bits as text.
-fn random() -> Result<String, Problem> {
+pub(super) fn random() -> Result<String, Problem> {
     let mut bytes = [0; 32];
     ring::rand::SystemRandom::new()
         .fill(&mut bytes)

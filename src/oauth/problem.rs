@@ -7,7 +7,7 @@ use crate::hint::{Hint, Readers};
 
 /// What keeps us from signing in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// A sentence without its period.
     what: String,
     /// What to do about it.
@@ -50,8 +50,13 @@ impl Problem {
     }
 
     /// What is wrong, in one sentence without its period.
-    pub(super) fn what(&self) -> &str {
+    pub(crate) fn what(&self) -> &str {
         &self.what
+    }
+
+    /// What to do about it; may be empty.
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
     }
 
     /// The problem in full, for the person who signs in to `upstream`.

@@ -14,6 +14,19 @@ use crate::hint::Hint;
 /// After a failure that may pass, the token is renewed again after this time, in seconds.
 const PAUSE: u64 = 30;
 
+/// A program that signs in by itself has to be known to the server.
+pub(super) fn no_own_client() -> Problem {
+    Problem::new(
+        "--oauth-grant client-credentials needs a client id",
+        Hint::both(
+            "Set MCPLINE_OAUTH_CLIENT_ID, and MCPLINE_OAUTH_CLIENT_SECRET or \
+             MCPLINE_OAUTH_CLIENT_KEY_FILE.",
+            "Задайте MCPLINE_OAUTH_CLIENT_ID и MCPLINE_OAUTH_CLIENT_SECRET либо \
+             MCPLINE_OAUTH_CLIENT_KEY_FILE.",
+        ),
+    )
+}
+
 impl SignIn {
     /// Renews `held`, which is due: in the background while it is still good.
     pub(crate) async fn renew_ahead(self: &Arc<Self>, held: &Arc<Held>) {
@@ -136,13 +149,7 @@ impl SignIn {
         let record = self.credentials.store.load()?.unwrap_or_default();
         let client = Client::given(&self.settings, server, record.issuer.as_deref())?;
         let Some(client) = client else {
-            return Err(Problem::new(
-                "--oauth-grant client-credentials needs a client id",
-                Hint::both(
-                    "Set MCPLINE_OAUTH_CLIENT_ID and MCPLINE_OAUTH_CLIENT_SECRET.",
-                    "Задайте MCPLINE_OAUTH_CLIENT_ID и MCPLINE_OAUTH_CLIENT_SECRET.",
-                ),
-            ));
+            return Err(no_own_client());
         };
         let resource = resource.as_deref();
         let request = TokenRequest { web: &self.web, server, client: &client, resource, scopes };

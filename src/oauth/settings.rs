@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::assertion::ClientKey;
+
 /// `resource` in requests to an authorization server (RFC 8707).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum ResourceId {
@@ -25,7 +27,7 @@ pub(crate) enum Grant {
     Code,
     /// A person signs in with any browser, on this device or another, and types a code
     Device,
-    /// The program signs in with its own id and secret; no person takes part
+    /// The program signs in with its own id, and a secret or key; no person takes part
     ClientCredentials,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) client_id: Option<String>,
     /// The secret of a client that was registered by hand.
     pub(crate) client_secret: Option<String>,
+    /// The private key of such a client, which proves by signatures who it is.
+    pub(crate) client_key: Option<ClientKey>,
     /// Scopes instead of those that the server names.
     pub(crate) scope: Option<String>,
     pub(crate) resource: ResourceId,

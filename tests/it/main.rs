@@ -17,6 +17,8 @@ mod call;
 mod cancel;
 mod certificates;
 mod check;
+mod check_sign_in;
+mod client_key;
 mod demo;
 mod detection;
 mod drop_in;

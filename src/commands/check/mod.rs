@@ -1,11 +1,11 @@
 //! Says step by step whether a server can be used: `mcpline check`.
 //!
-//! [`STEPS`] is the order; each step is a function of what the check knows so far ([`Checkup`]) and
+//! [`GROUPS`] is the order; each step is a function of what the check knows so far ([`Checkup`]) and
 //! returns a [`Finding`]. The session is opened once, over the code that forwarding runs; the steps
 //! of the network say how far that came. So what the check says holds for forwarding too.
 //!
-//! `network` has the steps up to HTTP, `service` those of MCP, `onec` those of
-//! 1C, `pasted` knows wrong addresses.
+//! `network` has the steps up to HTTP, `sign_in` those of OAuth, `service` those of MCP, `onec` those of
+//! 1C; `pasted` knows wrong addresses.
 
 mod checkup;
 mod network;
@@ -13,6 +13,7 @@ mod onec;
 mod pasted;
 mod report;
 mod service;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::cli::{CheckArguments, Cli};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::terminal::{self, Style};
-use crate::upstream::{Kind, Pending};
+use crate::upstream::Pending;
 
 /// One step of the check.
 struct Step {
@@ -36,8 +37,27 @@ struct Step {
     run: for<'a> fn(&'a mut Checkup) -> Pending<'a, Finding>,
 }
 
+/// Steps that belong together.
+struct Group {
+    /// Whether they tell something of this server.
+    applies: for<'a> fn(&'a mut Checkup) -> Pending<'a, bool>,
+    steps: &'static [Step],
+}
+
 /// The steps in their order: each needs those before it.
-const STEPS: &[Step] = &[
+const GROUPS: &[Group] = &[
+    Group { applies: |_| known(true), steps: NETWORK },
+    Group { applies: |it| Box::pin(sign_in::applies(it)), steps: sign_in::STEPS },
+    Group { applies: |_| known(true), steps: sign_in::VERDICT },
+    Group { applies: |_| known(true), steps: SERVICE },
+    Group { applies: |it| known(onec::applies(it)), steps: onec::STEPS },
+];
+
+fn known(applies: bool) -> Pending<'static, bool> {
+    Box::pin(std::future::ready(applies))
+}
+
+const NETWORK: &[Step] = &[
     Step { id: "settings", name: "Settings", run: |it| at_once(network::settings(it)) },
     Step { id: "address", name: "Address", run: |it| Box::pin(network::address(it)) },
     Step { id: "name", name: "Name", run: |it| Box::pin(network::name(it)) },
@@ -45,7 +65,9 @@ const STEPS: &[Step] = &[
     Step { id: "connection", name: "Connection", run: |it| Box::pin(network::connection(it)) },
     Step { id: "tls", name: "TLS", run: |it| Box::pin(network::tls(it)) },
     Step { id: "http", name: "HTTP", run: |it| Box::pin(network::http(it)) },
-    Step { id: "sign-in", name: "Sign-in", run: |it| Box::pin(network::sign_in(it)) },
+];
+
+const SERVICE: &[Step] = &[
     Step { id: "kind", name: "Kind", run: |it| Box::pin(service::kind(it)) },
     Step { id: "handshake", name: "Handshake", run: |it| Box::pin(service::handshake(it)) },
     Step { id: "tools", name: "Tools", run: |it| Box::pin(service::tools(it)) },
@@ -80,9 +102,15 @@ pub(super) async fn run(
     }
     let mut steps = Vec::new();
     let mut failed: Option<&Step> = None;
-    let is_onec = checkup.server.upstream.kind.kind == Kind::OneC;
-    let own: &[Step] = if is_onec { onec::STEPS } else { &[] };
-    for step in STEPS.iter().chain(own) {
+    let mut groups = GROUPS.iter();
+    let mut group: &[Step] = &[];
+    loop {
+        let Some((step, rest)) = group.split_first() else {
+            let Some(next) = groups.next() else { break };
+            group = if (next.applies)(&mut checkup).await { next.steps } else { &[] };
+            continue;
+        };
+        group = rest;
         let finding = if failed.is_some() {
             Finding::skipped("not reached")
         } else {

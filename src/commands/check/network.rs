@@ -197,50 +197,10 @@ pub(super) async fn http(checkup: &mut Checkup) -> Finding {
     finding.fact("httpStatus", head.status).fact("elapsedMs", ms)
 }
 
-fn about_server(server: Option<&str>) -> Option<String> {
+pub(super) fn about_server(server: Option<&str>) -> Option<String> {
     server.map(|server| format!("the server says that it is {server}"))
 }
 
 fn millis(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whether the server takes the credentials, and what it offers if not.
-pub(super) async fn sign_in(checkup: &mut Checkup) -> Finding {
-    let has_sent = {
-        let http = &checkup.server.upstream.http;
-        let has_authorization = match &http.authorization {
-            Authorization::None => false,
-            Authorization::OAuth(sign_in) => sign_in.value().is_some(),
-            Authorization::Fixed(_) | Authorization::File(_) => true,
-        };
-        has_authorization || !http.headers.is_empty()
-    };
-    let can_sign_in = checkup.server.upstream.sign_in.is_some();
-    let Some(finding) = checkup.failed_at(Broke::SignIn).await else {
-        let text = if has_sent { "the server takes what is sent" } else { "the server wants none" };
-        return Finding::ok(text);
-    };
-    let status = finding.facts.get("httpStatus").and_then(serde_json::Value::as_u64);
-    let head = checkup.head(status.and_then(|status| u16::try_from(status).ok()));
-    let Some((_, _, head)) = head else { return finding };
-    let mut lines = Vec::new();
-    if !head.schemes.is_empty() {
-        lines.push(format!("the server offers {}", head.schemes.join(", ")));
-    }
-    if let Some(metadata) = &head.resource_metadata {
-        lines.push(format!("sign-in by OAuth is described at {metadata}"));
-        if can_sign_in {
-            lines.push("`mcpline login` with the same address signs in".to_owned());
-        }
-    }
-    lines.extend(about_server(head.server.as_deref()));
-    lines.push(
-        if has_sent { "credentials were sent" } else { "no credentials were sent" }.to_owned(),
-    );
-    let finding = finding.details(lines).fact("offers", head.schemes);
-    match head.resource_metadata {
-        Some(metadata) => finding.fact("resourceMetadata", metadata),
-        None => finding,
-    }
 }

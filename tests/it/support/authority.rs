@@ -258,7 +258,7 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
         "/token" => {
             let fields = form(exchange);
             let login = exchange.request.header("authorization").map(str::to_owned);
-            let answer = desk.update(|desk| grant(desk, &fields, login.as_deref(), rules));
+            let answer = desk.update(|desk| grant(desk, &fields, login.as_deref(), rules, &issuer));
             std::thread::sleep(rules.token_takes);
             match answer {
                 Ok(mut tokens) => {
@@ -356,6 +356,7 @@ fn grant(
     fields: &BTreeMap<String, String>,
     login: Option<&str>,
     rules: &Rules,
+    issuer: &str,
 ) -> Result<Value, &'static str> {
     match fields["grant_type"].as_str() {
         "authorization_code" => {
@@ -390,12 +391,27 @@ fn grant(
         }
         "client_credentials" => {
             desk.count("client");
+            if let Some(assertion) = fields.get("client_assertion") {
+                check_assertion(fields, assertion, issuer);
+                return Ok(desk.tokens("", rules.life));
+            }
             let expected = format!("Basic {}", STANDARD.encode("robot:client-s3cret"));
             assert_eq!(login, Some(expected.as_str()));
             Ok(desk.tokens(fields.get("scope").map_or("", String::as_str), rules.life))
         }
         other => panic!("the grant {other}"),
     }
+}
+
+/// What an assertion says; that its signature is good is proved elsewhere.
+fn check_assertion(fields: &BTreeMap<String, String>, assertion: &str, issuer: &str) {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    assert_eq!(fields["client_assertion_type"], kind);
+    assert!(!fields.contains_key("client_secret"));
+    let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!((&claims["iss"], &claims["sub"]), (&json!("robot"), &json!("robot")));
+    assert_eq!(claims["aud"], issuer);
 }
 
 fn form(exchange: &Exchange<'_>) -> BTreeMap<String, String> {
