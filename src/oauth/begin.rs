@@ -32,7 +32,7 @@ impl SignIn {
     /// There is no way to sign in.
     pub(super) async fn begin(self: &Arc<Self>, found: Found, afresh: bool) -> Result<(), Problem> {
         // Before anything is done that the server, or a person, would notice.
-        flow::page_of(&found, &self.settings)?;
+        flow::page_of(&found.server, &self.settings)?;
         let store = &self.credentials.store;
         if afresh {
             self.give_up_pending().await;

@@ -104,7 +104,8 @@ impl Client {
     ) -> Result<Option<Self>, Problem> {
         let Some(id) = settings.client_id.clone() else { return Ok(None) };
         let secret = settings.client_secret.clone();
-        let is_portable = is_document(&id) && secret.is_none();
+        let key = settings.client_key.clone();
+        let is_portable = is_document(&id) && secret.is_none() && key.is_none();
         if is_portable && !server.takes_client_documents() {
             return Ok(None);
         }
@@ -124,7 +125,6 @@ impl Client {
                 ),
             ));
         }
-        let key = settings.client_key.clone();
         let method = match (&key, &secret) {
             (Some(_), _) => Method::PrivateKeyJwt,
             (None, Some(_)) => Method::with_secret(server),

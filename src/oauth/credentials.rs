@@ -198,6 +198,13 @@ impl Credentials {
             tokens: Some(got.tokens.clone()),
         };
         record.set(issuer, section);
+        if !self.store.is_lasting() {
+            tracing::warn!(
+                "the sign-in to {} ends with this process: this system names no folder to keep it in; set \
+                 MCPLINE_STATE_DIR",
+                self.shown
+            );
+        }
         let saved = self.store.save(record).inspect_err(|problem| self.warn(problem));
         self.adopt(got.tokens, true, saved.is_ok() && self.store.is_lasting());
     }
@@ -220,5 +227,37 @@ impl Credentials {
     /// Every update is complete, so what a poisoned lock holds is sound.
     fn slot(&self) -> MutexGuard<'_, Option<Arc<Held>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::Settings;
+
+    #[test]
+    fn a_token_is_fresh_until_it_is_taken_or_half_of_its_life_is_over() {
+        let store = Store::new(&Settings::default());
+        let credentials = Credentials::new(store, Arc::default(), String::new(), false);
+        // Seconds that the token lives, and whether it is then fresh.
+        for (life, is_fresh) in
+            [(Some(3600), true), (None, true), (Some(1), false), (Some(0), false)]
+        {
+            let tokens = Tokens {
+                access: "some-token".into(),
+                refresh: None,
+                obtained_at: None,
+                expires_at: life.map(|life| unix_time() + life),
+                renew_at: None,
+                scopes: Vec::new(),
+            };
+            credentials.adopt(&tokens, true, false);
+            let held = credentials.held().unwrap();
+            assert_eq!(held.is_fresh(), is_fresh, "{life:?}");
+            credentials.note_accepted(&held.header);
+            assert!(!held.is_fresh());
+            credentials.adopt(&tokens, false, false);
+            assert!(!credentials.held().unwrap().is_fresh(), "another process has got it");
+        }
     }
 }

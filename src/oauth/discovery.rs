@@ -56,14 +56,16 @@ impl Discovery<'_> {
     /// # Errors
     /// What is published cannot be used, or the servers cannot be reached.
     pub(super) async fn run(&self, hints: &Hints) -> Result<Option<Found>, Problem> {
-        match self.resource(hints).await {
+        let resource = match self.resource(hints).await {
+            Ok(resource) => resource,
             // A server that knows nothing of OAuth may send every stranger elsewhere.
-            Err(problem) if !self.is_expected(hints) && !problem.passes() => Ok(None),
-            resource => self.server(resource?, hints).await,
-        }
+            Err(problem) if !self.is_expected(hints) && !problem.passes() => return Ok(None),
+            Err(problem) => return Err(problem),
+        };
+        self.server(resource, hints).await
     }
 
-    /// Whether there must be a sign-in.
+    /// Whether the upstream, or the user, says that there is a sign-in.
     pub(super) fn is_expected(&self, hints: &Hints) -> bool {
         hints.is_bearer || self.settings.is_forced
     }
@@ -78,7 +80,6 @@ impl Discovery<'_> {
         resource: Option<Resource>,
         hints: &Hints,
     ) -> Result<Option<Found>, Problem> {
-        let is_expected = self.is_expected(hints);
         if let Some(resource) = resource {
             let server = self.server_of(&resource).await?;
             return Ok(Some(self.found(server, Some(resource), hints, false)));
@@ -102,10 +103,10 @@ impl Discovery<'_> {
         match self.server_at(&places, &[below, &origin]).await {
             Ok(Some(server)) => return Ok(Some(self.found(server, None, hints, false))),
             Ok(None) => {}
-            Err(problem) if !is_expected && !problem.passes() => return Ok(None),
+            Err(problem) if !self.is_expected(hints) && !problem.passes() => return Ok(None),
             Err(problem) => return Err(problem),
         }
-        if !is_expected {
+        if !self.is_expected(hints) {
             return Ok(None);
         }
         let server = Server::check(ServerDocument::assumed(&base), &[&origin], self.reach)?;

@@ -7,6 +7,7 @@ use url::Url;
 use super::client::Client;
 use super::discovery::Found;
 use super::hints::add_scopes;
+use super::metadata::Server;
 use super::problem::Problem;
 use super::settings::Settings;
 use crate::hint::Hint;
@@ -49,12 +50,11 @@ pub(crate) const OWN_PARAMS: [&str; 8] = [
     "scope",
 ];
 
-/// Where a person can sign in safely at `found`.
+/// The page of `server` at which a person signs in.
 ///
 /// # Errors
-/// Nowhere.
-pub(super) fn page_of<'a>(found: &'a Found, settings: &Settings) -> Result<&'a Url, Problem> {
-    let server = &found.server;
+/// There is none, or a sign-in there would not be safe.
+pub(super) fn page_of<'a>(server: &'a Server, settings: &Settings) -> Result<&'a Url, Problem> {
     let issuer = server.issuer();
     let Some(page) = &server.authorization else {
         return Err(Problem::new(
@@ -96,7 +96,7 @@ pub(super) fn authorization_url(
     verifier: &str,
 ) -> Result<Url, Problem> {
     let Found { server, scopes, .. } = found;
-    let mut url = page_of(found, settings)?.clone();
+    let mut url = page_of(server, settings)?.clone();
     if !server.has_s256() {
         let issuer = server.issuer();
         tracing::warn!("{issuer} does not say whether it checks PKCE by S256; it is sent anyway");
@@ -145,7 +145,6 @@ pub(super) fn authorization_url(
 mod tests {
     use super::super::reach::Reach;
     use super::*;
-    use crate::oauth::metadata::Server;
 
     fn found(issuer: &str) -> Found {
         let body = format!(

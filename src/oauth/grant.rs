@@ -54,7 +54,7 @@ struct Granted {
 
 /// Why the token endpoint gave no token.
 pub(super) enum NoToken {
-    /// It cannot be reached, is not well, or answers what is none of the standard's.
+    /// It cannot be reached, is not well, or answers what is none of the standard's; or we cannot ask.
     Failed(Problem),
     Refused(Refusal),
 }

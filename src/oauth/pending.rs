@@ -194,4 +194,44 @@ mod tests {
             assert_eq!(check_iss(iss, &server(sends_iss)).is_ok(), is_fine, "{sends_iss} {iss:?}");
         }
     }
+
+    #[test]
+    fn a_redirect_is_read_as_a_whole() {
+        let issuer = "https://a/t";
+        let server = server(false);
+        let pending = Pending {
+            url: String::new(),
+            redirect: String::new(),
+            state: "mine".into(),
+            verifier: String::new(),
+            server: server.document().clone(),
+            client: serde_json::from_str(r#"{"id":"it","method":"none"}"#).unwrap(),
+            resource: None,
+            scopes: Vec::new(),
+            begun: 0,
+        };
+        let rows = [
+            ("state=mine&code=c", "c"),
+            ("code=c", "foreign"),
+            ("state=other&code=c", "foreign"),
+            ("state=mine&state=mine&code=c", "foreign"),
+            ("state=mine&code=c&code=d", "twice"),
+            ("state=mine&code=c&error=x&error=y", "twice"),
+            ("state=mine&code=c&iss=https://a/t&iss=https://evil", "twice"),
+            ("state=mine&code=", "no code"),
+            ("state=mine", "no code"),
+            ("state=mine&error=access_denied&code=c", "access was refused"),
+            ("state=mine&code=c&iss=https://evil", "another authorization server"),
+        ];
+        for (query, told) in rows {
+            let said = match pending.read(query, &server) {
+                Redirected::Foreign => "foreign".to_owned(),
+                Redirected::Code(code) => code,
+                Redirected::Ended { ending, .. } => {
+                    ending.problem().unwrap().what().replace(issuer, "")
+                }
+            };
+            assert!(said.contains(told), "{query}: {said}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn no_own_client() -> Problem {
         Hint::both(
             "Set MCPLINE_OAUTH_CLIENT_ID, and MCPLINE_OAUTH_CLIENT_SECRET or \
              MCPLINE_OAUTH_CLIENT_KEY_FILE.",
-            "Задайте MCPLINE_OAUTH_CLIENT_ID и MCPLINE_OAUTH_CLIENT_SECRET или \
+            "Задайте MCPLINE_OAUTH_CLIENT_ID и MCPLINE_OAUTH_CLIENT_SECRET либо \
              MCPLINE_OAUTH_CLIENT_KEY_FILE.",
         ),
     )

@@ -304,3 +304,75 @@ fn unusable(path: &Path, why: &io::Error) -> Problem {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn store(dir: &Path, change: impl FnOnce(&mut Settings)) -> Store {
+        let mut settings = Settings {
+            configured_url: "https://h/mcp?k=1".into(),
+            state_dir: Some(dir.to_owned()),
+            ..Settings::default()
+        };
+        change(&mut settings);
+        Store::new(&settings)
+    }
+
+    #[test]
+    fn sign_ins_for_something_else_are_kept_apart() {
+        let dir = Path::new("/");
+        let stores = [
+            store(dir, |_| ()),
+            store(dir, |it| it.configured_url = "https://h/mcp".into()),
+            store(dir, |it| it.profile = "p".into()),
+            store(dir, |it| it.client_id = Some("p".into())),
+            store(dir, |it| it.scope = Some("p".into())),
+            store(dir, |it| it.issuer = Some("p".into())),
+            store(dir, |it| it.resource = ResourceId::Given("p".into())),
+            store(dir, |it| it.resource = ResourceId::None),
+            store(dir, |it| it.grant = Grant::ClientCredentials),
+        ];
+        let mut names: Vec<_> = stores.iter().map(|store| store.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), stores.len());
+        let on_device = store(dir, |it| it.grant = Grant::Device);
+        assert_eq!(on_device.name, stores[0].name, "the person is the same");
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_cannot_be_had_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, other] = [0; 2].map(|_| store(dir.path(), |_| ()));
+        let lock = one.lock().await.unwrap();
+        tokio::time::pause();
+        assert!(other.lock().await.err().unwrap().passes());
+        drop(lock);
+        assert!(other.lock().await.is_ok());
+    }
+
+    #[test]
+    fn what_a_dead_process_has_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path(), |_| ());
+        store.save(&mut Record::default()).unwrap();
+        store.share(&Shared::default()).unwrap();
+        store.check_writable(&Record::default()).unwrap();
+        let folder = dir.path().join("oauth");
+        let left = folder.join(format!("{}.json.0123abcd", store.name));
+        let foreign = folder.join("other.json.0123abcd");
+        for path in [&left, &foreign] {
+            fs::write(path, "x").unwrap();
+        }
+        // It may be being written.
+        store.save(&mut Record::default()).unwrap();
+        assert!(left.exists());
+        assert!(store.forget().unwrap());
+        assert!(!store.forget().unwrap());
+        let files = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        assert_eq!(files.collect::<Vec<_>>(), [foreign]);
+    }
+}

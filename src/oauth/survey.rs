@@ -127,8 +127,7 @@ impl SignIn {
             scope: hints.scope.clone(),
         });
         let hints = hints.unwrap_or_default();
-        let store = &self.credentials.store;
-        let record = store.load();
+        let record = self.credentials.store.load();
         let known = record.as_ref().ok().and_then(Option::as_ref);
         let stored = known.and_then(|record| {
             let tokens = record.tokens()?;
@@ -146,7 +145,13 @@ impl SignIn {
             server: Ok(None),
             client: None,
             stored: record.as_ref().map(|_| stored).map_err(Clone::clone),
-            pending: store.shared().ok().and_then(|shared| Some(shared.pending?.url)),
+            pending: self
+                .credentials
+                .store
+                .shared()
+                .ok()
+                .and_then(|it| it.pending)
+                .map(|it| it.url),
             folder: self.settings.state_dir.clone(),
             grant: self.settings.grant,
         };
@@ -179,8 +184,8 @@ impl SignIn {
                     let section = record.servers.get(found.server.issuer())?;
                     Some(section.client.clone()).filter(Client::is_registered)
                 });
-                let known = known.and_then(|record| record.issuer.as_deref());
-                survey.client = Some(self.client_found(&found.server, registered, known));
+                survey.client =
+                    Some(self.client_found(&found.server, registered, discovery.known_issuer));
                 survey.server = Ok(Some(self.server_found(found)));
             }
             Ok(None) => {}
@@ -191,13 +196,6 @@ impl SignIn {
 
     fn server_found(&self, found: Found) -> ServerFound {
         let resource = flow::resource_for(&found);
-        let problem = match self.settings.grant {
-            Grant::Code => flow::page_of(&found, &self.settings).err(),
-            Grant::Device if found.server.device.is_none() => {
-                Some(super::device::missing(&found.server))
-            }
-            Grant::Device | Grant::ClientCredentials => None,
-        };
         let Found { server, scopes, is_assumed, .. } = found;
         let endpoints = [
             ("authorization", server.authorization.as_ref()),
@@ -208,6 +206,11 @@ impl SignIn {
         ];
         let endpoints =
             endpoints.into_iter().filter_map(|(name, url)| Some((name, url?.to_string())));
+        let problem = match self.settings.grant {
+            Grant::Code => flow::page_of(&server, &self.settings).err(),
+            Grant::Device if server.device.is_none() => Some(super::device::missing(&server)),
+            Grant::Device | Grant::ClientCredentials => None,
+        };
         ServerFound {
             issuer: server.issuer().to_owned(),
             endpoints: endpoints.collect(),

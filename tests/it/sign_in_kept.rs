@@ -47,6 +47,21 @@ fn a_refused_token_is_renewed_once_for_all_who_wait() {
 }
 
 #[test]
+fn a_token_that_was_taken_may_be_revoked_again_and_again() {
+    let authority = Authority::start(Rules::default());
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = signed_in(&authority, &dir);
+    for id in 10..14 {
+        authority.end_tokens();
+        line.send(call(id, "any", "{}"));
+        let reply = line.recv_id(&id.to_string());
+        assert!(reply.result().is_object(), "{reply}");
+    }
+    line.finish();
+    assert_eq!(authority.count("refresh"), 4);
+}
+
+#[test]
 fn processes_with_one_sign_in_renew_it_once() {
     let authority = Authority::start(Rules::default());
     let dir = tempfile::tempdir().unwrap();

@@ -1,12 +1,13 @@
 //! One sign-in by a person, whatever number of processes and requests wait for it.
 
 use std::net::TcpListener;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
 use crate::support::{
-    Authority, INITIALIZE, Line, Message, Rules, address, address_in, call, line_to, request,
-    sign_in_at, signed_in,
+    Authority, INITIALIZE, Line, Message, Rules, SOON, Upstream, address, address_in, call,
+    line_to, request, sign_in_at, signed_in,
 };
 
 #[test]
@@ -217,4 +218,27 @@ fn a_command_that_ends_at_once_asks_nobody() {
         assert!(told.contains("mcpline login"), "{told}");
     }
     assert_eq!(authority.count("register"), 0);
+}
+
+#[test]
+fn an_authorization_server_that_hangs_holds_nobody_up() {
+    let authority = Authority::start(Rules::default());
+    let hanging = Upstream::serve(|exchange| {
+        exchange.pass("never")?;
+        exchange.status(404)
+    });
+    authority.move_to(hanging.url_of(""));
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = line_to(&authority, &dir).ready();
+    let begun = Instant::now();
+    for id in 1..10 {
+        line.send(request(id, "tools/list", "{}"));
+    }
+    for id in 1..10 {
+        let reply = line.recv_id(&id.to_string());
+        reply.failure(-33011);
+        assert!(reply.error_text().contains("has not answered within"), "{reply}");
+    }
+    assert!(begun.elapsed() < SOON);
+    line.finish();
 }

@@ -190,6 +190,17 @@ fn a_key_in_the_address_of_the_server_goes_to_no_other() {
 }
 
 #[test]
+fn what_is_ours_in_the_request_cannot_be_set() {
+    for name in ["state", "redirect_uri", "code_challenge", "scope"] {
+        let output = Line::to("https://mcp.example.com/mcp")
+            .args(&format!("--oauth-param {name}=x"))
+            .output("");
+        assert_eq!(output.status, 2);
+        assert!(output.stderr.contains(name), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn a_given_secret_is_not_written_down() {
     let authority = Authority::start(Rules::default());
     let dir = tempfile::tempdir().unwrap();
