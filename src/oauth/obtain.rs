@@ -106,7 +106,7 @@ impl SignIn {
         }
         let shared = self.credentials.store.shared().unwrap_or_default();
         // Somebody has begun again.
-        if shared.pending.is_some() {
+        if shared.place().is_some() {
             return None;
         }
         let of_others = shared.ended.filter(|ended| ended.at >= self.started).map(|ended| {
@@ -166,7 +166,7 @@ impl SignIn {
         }
         let is_assumed = found.is_assumed;
         let begun = match self.settings.grant {
-            Grant::Device => self.begin_on_device(found).await,
+            Grant::Device => self.begin_on_device(found, false).await,
             _ => self.begin(found, false).await,
         };
         match begun {

@@ -16,8 +16,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Ending;
+use super::attempt::{Ending, Place};
 use super::client::Client;
+use super::device::PendingDevice;
 use super::grant::Tokens;
 use super::metadata::ServerDocument;
 use super::owned;
@@ -83,6 +84,8 @@ impl Record {
 #[serde(default)]
 pub(super) struct Shared {
     pub(super) pending: Option<Pending>,
+    /// The same on another device.
+    pub(super) device: Option<PendingDevice>,
     /// What the last one came to, once it is over.
     pub(super) ended: Option<Ended>,
     /// A client that was registered, but has no tokens yet, and its issuer.
@@ -98,9 +101,17 @@ pub(super) struct Ended {
 }
 
 impl Shared {
+    /// What the person of the sign-in under way is to open.
+    pub(super) fn place(&self) -> Option<Place> {
+        let pending = self.pending.as_ref();
+        let browser = pending.map(|pending| Place { url: pending.url.clone(), code: None });
+        browser.or_else(|| Some(self.device.as_ref()?.place.clone()))
+    }
+
     /// The sign-in came to `ending` now.
     pub(super) fn end(&mut self, ending: &Ending) {
         self.pending = None;
+        self.device = None;
         if let Ending::SignedIn = ending {
             self.registered = None;
         }

@@ -150,7 +150,7 @@ impl SignIn {
                 .store
                 .shared()
                 .ok()
-                .and_then(|it| it.pending)
+                .and_then(|it| it.place())
                 .map(|it| it.url),
             folder: self.settings.state_dir.clone(),
             grant: self.settings.grant,
