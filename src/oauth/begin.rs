@@ -13,7 +13,7 @@ use super::discovery::Found;
 use super::host::LOOK_AGAIN;
 use super::pending::Pending;
 use super::problem::Problem;
-use super::store::{Record, Shared};
+use super::record::{Record, Shared};
 use super::{SignIn, browser, flow};
 use crate::hint::Hint;
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::SignIn;
 use super::attempt::{Ending, Place};
 use super::client::Client;
+use super::clock::seconds_in;
 use super::credentials::Got;
 use super::discovery::Found;
 use super::flow::resource_for;
@@ -16,7 +17,6 @@ use super::grant::{NoToken, TokenRequest};
 use super::metadata::{Server, lenient};
 use super::problem::Problem;
 use super::refusal::Refusal;
-use super::seconds_in;
 use crate::hint::Hint;
 use crate::http::{Form, shorten};
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use tokio::time::Instant;
 
+use super::SignIn;
 use super::attempt::{Ending, Stage};
+use super::clock::unix_millis;
 use super::discovery::{Discovery, Found};
 use super::flow::resource_for;
 use super::hints::{Hints, add_scopes, scopes_in};
 use super::problem::Problem;
 use super::settings::Grant;
-use super::{SignIn, unix_millis};
 use crate::hint::Hint;
 
 /// What was found out of a refusal holds for this time for the next one of the same kind: a problem

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::SignIn;
 use super::client::Client;
+use super::clock::unix_time;
 use super::credentials::{Got, Held};
 use super::grant::{NoToken, TokenRequest};
 use super::metadata::Server;
 use super::problem::Problem;
 use super::settings::Grant;
-use super::{SignIn, unix_time};
 use crate::hint::Hint;
 
 /// After a failure that may pass, the token is renewed again after this time, in seconds.
