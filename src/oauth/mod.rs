@@ -219,7 +219,9 @@ impl SignIn {
                 self.verdict_of_stage(sent)
             }
             Ok(Ok(Outcome::Person)) if asks_nobody => {
-                Verdict::Failed(self.person_needed("you have to be signed in", TO_LOG_IN))
+                // Waiting does not help a command that asks nobody.
+                let failure = self.person_needed("you have to be signed in", TO_LOG_IN);
+                Verdict::Failed(failure.reclassed(Class::Final, "nobody is asked"))
             }
             Ok(Ok(Outcome::Person | Outcome::None)) => Verdict::Refused,
             Ok(Err(problem)) => Verdict::Failed(problem.to_failure(&self.shown)),
@@ -236,6 +238,9 @@ impl SignIn {
     /// The verdict for a request that has waited for a person.
     fn verdict_of_stage(&self, sent: Option<&HeaderValue>) -> Verdict {
         match self.attempt.stage() {
+            Stage::Waiting { place, .. } if place.url.is_empty() => {
+                Verdict::Failed(self.person_needed("another mcpline is about to sign in", TO_WAIT))
+            }
             Stage::Waiting { place, .. } => Verdict::Failed(self.asks_person(&place)),
             Stage::Ended(ending, _) if ending.problem().is_some() => {
                 let problem = ending.problem().map(|problem| problem.to_failure(&self.shown));

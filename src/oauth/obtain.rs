@@ -21,7 +21,7 @@ use crate::hint::Hint;
 /// for a person, one that may pass, and that there is no way to sign in.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 const AFTER_PASSING: Duration = Duration::from_secs(10);
-const AFTER_NOTHING: Duration = Duration::from_mins(5);
+const AFTER_NOTHING: Duration = Duration::from_mins(1);
 
 /// Sign-ins for more scopes, for the same ones in [`STEP_UP_SPAN`] and for others altogether: a server
 /// that is never content must not lead a person in circles.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::SignIn;
 use super::client::Client;
 use super::clock::unix_time;
 use super::credentials::{Got, Held};
@@ -10,6 +9,7 @@ use super::grant::{NoToken, TokenRequest};
 use super::metadata::Server;
 use super::problem::Problem;
 use super::settings::Grant;
+use super::{RENEWING_PATIENCE, SignIn};
 use crate::hint::Hint;
 
 /// After a failure that may pass, the token is renewed again after this time, in seconds.
@@ -57,7 +57,7 @@ impl SignIn {
             }
         });
         if held.has_ended() {
-            let _ = renewing.await;
+            let _ = tokio::time::timeout(RENEWING_PATIENCE, renewing).await;
         }
     }
 
