@@ -248,3 +248,36 @@ fn refuses_fresh(found: &Found) -> Problem {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+    use crate::http::{ConnectSettings, Tls};
+    use crate::oauth::Settings;
+
+    #[test]
+    fn more_scopes_are_asked_for_within_limits() {
+        let connect =
+            ConnectSettings { tls: Tls::new(false), proxy: None, timeout: Duration::from_secs(1) };
+        let upstream = Url::parse("https://h/mcp").unwrap();
+        let sign_in = SignIn::new(Settings::default(), &upstream, &connect, Arc::default());
+        let needs = |scope: &str| Hints {
+            scope: Some(scope.to_owned()),
+            is_insufficient: true,
+            ..Hints::default()
+        };
+        let begin = |scope: &str| {
+            let scopes = sign_in.more_scopes(&needs(scope))?;
+            sign_in.memory().step_ups.push((challenged(&needs(scope)), Instant::now()));
+            Some(scopes)
+        };
+        assert_eq!(begin(""), None, "nothing new is asked for");
+        assert_eq!(begin("b a"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert!(begin("a b").is_some());
+        assert_eq!(begin("b a"), None, "the server is not content with what it has asked for");
+        let others = (0..MAX_STEP_UPS_IN_ALL).filter(|number| begin(&number.to_string()).is_some());
+        assert_eq!(others.count(), MAX_STEP_UPS_IN_ALL - MAX_STEP_UPS);
+    }
+}

@@ -219,6 +219,34 @@ fn a_given_secret_is_not_written_down() {
     }
 }
 
+#[test]
+fn metadata_below_the_path_may_be_of_the_server_itself() {
+    for path in ["", "/mcp"] {
+        let rules =
+            Rules { inserted: Some(path), resource: |it| *it = Value::Null, ..Rules::default() };
+        let authority = Authority::start(rules);
+        let dir = tempfile::tempdir().unwrap();
+        let mut line = line_to(&authority, &dir).ready();
+        let url = address(&mut line, 1);
+        assert!(url.starts_with(&authority.issuer.url_of("/authorize")), "{url}");
+        line.finish();
+    }
+}
+
+#[test]
+fn a_person_reads_in_russian_what_to_do() {
+    let authority = Authority::start(Rules { denies: true, ..Rules::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = line_to(&authority, &dir).ready();
+    let back = get(&address(&mut line, 1), "").location().unwrap().to_owned();
+    assert_eq!(get(&back, "").status, 303);
+    let (base, _) = back.split_once("/callback").unwrap();
+    let page = get(&format!("{base}/done"), "Accept-Language: ru\r\n").body;
+    assert!(page.contains("Войти не удалось"), "{page}");
+    assert!(page.contains("выполните `mcpline login`"), "{page}");
+    line.finish();
+}
+
 /// What the files in `dir` hold, as far as it is text.
 fn kept(dir: &TempDir) -> Vec<String> {
     let files = fs::read_dir(dir.path().join("oauth")).unwrap();

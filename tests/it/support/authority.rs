@@ -48,6 +48,10 @@ pub(crate) struct Rules {
     pub(crate) device: fn(&mut Value),
     /// Where the metadata of the authorization server redirects to.
     pub(crate) moved: Option<&'static str>,
+    /// The path of the issuer that the MCP server itself has below its well-known place.
+    pub(crate) inserted: Option<&'static str>,
+    /// The status with which a gateway answers when a token is to be renewed.
+    pub(crate) gateway: Option<u16>,
 }
 
 impl Default for Rules {
@@ -67,6 +71,8 @@ impl Default for Rules {
             revocation: 200,
             device: |_| (),
             moved: None,
+            inserted: None,
+            gateway: None,
         }
     }
 }
@@ -193,6 +199,16 @@ fn guard(
     if exchange.request.path == "/.well-known/oauth-protected-resource/mcp" && is_published {
         return Some(Reply::json(document.to_string()));
     }
+    if let Some(path) = rules.inserted
+        && exchange.request.path == "/.well-known/oauth-authorization-server/mcp"
+    {
+        let document = json!({"issuer": format!("http://{host}{path}"),
+                              "authorization_endpoint": format!("{issuer}/authorize?kept=1"),
+                              "token_endpoint": format!("{issuer}/token"),
+                              "registration_endpoint": format!("{issuer}/register"),
+                              "code_challenge_methods_supported": ["S256"]});
+        return Some(Reply::json(document.to_string()));
+    }
     if exchange.request.path.split('?').next() != Some("/mcp") {
         return Some(Reply::status(404));
     }
@@ -255,6 +271,10 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
         }
         "/token" => {
             let fields = form(exchange);
+            if let Some(status) = rules.gateway.filter(|_| fields.contains_key("refresh_token")) {
+                let blocked = Reply::status(status).body("text/html", "<h1>Blocked here</h1>");
+                return exchange.send(&blocked);
+            }
             let login = exchange.request.header("authorization").map(str::to_owned);
             let answer = desk.update(|desk| grant(desk, &fields, login.as_deref(), rules, &issuer));
             std::thread::sleep(rules.token_takes);
