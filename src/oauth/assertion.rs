@@ -13,6 +13,7 @@ use rustls::sign::SigningKey;
 use super::clock::unix_time;
 use super::pending::random;
 use super::problem::Problem;
+use crate::hint::Hint;
 
 /// The type of the assertion (RFC 7523 section 2.2).
 pub(super) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -82,8 +83,12 @@ impl ClientKey {
             || ALGORITHMS.iter().filter_map(|row| Some((row, self.0.choose_scheme(&[row.1])?)));
         // A server whose list lacks what the key can do says so better than we can.
         let chosen = usable().find(|(row, _)| is_taken(row.0)).or_else(|| usable().next());
-        let failed =
-            || Problem::new("the client's key cannot sign", "Check --oauth-client-key-file.");
+        let failed = || {
+            Problem::new(
+                "the client's key cannot sign",
+                Hint::both("Check --oauth-client-key-file.", "Проверьте --oauth-client-key-file."),
+            )
+        };
         let ((name, _, half), signer) = chosen.ok_or_else(failed)?;
         let header = format!(r#"{{"alg":"{name}","typ":"JWT"}}"#);
         let [header, claims] = [header.as_str(), claims].map(|part| URL_SAFE_NO_PAD.encode(part));

@@ -15,7 +15,7 @@ use super::problem::Problem;
 const BETWEEN_BROWSERS: Duration = Duration::from_hours(1);
 
 /// What a person is to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) url: String,
     /// The code to enter there, where it is no part of the address.
@@ -110,11 +110,11 @@ impl Attempt {
         self.stage.send_replace(Stage::Waiting { place, arrivals });
     }
 
-    /// The page has moved to `url`; returns whether that is news.
-    pub(super) fn move_to(&self, url: &str) -> bool {
+    /// The person is to open `now`; returns whether that is news.
+    pub(super) fn move_to(&self, now: &Place) -> bool {
         self.stage.send_if_modified(|stage| match stage {
-            Stage::Waiting { place, .. } if place.url != url => {
-                url.clone_into(&mut place.url);
+            Stage::Waiting { place, .. } if place != now => {
+                place.clone_from(now);
                 true
             }
             _ => false,

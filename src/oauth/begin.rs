@@ -14,6 +14,7 @@ use super::host::LOOK_AGAIN;
 use super::pending::Pending;
 use super::problem::Problem;
 use super::record::{Record, Shared};
+use super::store::Lock;
 use super::{SignIn, browser, flow};
 use crate::hint::Hint;
 
@@ -24,6 +25,14 @@ const LOOKS_FOR_ADDRESS: u32 = 40;
 /// is registered for device codes alone.
 pub(super) const REDIRECT: &str = "http://127.0.0.1/callback";
 
+/// Who looks after a sign-in.
+pub(super) enum Turn {
+    /// This process, with what is known of earlier ones.
+    Ours(Lock, Box<Shared>),
+    /// Another one, which waits for a person here.
+    Others(Place),
+}
+
 impl SignIn {
     /// Asks a person to sign in at `found`, or joins a sign-in that is under way; `afresh` begins
     /// another one in any case. Returns when the address is known.
@@ -33,42 +42,52 @@ impl SignIn {
     pub(super) async fn begin(self: &Arc<Self>, found: Found, afresh: bool) -> Result<(), Problem> {
         // Before anything is done that the server, or a person, would notice.
         flow::page_of(&found.server, &self.settings)?;
+        let (lock, mut shared) = match self.turn_to_begin(afresh).await? {
+            Turn::Ours(lock, shared) => (lock, shared),
+            Turn::Others(place) => {
+                self.follow(place);
+                return Ok(());
+            }
+        };
+        if !afresh && let Some((pending, callback)) = self.to_resume(&shared, Some(&found)).await {
+            self.tell(&Place { url: pending.url.clone(), code: None });
+            return self.host(lock, callback, pending, true);
+        }
+        if let Some(left) = shared.pending.take().filter(Pending::has_ended) {
+            self.doubt(&left.client).await;
+        }
+        let (pending, callback) = self.prepare(&found, &mut shared).await?;
+        let place = Place { url: pending.url.clone(), code: None };
+        shared.pending = Some(pending.clone());
+        let is_shared = self.share_begun(&mut shared);
+        self.host(lock, callback, pending, is_shared)?;
+        self.tell(&place);
+        if self.settings.opens_browser && self.attempt.may_open_browser() {
+            browser::open(&place.url);
+        }
+        Ok(())
+    }
+
+    /// Takes the lock of the process that looks after a sign-in, unless another one has it and has
+    /// begun; `afresh` makes that one let go.
+    ///
+    /// # Errors
+    /// Another one has it and does not begin.
+    pub(super) async fn turn_to_begin(&self, afresh: bool) -> Result<Turn, Problem> {
         let store = &self.credentials.store;
         if afresh {
             self.give_up_pending().await;
         }
         for _ in 0..LOOKS_FOR_ADDRESS {
             let lock = store.lock_login();
-            let mut shared = store.shared().unwrap_or_default();
-            let Some(lock) = lock else {
-                if let Some(pending) = shared.pending.filter(|_| !afresh) {
-                    self.follow(&pending.url);
-                    return Ok(());
-                }
-                tokio::time::sleep(LOOK_AGAIN / 5).await;
-                continue;
-            };
-            if !afresh
-                && let Some((pending, callback)) = self.to_resume(&shared, Some(&found)).await
-            {
-                self.tell(&pending.url);
-                return self.host(lock, callback, pending, true);
+            let shared = store.shared().unwrap_or_default();
+            if let Some(lock) = lock {
+                return Ok(Turn::Ours(lock, Box::new(shared)));
             }
-            if let Some(left) = shared.pending.take().filter(Pending::has_ended) {
-                self.doubt(&left.client).await;
+            if let Some(place) = shared.place().filter(|_| !afresh) {
+                return Ok(Turn::Others(place));
             }
-            let (pending, callback) = self.prepare(&found, &mut shared).await?;
-            shared.pending = Some(pending.clone());
-            shared.ended = None;
-            let saved = store.share(&shared).inspect_err(|why| self.credentials.warn(why));
-            let url = pending.url.clone();
-            // Where nothing can be written, nobody else can begin another one.
-            self.host(lock, callback, pending, saved.is_ok() && store.is_lasting())?;
-            self.tell(&url);
-            if self.settings.opens_browser && self.attempt.may_open_browser() {
-                browser::open(&url);
-            }
-            return Ok(());
+            tokio::time::sleep(LOOK_AGAIN / 5).await;
         }
         Err(Problem::passing(
             "another mcpline is about to sign in here and has not got an address yet",
@@ -76,11 +95,21 @@ impl SignIn {
         ))
     }
 
+    /// Tells other processes of the sign-in that has begun; returns whether they can know of it. Where
+    /// nothing can be written, nobody else can begin another one.
+    pub(super) fn share_begun(&self, shared: &mut Shared) -> bool {
+        let store = &self.credentials.store;
+        shared.ended = None;
+        let saved = store.share(shared).inspect_err(|why| self.credentials.warn(why));
+        saved.is_ok() && store.is_lasting()
+    }
+
     /// Ends the sign-in under way, in whichever process: its holder sees that it is gone. Also what
     /// the last one came to does not count any more.
     async fn give_up_pending(&self) {
         let mut shared = self.credentials.store.shared().unwrap_or_default();
         shared.ended = None;
+        shared.device = None;
         let left = shared.pending.take();
         if let Err(problem) = self.credentials.store.share(&shared) {
             self.credentials.warn(&problem);
@@ -200,8 +229,7 @@ impl SignIn {
     }
 
     /// Tells the person where to sign in.
-    pub(super) fn tell(&self, url: &str) {
-        let place = Place { url: url.to_owned(), code: None };
+    pub(super) fn tell(&self, place: &Place) {
         tracing::warn!("{} wants you to sign in: {}", self.shown, place.task());
     }
 

@@ -66,7 +66,7 @@ pub(super) struct Client {
     #[serde(default)]
     pub(super) secret_expires_at: u64,
     pub(super) method: Method,
-    /// The key that it signs with; it is the user's and not kept.
+    /// The key that it signs with; it is the user's to keep.
     #[serde(skip)]
     pub(super) key: Option<ClientKey>,
     /// The redirect URIs that we registered it with; empty for one that we did not register.
@@ -156,7 +156,7 @@ impl Client {
     /// `Authorization`, where that does it.
     ///
     /// # Errors
-    /// There is no key to sign with.
+    /// The client's key cannot be used.
     pub(super) fn sign(
         &self,
         server: &Server,
@@ -181,17 +181,13 @@ impl Client {
                 fields.push(("client_secret", secret.to_owned()));
             }
             Method::PrivateKeyJwt => {
-                let key = self.key.as_ref().ok_or_else(|| {
-                    Problem::new(
-                        "the key that the client signs with is not given any more",
-                        "Set MCPLINE_OAUTH_CLIENT_KEY_FILE, or sign in again with `mcpline login`.",
-                    )
-                })?;
-                let algorithms = server.signing_algorithms();
-                let assertion = key.assertion(&self.id, server.issuer(), algorithms)?;
                 fields.push(("client_id", self.id.clone()));
-                fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
-                fields.push(("client_assertion", assertion));
+                if let Some(key) = &self.key {
+                    let algorithms = server.signing_algorithms();
+                    let assertion = key.assertion(&self.id, server.issuer(), algorithms)?;
+                    fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+                    fields.push(("client_assertion", assertion));
+                }
             }
             Method::None => fields.push(("client_id", self.id.clone())),
         }

@@ -13,6 +13,9 @@ use crate::hint::Hint;
 use crate::http::Web;
 use crate::redact;
 
+/// Authorization servers of one resource that are looked at: a hostile one may name any number.
+const MAX_ISSUERS: usize = 8;
+
 /// Where and for what to sign in.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -52,7 +55,7 @@ impl Discovery<'_> {
     }
 
     /// Whether the upstream, or the user, says that there is a sign-in.
-    fn is_expected(&self, hints: &Hints) -> bool {
+    pub(super) fn is_expected(&self, hints: &Hints) -> bool {
         hints.is_bearer || self.settings.is_forced
     }
 
@@ -154,6 +157,7 @@ impl Discovery<'_> {
             None => resource.issuers.iter().collect(),
         };
         issuers.sort_by_key(|issuer| Some(issuer.as_str()) != self.known_issuer);
+        issuers.truncate(MAX_ISSUERS);
         let mut problem = None;
         for issuer in issuers {
             match self.server_named(issuer).await {

@@ -82,10 +82,14 @@ pub(super) struct TokenRequest<'a> {
 impl Tokens {
     /// The value of `Authorization`; `None` if a header cannot carry it.
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", self.access)).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        bearer(&self.access)
     }
+}
+
+fn bearer(access: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {access}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl TokenRequest<'_> {
@@ -170,6 +174,16 @@ impl TokenRequest<'_> {
                 Hint::both(
                     "mcpline can send bearer tokens only: tell the server's administrator.",
                     "mcpline передаёт только токены типа bearer: сообщите администратору сервера.",
+                ),
+            )));
+        }
+        if bearer(&access).is_none() {
+            let issuer = self.server.issuer();
+            return Some(Err(Problem::new(
+                format!("the authorization server {issuer} gave a token that no header can carry"),
+                Hint::both(
+                    "This is a fault of that server: tell its administrator.",
+                    "Это неисправность того сервера: сообщите его администратору.",
                 ),
             )));
         }

@@ -10,6 +10,7 @@ use super::SignIn;
 use super::attempt::{Ending, Place};
 use super::callback::{Arrival, Callback};
 use super::credentials::Got;
+use super::device::PendingDevice;
 use super::grant::{NoToken, TokenRequest};
 use super::metadata::Server;
 use super::page::Told;
@@ -68,9 +69,9 @@ impl SignIn {
                     }
                 }
                 () = tokio::time::sleep(LOOK_AGAIN) => {
-                    if is_shared && let Some(url) = self.replaced(&pending) {
+                    if is_shared && let Some(place) = self.replaced(&pending.url) {
                         drop(lock);
-                        return self.follow(&url);
+                        return self.follow(place);
                     }
                     if pending.has_ended() {
                         // It may have led to a page that says that nobody knows us there.
@@ -109,15 +110,12 @@ impl SignIn {
         let _ = tokio::time::timeout(AFTERGLOW, repeats).await;
     }
 
-    /// The address of the sign-in that has taken the place of `pending`; empty if there is none. `None`
-    /// if `pending` still counts.
-    fn replaced(&self, pending: &Pending) -> Option<String> {
+    /// What a person is to open instead of `url`, where another sign-in has begun; an empty place if
+    /// there is none any more. `None` if the one at `url` still counts.
+    pub(super) fn replaced(&self, url: &str) -> Option<Place> {
         // What cannot be read at this moment is not gone.
-        let other = self.credentials.store.shared().ok()?.pending;
-        match other {
-            Some(other) if other.url == pending.url => None,
-            other => Some(other.map(|other| other.url).unwrap_or_default()),
-        }
+        let now = self.credentials.store.shared().ok()?.place().unwrap_or_default();
+        (now.url != url).then_some(now)
     }
 
     /// Spends the code of a redirect.
@@ -175,12 +173,12 @@ impl SignIn {
         self.attempt.end(ending);
     }
 
-    /// Follows the sign-in at `url`, which another process looks after.
-    pub(super) fn follow(self: &Arc<Self>, url: &str) {
-        if !url.is_empty() {
-            self.tell(url);
+    /// Follows the sign-in at `place`, which another process looks after.
+    pub(super) fn follow(self: &Arc<Self>, place: Place) {
+        if !place.url.is_empty() {
+            self.tell(&place);
         }
-        self.attempt.wait_at(Place { url: url.to_owned(), code: None }, None);
+        self.attempt.wait_at(place, None);
         tokio::spawn(self.clone().follow_to_the_end());
     }
 
@@ -199,21 +197,24 @@ impl SignIn {
                 }
                 return self.end(ended.ending);
             }
-            if let Some(pending) = &shared.pending
-                && self.attempt.move_to(&pending.url)
+            if let Some(place) = shared.place()
+                && self.attempt.move_to(&place)
             {
-                self.tell(&pending.url);
+                self.tell(&place);
             }
             let Some(lock) = lock else { continue };
             // Its holder is gone.
-            let ending = match self.to_resume(&shared, None).await {
-                None => Ending::Unused,
-                Some((pending, callback)) => match self.host(lock, callback, pending, true) {
-                    Ok(()) => return,
-                    Err(problem) => Ending::Failed(problem),
-                },
+            let resumed = if let Some(pending) = PendingDevice::left_in(&shared, None) {
+                self.poll(lock, pending, true)
+            } else if let Some((pending, callback)) = self.to_resume(&shared, None).await {
+                self.host(lock, callback, pending, true)
+            } else {
+                return self.end(Ending::Unused);
             };
-            return self.end(ending);
+            if let Err(problem) = resumed {
+                self.end(Ending::Failed(problem));
+            }
+            return;
         }
     }
 }

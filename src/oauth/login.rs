@@ -43,7 +43,7 @@ impl SignIn {
                     let resource = resource_for(&found);
                     return self.ask_for_itself(&found.server, resource, &found.scopes).await;
                 }
-                Grant::Device => self.begin_on_device(found).await?,
+                Grant::Device => self.begin_on_device(found, true).await?,
                 Grant::Code => self.begin(found, true).await?,
             }
             if let Some(Place { url, code }) = self.attempt.place() {

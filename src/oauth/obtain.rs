@@ -107,7 +107,7 @@ impl SignIn {
         }
         let shared = self.credentials.store.shared().unwrap_or_default();
         // Somebody has begun again.
-        if shared.pending.is_some() {
+        if shared.place().is_some() {
             return None;
         }
         let of_others = shared.ended.filter(|ended| ended.at >= self.started).map(|ended| {
@@ -167,7 +167,7 @@ impl SignIn {
         }
         let is_assumed = found.is_assumed;
         let begun = match self.settings.grant {
-            Grant::Device => self.begin_on_device(found).await,
+            Grant::Device => self.begin_on_device(found, false).await,
             _ => self.begin(found, false).await,
         };
         match begun {
@@ -214,12 +214,12 @@ impl SignIn {
         (is_more && is_allowed).then_some(scopes)
     }
 
-    /// Takes note that the token is refused. True if that has happened to the one before as well, and
-    /// both had just been got: more of them would be refused too.
+    /// Takes note that the token is refused. True if it had just been got, and so had the one before,
+    /// or there is none but by asking a person again: more of them would be refused too.
     fn is_refused_again(&self) -> bool {
-        let is_fresh = self.credentials.held().is_some_and(|held| held.is_fresh());
-        let was_fresh = std::mem::replace(&mut self.memory().was_refused_fresh, is_fresh);
-        is_fresh && was_fresh
+        let fresh = self.credentials.held().filter(|held| held.is_fresh());
+        let was_fresh = std::mem::replace(&mut self.memory().was_refused_fresh, fresh.is_some());
+        fresh.is_some_and(|held| was_fresh || !held.can_renew)
     }
 
     /// Every update is complete, so what a poisoned lock holds is sound.

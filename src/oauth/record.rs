@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Ending;
+use super::attempt::{Ending, Place};
 use super::client::Client;
 use super::clock::unix_millis;
+use super::device::PendingDevice;
 use super::grant::Tokens;
 use super::metadata::ServerDocument;
 use super::pending::Pending;
@@ -55,6 +56,8 @@ impl Record {
 #[serde(default)]
 pub(super) struct Shared {
     pub(super) pending: Option<Pending>,
+    /// The same on another device.
+    pub(super) device: Option<PendingDevice>,
     /// What the last one came to, once it is over.
     pub(super) ended: Option<Ended>,
     /// A client that was registered, but has no tokens yet, and its issuer.
@@ -70,9 +73,17 @@ pub(super) struct Ended {
 }
 
 impl Shared {
+    /// What the person of the sign-in under way is to open.
+    pub(super) fn place(&self) -> Option<Place> {
+        let pending = self.pending.as_ref();
+        let browser = pending.map(|pending| Place { url: pending.url.clone(), code: None });
+        browser.or_else(|| Some(self.device.as_ref()?.place.clone()))
+    }
+
     /// The sign-in came to `ending` now.
     pub(super) fn end(&mut self, ending: &Ending) {
         self.pending = None;
+        self.device = None;
         if let Ending::SignedIn = ending {
             self.registered = None;
         }

@@ -152,7 +152,7 @@ impl SignIn {
                 .store
                 .shared()
                 .ok()
-                .and_then(|it| it.pending)
+                .and_then(|it| it.place())
                 .map(|it| it.url),
             folder: self.settings.state_dir.clone(),
             grant: self.settings.grant,
@@ -169,6 +169,7 @@ impl SignIn {
         };
         let resource = match discovery.resource(&hints).await {
             Ok(resource) => resource,
+            Err(problem) if !discovery.is_expected(&hints) && !problem.passes() => return survey,
             Err(problem) => {
                 survey.resource = Err(problem);
                 return survey;

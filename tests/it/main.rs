@@ -58,6 +58,7 @@ mod session;
 mod settings;
 mod settings_file;
 mod sign_in;
+mod sign_in_device;
 mod sign_in_kept;
 mod sign_in_shared;
 mod sign_in_trust;
