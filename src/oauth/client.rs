@@ -127,11 +127,11 @@ impl Client {
         }))
     }
 
-    /// The client as it is written down: a secret that the user gave is the user's to keep and to
-    /// change.
+    /// The client as it is written down when it has been of use: a secret that the user gave is the
+    /// user's to keep and to change.
     pub(super) fn to_keep(&self) -> Self {
         let secret = self.secret.clone().filter(|_| self.is_registered());
-        Self { secret, ..self.clone() }
+        Self { secret, is_doubted: false, ..self.clone() }
     }
 
     /// Whether we have registered the client ourselves.
