@@ -146,6 +146,35 @@ fn what_is_spent_at_the_end_is_kept() {
     assert_eq!(authority.count("code"), 1);
 }
 
+/// Where the record is not sealed, a test can make a token due.
+#[cfg(unix)]
+#[test]
+fn a_command_that_ends_keeps_the_token_that_is_being_renewed() {
+    let token_takes = Duration::from_millis(1500);
+    let authority = Authority::start(Rules { token_takes, ..Rules::default() });
+    let dir = tempfile::tempdir().unwrap();
+    signed_in(&authority, &dir).finish();
+    let path = record(&dir);
+    let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for server in kept["servers"].as_object_mut().unwrap().values_mut() {
+        server["tokens"]["renew_at"] = 0.into();
+    }
+    fs::write(&path, kept.to_string()).unwrap();
+    let output = Line::run("tools")
+        .arg(authority.server.url())
+        .env("MCPLINE_STATE_DIR", dir.path().to_str().unwrap())
+        .output("");
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    assert_eq!(authority.count("refresh"), 1);
+    authority.end_tokens();
+    let mut line = line_to(&authority, &dir).ready();
+    line.send(call(1, "any", "{}"));
+    let reply = line.recv_id("1");
+    assert!(reply.result().is_object(), "{reply}");
+    line.finish();
+    assert!(!authority.was_replayed());
+}
+
 #[test]
 fn a_gateway_that_blocks_a_renewal_does_not_end_the_sign_in() {
     for status in [302, 403, 503] {
