@@ -10,9 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::SignatureScheme;
 use rustls::sign::SigningKey;
 
+use super::clock::unix_time;
 use super::pending::random;
 use super::problem::Problem;
-use super::unix_time;
 use crate::hint::Hint;
 
 /// The type of the assertion (RFC 7523 section 2.2).

@@ -13,7 +13,8 @@ use super::discovery::Found;
 use super::host::LOOK_AGAIN;
 use super::pending::Pending;
 use super::problem::Problem;
-use super::store::{Lock, Record, Shared};
+use super::record::{Record, Shared};
+use super::store::Lock;
 use super::{SignIn, browser, flow};
 use crate::hint::Hint;
 

@@ -6,14 +6,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::assertion::{ASSERTION_TYPE, ClientKey};
-use super::grant::DEVICE_CODE;
-use super::metadata::{Server, lenient};
+use super::clock::unix_time;
+use super::metadata::Server;
 use super::problem::Problem;
-use super::refusal::Refusal;
 use super::settings::Settings;
-use super::{seconds_in, unix_time};
 use crate::hint::Hint;
-use crate::http::{Form, Web};
 
 /// How a client proves who it is at the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +33,13 @@ impl Method {
     }
 
     /// The method called `name`, if a client that we register can have it.
-    fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         let all = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
         all.into_iter().find(|method| method.name() == name)
     }
 
     /// The method for a client with a secret: the first that the server lists and we know.
-    fn with_secret(server: &Server) -> Self {
+    pub(super) fn with_secret(server: &Server) -> Self {
         let listed = server.auth_methods().unwrap_or_default().iter();
         let mut known = listed.filter_map(|name| Self::named(name));
         known.find(|method| *method != Self::None).unwrap_or(Self::ClientSecretBasic)
@@ -50,7 +47,7 @@ impl Method {
 
     /// The method to ask for when we register: none where that is allowed, as we can keep no secret
     /// from the user of this machine.
-    fn to_register(server: &Server) -> Self {
+    pub(super) fn to_register(server: &Server) -> Self {
         let Some(listed) = server.auth_methods() else { return Self::None };
         let mut known = listed.iter().filter_map(|name| Self::named(name));
         if known.clone().any(|method| method == Self::None) {
@@ -67,28 +64,17 @@ pub(super) struct Client {
     pub(super) secret: Option<String>,
     /// When the secret ends, in seconds since 1970; 0 for never.
     #[serde(default)]
-    secret_expires_at: u64,
+    pub(super) secret_expires_at: u64,
     pub(super) method: Method,
     /// The key that it signs with; it is the user's to keep.
     #[serde(skip)]
-    key: Option<ClientKey>,
+    pub(super) key: Option<ClientKey>,
     /// The redirect URIs that we registered it with; empty for one that we did not register.
     #[serde(default)]
-    redirects: Vec<String>,
+    pub(super) redirects: Vec<String>,
     /// Whether its server may have forgotten it: then another one is registered for the next sign-in.
     #[serde(default)]
     pub(super) is_doubted: bool,
-}
-
-#[derive(Deserialize)]
-struct Registered {
-    client_id: String,
-    #[serde(default, deserialize_with = "lenient")]
-    client_secret: Option<String>,
-    #[serde(default, deserialize_with = "seconds")]
-    client_secret_expires_at: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    token_endpoint_auth_method: Option<String>,
 }
 
 impl Client {
@@ -141,11 +127,11 @@ impl Client {
         }))
     }
 
-    /// The client as it is written down: a secret that the user gave is the user's to keep and to
-    /// change.
+    /// The client as it is written down when it has been of use: a secret that the user gave is the
+    /// user's to keep and to change.
     pub(super) fn to_keep(&self) -> Self {
         let secret = self.secret.clone().filter(|_| self.is_registered());
-        Self { secret, ..self.clone() }
+        Self { secret, is_doubted: false, ..self.clone() }
     }
 
     /// Whether we have registered the client ourselves.
@@ -164,65 +150,6 @@ impl Client {
     /// The port of the redirect URI that we registered.
     pub(super) fn port(&self) -> Option<u16> {
         Url::parse(self.redirects.first()?).ok()?.port()
-    }
-
-    /// Registers us with `server` for `redirect`; `given_redirect` is the one that the user wants.
-    ///
-    /// # Errors
-    /// The server does not register clients, or refuses.
-    pub(super) async fn register(
-        web: &Web,
-        server: &Server,
-        redirect: &Url,
-        given_redirect: Option<&Url>,
-    ) -> Result<Self, Problem> {
-        let by_hand = |why: &str| by_hand(server, given_redirect, why);
-        let Some(endpoint) = &server.registration else {
-            return Err(registers_nobody(server, given_redirect));
-        };
-        let redirects = redirect_forms(redirect);
-        let mut grants = vec!["authorization_code", "refresh_token"];
-        if server.device.is_some() {
-            grants.push(DEVICE_CODE);
-        }
-        let body = serde_json::json!({
-            "client_name": "mcpline",
-            "redirect_uris": redirects,
-            "grant_types": grants,
-            "response_types": ["code"],
-            "token_endpoint_auth_method": Method::to_register(server).name(),
-            "application_type": "native",
-        });
-        let form =
-            Form { content_type: "application/json", authorization: None, body: body.to_string() };
-        let page = web.post(endpoint, form).await.map_err(|error| Problem::of_failure(&error))?;
-        if page.status.is_server_error() {
-            let what =
-                format!("{} answered the registration with HTTP {}", server.issuer(), page.status);
-            return Err(Problem::passing(what, AGAIN_LATER));
-        }
-        let registered = serde_json::from_slice::<Registered>(&page.body).ok();
-        let Some(registered) = registered.filter(|_| page.status.is_success()) else {
-            let said = Refusal::of(&page).said();
-            let why = format!("refuses to register clients by itself ({said})");
-            return Err(by_hand(&why));
-        };
-        let method = registered.token_endpoint_auth_method.as_deref().and_then(Method::named);
-        let has_secret = registered.client_secret.is_some();
-        let method = match method {
-            Some(method) if has_secret || method == Method::None => method,
-            _ if has_secret => Method::with_secret(server),
-            _ => Method::None,
-        };
-        Ok(Self {
-            id: registered.client_id,
-            secret: registered.client_secret,
-            secret_expires_at: registered.client_secret_expires_at.unwrap_or(0),
-            method,
-            key: None,
-            redirects,
-            is_doubted: false,
-        })
     }
 
     /// Adds to `fields` of a request to `server` what says and proves who we are; returns the value of
@@ -268,11 +195,6 @@ impl Client {
     }
 }
 
-/// Seconds, or none if it is written in another way.
-fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    lenient::<_, serde_json::Value>(deserializer).map(|value| seconds_in(&value?))
-}
-
 fn base64(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
@@ -281,47 +203,4 @@ fn base64(text: &str) -> String {
 /// Whether a client id is the address of a client metadata document.
 pub(super) fn is_document(id: &str) -> bool {
     Url::parse(id).is_ok_and(|url| url.scheme() == "https" && url.path().len() > 1)
-}
-
-/// Both ways to write a redirect to this machine: some servers know only the one that they were told.
-fn redirect_forms(redirect: &Url) -> Vec<String> {
-    let mut forms = vec![redirect.to_string()];
-    let other = match redirect.host_str() {
-        Some("127.0.0.1") => "localhost",
-        Some("localhost") => "127.0.0.1",
-        _ => return forms,
-    };
-    let mut url = redirect.clone();
-    if url.set_host(Some(other)).is_ok() {
-        forms.push(url.into());
-    }
-    forms
-}
-
-/// What to do about a server that is not well.
-pub(super) const AGAIN_LATER: Hint =
-    Hint::both("Try again in a while.", "Повторите попытку позже.");
-
-/// The redirect URI that is proposed to somebody who registers a client by hand.
-const PROPOSED_REDIRECT: &str = "http://127.0.0.1:33418/callback";
-
-/// How to register a client by hand with the redirect URI `{}`.
-const BY_HAND: Hint = Hint::both(
-    "Register a client there by hand, a native or desktop application with the redirect URI {}. Then \
-     set MCPLINE_OAUTH_REDIRECT to this URI, MCPLINE_OAUTH_CLIENT_ID to the client's id, and \
-     MCPLINE_OAUTH_CLIENT_SECRET to its secret, if it has one. Or give a token with --bearer-file.",
-    "Зарегистрируйте там клиента вручную: классическое (desktop) приложение с адресом возврата {}. Затем \
-     задайте MCPLINE_OAUTH_REDIRECT (этот адрес), MCPLINE_OAUTH_CLIENT_ID (id клиента) и, если у него \
-     есть секрет, MCPLINE_OAUTH_CLIENT_SECRET. Или дайте токен через --bearer-file.",
-);
-
-/// The server registers no clients.
-pub(super) fn registers_nobody(server: &Server, redirect: Option<&Url>) -> Problem {
-    by_hand(server, redirect, "does not register clients by itself")
-}
-
-/// The server does not register us: the user has to do it.
-fn by_hand(server: &Server, redirect: Option<&Url>, why: &str) -> Problem {
-    let what = format!("the authorization server {} {why}", server.issuer());
-    Problem::new(what, BY_HAND.naming(redirect.map_or(PROPOSED_REDIRECT, Url::as_str)))
 }

@@ -7,11 +7,12 @@ use reqwest::header::HeaderValue;
 use tokio::time::Instant;
 
 use super::client::Client;
+use super::clock::unix_time;
 use super::grant::Tokens;
 use super::metadata::Server;
 use super::problem::Problem;
-use super::store::{Record, Section, Store};
-use super::unix_time;
+use super::record::{Record, Section};
+use super::store::Store;
 use crate::redact::{Origin, Secrets};
 
 /// A token that was given this recently and is refused is refused for good, in seconds.

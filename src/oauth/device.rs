@@ -6,18 +6,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::SignIn;
 use super::attempt::{Ending, Place};
 use super::begin::Turn;
 use super::client::Client;
+use super::clock::{seconds_in, unix_time};
 use super::credentials::Got;
 use super::discovery::Found;
 use super::flow::resource_for;
 use super::grant::{NoToken, TokenRequest};
 use super::metadata::{Server, ServerDocument, lenient};
 use super::problem::Problem;
+use super::record::Shared;
 use super::refusal::Refusal;
-use super::store::{Lock, Shared};
-use super::{SignIn, seconds_in, unix_time};
+use super::store::Lock;
 use crate::hint::Hint;
 use crate::http::{Form, shorten};
 

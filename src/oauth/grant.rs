@@ -5,11 +5,11 @@ use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
+use super::clock::{seconds_in, unix_time};
 use super::hints::{add_scopes, scopes_in};
 use super::metadata::{Server, lenient};
 use super::problem::Problem;
 use super::refusal::Refusal;
-use super::{seconds_in, unix_time};
 use crate::hint::Hint;
 use crate::http::{Form, Page, Web, shorten};
 

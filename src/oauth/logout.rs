@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::SignIn;
 use super::metadata::Server;
 use super::problem::Problem;
-use super::store::{Record, Section};
+use super::record::{Record, Section};
 use crate::http::Form;
 
 impl SignIn {

@@ -18,9 +18,11 @@ mod begin;
 mod browser;
 mod callback;
 mod client;
+mod clock;
 mod credentials;
 mod device;
 mod discovery;
+mod document;
 mod flow;
 mod grant;
 mod hints;
@@ -34,8 +36,11 @@ mod page;
 mod pending;
 mod problem;
 mod reach;
+mod record;
 mod refusal;
+mod register;
 mod renew;
+mod resource;
 mod settings;
 mod store;
 mod survey;
@@ -43,7 +48,7 @@ mod survey;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -51,6 +56,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use self::attempt::{Attempt, Place, Stage};
+use self::clock::unix_millis;
 use self::credentials::{Credentials, Held};
 use self::hints::Hints;
 use self::obtain::{Memory, Outcome};
@@ -213,7 +219,9 @@ impl SignIn {
                 self.verdict_of_stage(sent)
             }
             Ok(Ok(Outcome::Person)) if asks_nobody => {
-                Verdict::Failed(self.person_needed("you have to be signed in", TO_LOG_IN))
+                // Waiting does not help a command that asks nobody.
+                let failure = self.person_needed("you have to be signed in", TO_LOG_IN);
+                Verdict::Failed(failure.reclassed(Class::Final, "nobody is asked"))
             }
             Ok(Ok(Outcome::Person | Outcome::None)) => Verdict::Refused,
             Ok(Err(problem)) => Verdict::Failed(problem.to_failure(&self.shown)),
@@ -230,6 +238,9 @@ impl SignIn {
     /// The verdict for a request that has waited for a person.
     fn verdict_of_stage(&self, sent: Option<&HeaderValue>) -> Verdict {
         match self.attempt.stage() {
+            Stage::Waiting { place, .. } if place.url.is_empty() => {
+                Verdict::Failed(self.person_needed("another mcpline is about to sign in", TO_WAIT))
+            }
             Stage::Waiting { place, .. } => Verdict::Failed(self.asks_person(&place)),
             Stage::Ended(ending, _) if ending.problem().is_some() => {
                 let problem = ending.problem().map(|problem| problem.to_failure(&self.shown));
@@ -279,45 +290,5 @@ impl SignIn {
     pub(crate) async fn settle(&self) {
         self.spending.close();
         let _ = tokio::time::timeout(SETTLING_PATIENCE, self.spending.wait()).await;
-    }
-}
-
-fn unix_now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-/// Seconds since 1970.
-fn unix_time() -> u64 {
-    unix_now().as_secs()
-}
-
-/// Milliseconds since 1970.
-fn unix_millis() -> u64 {
-    u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Seconds as servers write them: as a number or as text.
-fn seconds_in(value: &serde_json::Value) -> Option<u64> {
-    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
-    Duration::try_from_secs_f64(seconds).ok().map(|life| life.as_secs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_are_read_as_servers_write_them() {
-        let rows = [
-            ("3600", Some(3600)),
-            ("\"3600\"", Some(3600)),
-            ("59.9", Some(59)),
-            ("-1", None),
-            ("\"soon\"", None),
-            ("{}", None),
-        ];
-        for (text, seconds) in rows {
-            assert_eq!(seconds_in(&serde_json::from_str(text).unwrap()), seconds, "{text}");
-        }
     }
 }

@@ -7,20 +7,21 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use tokio::time::Instant;
 
+use super::SignIn;
 use super::attempt::{Ending, Stage};
+use super::clock::unix_millis;
 use super::discovery::{Discovery, Found};
 use super::flow::resource_for;
 use super::hints::{Hints, add_scopes, scopes_in};
 use super::problem::Problem;
 use super::settings::Grant;
-use super::{SignIn, unix_millis};
 use crate::hint::Hint;
 
 /// What was found out of a refusal holds for this time for the next one of the same kind: a problem
 /// for a person, one that may pass, and that there is no way to sign in.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 const AFTER_PASSING: Duration = Duration::from_secs(10);
-const AFTER_NOTHING: Duration = Duration::from_mins(5);
+const AFTER_NOTHING: Duration = Duration::from_mins(1);
 
 /// Sign-ins for more scopes, for the same ones in [`STEP_UP_SPAN`] and for others altogether: a server
 /// that is never content must not lead a person in circles.
@@ -246,4 +247,37 @@ fn refuses_fresh(found: &Found) -> Problem {
              --oauth-resource либо --oauth-scope.",
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+    use crate::http::{ConnectSettings, Tls};
+    use crate::oauth::Settings;
+
+    #[test]
+    fn more_scopes_are_asked_for_within_limits() {
+        let connect =
+            ConnectSettings { tls: Tls::new(false), proxy: None, timeout: Duration::from_secs(1) };
+        let upstream = Url::parse("https://h/mcp").unwrap();
+        let sign_in = SignIn::new(Settings::default(), &upstream, &connect, Arc::default());
+        let needs = |scope: &str| Hints {
+            scope: Some(scope.to_owned()),
+            is_insufficient: true,
+            ..Hints::default()
+        };
+        let begin = |scope: &str| {
+            let scopes = sign_in.more_scopes(&needs(scope))?;
+            sign_in.memory().step_ups.push((challenged(&needs(scope)), Instant::now()));
+            Some(scopes)
+        };
+        assert_eq!(begin(""), None, "nothing new is asked for");
+        assert_eq!(begin("b a"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert!(begin("a b").is_some());
+        assert_eq!(begin("b a"), None, "the server is not content with what it has asked for");
+        let others = (0..MAX_STEP_UPS_IN_ALL).filter(|number| begin(&number.to_string()).is_some());
+        assert_eq!(others.count(), MAX_STEP_UPS_IN_ALL - MAX_STEP_UPS);
+    }
 }

@@ -9,13 +9,13 @@ use url::Url;
 
 use super::attempt::Ending;
 use super::client::Client;
+use super::clock::unix_time;
 use super::discovery::Found;
 use super::flow::{authorization_url, resource_for};
 use super::metadata::{Server, ServerDocument};
 use super::problem::Problem;
 use super::refusal::Refusal;
 use super::settings::Settings;
-use super::unix_time;
 use crate::hint::Hint;
 
 /// How long an address to sign in at is good for, in seconds.

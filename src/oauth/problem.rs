@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Cause, Class, Failure};
 use crate::hint::{Hint, Readers};
 
+/// What to do about a server that is not well.
+pub(super) const AGAIN_LATER: Hint =
+    Hint::both("Try again in a while.", "Повторите попытку позже.");
+
 /// What keeps us from signing in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Problem {

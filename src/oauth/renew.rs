@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::client::Client;
+use super::clock::unix_time;
 use super::credentials::{Got, Held};
 use super::grant::{NoToken, TokenRequest};
 use super::metadata::Server;
 use super::problem::Problem;
 use super::settings::Grant;
-use super::{SignIn, unix_time};
+use super::{RENEWING_PATIENCE, SignIn};
 use crate::hint::Hint;
 
 /// After a failure that may pass, the token is renewed again after this time, in seconds.
@@ -56,7 +57,7 @@ impl SignIn {
             }
         });
         if held.has_ended() {
-            let _ = renewing.await;
+            let _ = tokio::time::timeout(RENEWING_PATIENCE, renewing).await;
         }
     }
 

@@ -5,7 +5,6 @@
 //! renewing and writing, [`Store::lock_login`] while a person signs in. [`Shared`] is what they know
 //! together of a person who signs in.
 
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,19 +12,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::attempt::{Ending, Place};
-use super::client::Client;
-use super::device::PendingDevice;
-use super::grant::Tokens;
-use super::metadata::ServerDocument;
 use super::owned;
-use super::pending::Pending;
 use super::problem::Problem;
+use super::record::{Record, Shared};
 use super::settings::{Grant, ResourceId, Settings};
-use super::unix_millis;
 use crate::hint::Hint;
 
 /// Pause before a lock that is taken is tried again.
@@ -39,85 +32,6 @@ const VERSION: u32 = 1;
 /// The files' endings: the record, and what is known of the sign-in under way.
 const RECORD: &str = "json";
 const SHARED: &str = "pending";
-
-/// What is kept of one sign-in.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct Record {
-    version: u32,
-    /// The upstream without its query, for a person who looks into the file.
-    upstream: String,
-    /// The issuer that was used last.
-    pub(super) issuer: Option<String>,
-    /// What belongs to each issuer. Nothing of one is ever shown to another.
-    pub(super) servers: BTreeMap<String, Section>,
-}
-
-/// What is kept for one issuer.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Section {
-    pub(super) server: ServerDocument,
-    pub(super) client: Client,
-    pub(super) resource: Option<String>,
-    pub(super) tokens: Option<Tokens>,
-}
-
-impl Record {
-    /// The section of the issuer that was used last.
-    pub(super) fn current(&self) -> Option<&Section> {
-        self.servers.get(self.issuer.as_ref()?)
-    }
-
-    /// The tokens that were got last.
-    pub(super) fn tokens(&self) -> Option<&Tokens> {
-        self.current()?.tokens.as_ref()
-    }
-
-    /// Makes `section` the one of the issuer that was used last.
-    pub(super) fn set(&mut self, issuer: &str, section: Section) {
-        self.issuer = Some(issuer.to_owned());
-        self.servers.insert(issuer.to_owned(), section);
-    }
-}
-
-/// What all processes know of a person who signs in.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Shared {
-    pub(super) pending: Option<Pending>,
-    /// The same on another device.
-    pub(super) device: Option<PendingDevice>,
-    /// What the last one came to, once it is over.
-    pub(super) ended: Option<Ended>,
-    /// A client that was registered, but has no tokens yet, and its issuer.
-    pub(super) registered: Option<(String, Client)>,
-}
-
-/// The end of a sign-in.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Ended {
-    pub(super) ending: Ending,
-    /// Milliseconds since 1970.
-    pub(super) at: u64,
-}
-
-impl Shared {
-    /// What the person of the sign-in under way is to open.
-    pub(super) fn place(&self) -> Option<Place> {
-        let pending = self.pending.as_ref();
-        let browser = pending.map(|pending| Place { url: pending.url.clone(), code: None });
-        browser.or_else(|| Some(self.device.as_ref()?.place.clone()))
-    }
-
-    /// The sign-in came to `ending` now.
-    pub(super) fn end(&mut self, ending: &Ending) {
-        self.pending = None;
-        self.device = None;
-        if let Ending::SignedIn = ending {
-            self.registered = None;
-        }
-        self.ended = Some(Ended { ending: ending.clone(), at: unix_millis() });
-    }
-}
 
 /// The files of one sign-in.
 pub(super) struct Store {

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 
-use super::client::{self, Client};
+use super::SignIn;
+use super::client::Client;
+use super::clock::unix_time;
 use super::discovery::{Discovery, Found};
 use super::flow;
 use super::hints::Hints;
 use super::metadata::Server;
 use super::problem::Problem;
+use super::register;
 use super::settings::Grant;
-use super::{SignIn, unix_time};
 
 /// What a sign-in rests on.
 pub(crate) struct Survey {
@@ -239,7 +241,9 @@ impl SignIn {
         match (registered, &server.registration) {
             (Some(client), _) => Ok(ClientFound::Registered { id: client.id }),
             (None, Some(_)) => Ok(ClientFound::CanRegister),
-            (None, None) => Err(client::registers_nobody(server, self.settings.redirect.as_ref())),
+            (None, None) => {
+                Err(register::registers_nobody(server, self.settings.redirect.as_ref()))
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Signing in: from a refusal to a token, by each of the ways.
 
 use crate::support::{
-    Authority, Line, Rules, address, address_in, call, get, line_to, request, sign_in_at, signed_in,
+    Authority, INITIALIZE, Line, Rules, address, address_in, call, get, line_to, request,
+    sign_in_at, signed_in,
 };
 
 #[test]
@@ -52,7 +53,7 @@ fn a_server_that_registers_nobody_is_told_how_to_name_a_client() {
     let authority = Authority::start(Rules { registration: 403, ..Rules::default() });
     let dir = tempfile::tempdir().unwrap();
     let mut line = line_to(&authority, &dir).spawn();
-    line.send(crate::support::INITIALIZE);
+    line.send(INITIALIZE);
     let reply = line.recv_id("\"init\"");
     assert!(reply.error_text().contains("MCPLINE_OAUTH_CLIENT_ID"), "{reply}");
     assert!(reply.error_text().contains("not from here"), "{reply}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::support::{
-    Authority, Line, Rules, address, at_once, call, get, line_to, sign_in_at, signed_in,
+    Authority, INITIALIZE, Line, Rules, address, at_once, call, get, line_to, sign_in_at, signed_in,
 };
 
 #[test]
@@ -122,7 +122,7 @@ fn what_others_could_read_is_not_used() {
     assert_eq!(fs::metadata(&record).unwrap().permissions().mode() & 0o777, 0o600);
     fs::set_permissions(&record, Permissions::from_mode(0o644)).unwrap();
     let mut line = line_to(&authority, &dir).spawn();
-    line.send(crate::support::INITIALIZE);
+    line.send(INITIALIZE);
     let reply = line.recv_id("\"init\"");
     assert!(reply.error_text().contains("chmod 600"), "{reply}");
     line.finish();
@@ -144,6 +144,51 @@ fn what_is_spent_at_the_end_is_kept() {
     assert!(reply.result().is_object(), "{reply}");
     line.finish();
     assert_eq!(authority.count("code"), 1);
+}
+
+/// Where the record is not sealed, a test can make a token due.
+#[cfg(unix)]
+#[test]
+fn a_command_that_ends_keeps_the_token_that_is_being_renewed() {
+    let token_takes = Duration::from_millis(1500);
+    let authority = Authority::start(Rules { token_takes, ..Rules::default() });
+    let dir = tempfile::tempdir().unwrap();
+    signed_in(&authority, &dir).finish();
+    let path = record(&dir);
+    let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for server in kept["servers"].as_object_mut().unwrap().values_mut() {
+        server["tokens"]["renew_at"] = 0.into();
+    }
+    fs::write(&path, kept.to_string()).unwrap();
+    let output = Line::run("tools")
+        .arg(authority.server.url())
+        .env("MCPLINE_STATE_DIR", dir.path().to_str().unwrap())
+        .output("");
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    assert_eq!(authority.count("refresh"), 1);
+    authority.end_tokens();
+    let mut line = line_to(&authority, &dir).ready();
+    line.send(call(1, "any", "{}"));
+    let reply = line.recv_id("1");
+    assert!(reply.result().is_object(), "{reply}");
+    line.finish();
+    assert!(!authority.was_replayed());
+}
+
+#[test]
+fn a_gateway_that_blocks_a_renewal_does_not_end_the_sign_in() {
+    for status in [302, 403, 503] {
+        let authority = Authority::start(Rules { gateway: Some(status), ..Rules::default() });
+        let dir = tempfile::tempdir().unwrap();
+        signed_in(&authority, &dir).finish();
+        authority.end_tokens();
+        let mut line = line_to(&authority, &dir).args("--no-retry").spawn();
+        line.send(INITIALIZE);
+        let reply = line.recv_id("\"init\"");
+        assert!(reply.error_text().contains("Blocked here"), "{status}: {reply}");
+        line.finish();
+        assert_eq!(authority.count("authorize"), 1, "{status}");
+    }
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    Authority, Line, Rules, address, at_once, call, get, line_to, request, sign_in_at,
+    Authority, INITIALIZE, Line, Reply, Rules, address, at_once, call, get, line_to, request,
+    serve_tls, sign_in_at,
 };
 
 /// What a server that leads astray is answered with, and that nothing of it is used.
@@ -65,7 +66,7 @@ fn a_server_that_cannot_be_trusted_gets_no_token_request() {
         let authority = Authority::start(rules);
         let dir = tempfile::tempdir().unwrap();
         let mut line = line_to(&authority, &dir).spawn();
-        line.send(crate::support::INITIALIZE);
+        line.send(INITIALIZE);
         let mut reply = line.recv_id("\"init\"");
         if is_mix_up {
             let url = address(&mut line, 1);
@@ -217,6 +218,80 @@ fn a_given_secret_is_not_written_down() {
     for file in files.into_iter().chain(kept(&dir)) {
         assert!(!file.contains("client-s3cret"), "{file}");
     }
+}
+
+#[test]
+fn metadata_below_the_path_may_be_of_the_server_itself() {
+    for path in ["", "/mcp"] {
+        let rules =
+            Rules { inserted: Some(path), resource: |it| *it = Value::Null, ..Rules::default() };
+        let authority = Authority::start(rules);
+        let dir = tempfile::tempdir().unwrap();
+        let mut line = line_to(&authority, &dir).ready();
+        let url = address(&mut line, 1);
+        assert!(url.starts_with(&authority.issuer.url_of("/authorize")), "{url}");
+        line.finish();
+    }
+}
+
+#[test]
+fn only_the_server_itself_may_have_any_certificate() {
+    let rows = [("localhost", "sign in, then try again"), ("127.0.0.1", "certificate")];
+    at_once(rows, |(host, told)| {
+        let issuer = serve_tls(|request| {
+            let issuer = format!("https://{}", request.header("host")?);
+            let place = |path: &str| format!("{issuer}{path}");
+            Some(match request.path.as_str() {
+                "/.well-known/oauth-authorization-server" => Reply::json(
+                    json!({"issuer": issuer, "authorization_endpoint": place("/authorize"),
+                           "token_endpoint": place("/token"),
+                           "registration_endpoint": place("/register"),
+                           "code_challenge_methods_supported": ["S256"]})
+                    .to_string(),
+                ),
+                "/register" => {
+                    Reply::status(201).body("application/json", r#"{"client_id":"client-1"}"#)
+                }
+                _ => Reply::status(404),
+            })
+        });
+        let issuer = issuer.replace("127.0.0.1", host);
+        let server = serve_tls(move |request| {
+            let resource = format!("https://{}/mcp", request.header("host")?);
+            Some(match request.path.as_str() {
+                "/mcp" => Reply::status(401).header("WWW-Authenticate", "Bearer"),
+                "/.well-known/oauth-protected-resource/mcp" => Reply::json(
+                    json!({"resource": resource, "authorization_servers": [issuer]}).to_string(),
+                ),
+                _ => Reply::status(404),
+            })
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let mut line = Line::to(&format!("{}/mcp", server.replace("127.0.0.1", "localhost")))
+            .args("--insecure --no-retry")
+            .env("MCPLINE_STATE_DIR", dir.path().to_str().unwrap())
+            .spawn();
+        line.send(INITIALIZE);
+        line.recv_id("\"init\"");
+        line.send(request(1, "tools/list", "{}"));
+        let reply = line.recv_id("1");
+        assert!(reply.error_text().contains(told), "{host}: {reply}");
+        line.finish();
+    });
+}
+
+#[test]
+fn a_person_reads_in_russian_what_to_do() {
+    let authority = Authority::start(Rules { denies: true, ..Rules::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = line_to(&authority, &dir).ready();
+    let back = get(&address(&mut line, 1), "").location().unwrap().to_owned();
+    assert_eq!(get(&back, "").status, 303);
+    let (base, _) = back.split_once("/callback").unwrap();
+    let page = get(&format!("{base}/done"), "Accept-Language: ru\r\n").body;
+    assert!(page.contains("Войти не удалось"), "{page}");
+    assert!(page.contains("выполните `mcpline login`"), "{page}");
+    line.finish();
 }
 
 /// What the files in `dir` hold, as far as it is text.

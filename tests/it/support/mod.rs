@@ -5,6 +5,7 @@ pub(crate) mod amocrm;
 mod authority;
 pub(crate) mod bitrix;
 pub(crate) mod board;
+mod browser;
 mod exchange;
 pub(crate) mod home;
 mod http;
@@ -26,8 +27,9 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) use self::amocrm::Amocrm;
-pub(crate) use self::authority::{Authority, Rules, address_in, get, sign_in as sign_in_at};
+pub(crate) use self::authority::{Authority, Rules};
 pub(crate) use self::bitrix::{Bitrix, Rpc};
+pub(crate) use self::browser::{address_in, get, sign_in as sign_in_at};
 pub(crate) use self::exchange::{Answered, Event, Exchange};
 pub(crate) use self::http::{Reply, Request};
 pub(crate) use self::http_sse::{AnswerIn, HttpSse};

@@ -2,7 +2,8 @@
 
 use tempfile::TempDir;
 
-use super::authority::{Authority, address_in, sign_in as sign_in_at};
+use super::authority::Authority;
+use super::browser::{address_in, sign_in as sign_in_at};
 use super::line::{Line, Setup};
 use super::message::request;
 
