@@ -173,10 +173,13 @@ impl Cli {
     pub fn from_environment() -> Result<Self, NoCommand> {
         let mut command = Self::complete_command();
         let arguments = config::without_script(std::env::args_os());
-        let (arguments, warnings) = in_our_words(arguments, &command);
+        let (arguments, Translated { warnings, secrets, .. }) = in_our_words(arguments, &command);
         let mut cli = Self::with_presets(&mut command, &arguments)?;
         cli.warnings.extend(usage::unknown_variables(&command));
         cli.warnings.extend(warnings);
+        for (variable, secret) in secrets {
+            cli.options.add_secret(variable, secret);
+        }
         Ok(cli)
     }
 
@@ -258,15 +261,16 @@ impl Cli {
     }
 }
 
-/// The arguments with options of `mcp-remote` replaced by ours, and what to warn of.
-fn in_our_words(arguments: Vec<OsString>, command: &clap::Command) -> (Vec<OsString>, Vec<String>) {
+/// The arguments with options of `mcp-remote` replaced by ours, and what else these say.
+fn in_our_words(arguments: Vec<OsString>, command: &clap::Command) -> (Vec<OsString>, Translated) {
     let mut words = arguments.iter().map(|argument| argument.to_str().map(str::to_owned));
     let program = words.next();
     let (Some(Some(program)), Some(words)) = (program, words.collect::<Option<Vec<_>>>()) else {
-        return (arguments, Vec::new());
+        return (arguments, Translated::default());
     };
-    let Translated { args, warnings, .. } = config::like_mcp_remote(&words, command);
-    (std::iter::once(program).chain(args).map(OsString::from).collect(), warnings)
+    let mut translated = config::like_mcp_remote(&words, command);
+    let args = std::mem::take(&mut translated.args);
+    (std::iter::once(program).chain(args).map(OsString::from).collect(), translated)
 }
 
 #[derive(Debug, Subcommand)]

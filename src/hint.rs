@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Words for a person that are no hint: a heading, or what was found.
 pub type Words = Hint;
@@ -136,6 +136,20 @@ impl From<String> for Hint {
 impl Serialize for Hint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.english)
+    }
+}
+
+/// A hint that is kept for another process, which has readers of its own.
+pub(crate) mod in_both_languages {
+    use super::{Deserialize, Deserializer, Hint, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(hint: &Hint, serializer: S) -> Result<S::Ok, S::Error> {
+        (&hint.english, &hint.russian).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(kept: D) -> Result<Hint, D::Error> {
+        let (english, russian): (String, Option<String>) = Deserialize::deserialize(kept)?;
+        Ok(Hint { english: english.into(), russian: russian.map(Into::into) })
     }
 }
 

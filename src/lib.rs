@@ -17,6 +17,7 @@
 //! [`conversation`] reply is a value that answers when it is dropped. Payloads are never parsed into
 //! a tree on their way through: `jsonrpc` looks at envelopes only. All delays are in [`retry`].
 
+mod attended;
 mod background;
 mod cli;
 mod commands;

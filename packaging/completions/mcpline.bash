@@ -77,7 +77,7 @@ _mcpline() {
 
     case "${cmd}" in
         mcpline)
-            opts="-h -V --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help --version demo login logout check tools call install uninstall help"
+            opts="-h -V --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help --version demo login logout check tools call install uninstall help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -124,6 +124,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -259,7 +263,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__call)
-            opts="-h --json --text --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-h --json --text --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -306,6 +310,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -441,7 +449,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__check)
-            opts="-h --json --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-h --json --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -488,6 +496,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -623,7 +635,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__demo)
-            opts="-h --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-h --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -670,6 +682,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -945,7 +961,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__install)
-            opts="-y -h --list --take-over --project --dry-run --yes --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-y -h --list --take-over --project --dry-run --yes --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -996,6 +1012,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1131,7 +1151,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__login)
-            opts="-h --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-h --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1178,6 +1198,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1313,7 +1337,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__logout)
-            opts="-h --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-h --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1360,6 +1384,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1495,7 +1523,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__tools)
-            opts="-h --json --text --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-h --json --text --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1542,6 +1570,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1677,7 +1709,7 @@ _mcpline() {
             return 0
             ;;
         mcpline__subcmd__uninstall)
-            opts="-y -h --project --dry-run --yes --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
+            opts="-y -h --project --dry-run --yes --kind --upstream-era --header --header-file --user --password-file --api-key-file --bearer-file --auth --oauth-client-id --oauth-client-secret-file --oauth-client-key-file --oauth-scope --oauth-resource --oauth-issuer --oauth-redirect --oauth-grant --oauth-param --oauth-profile --no-browser --state-dir --service-root --managed-sessions --basic-charset --rate --catalogue --keep --with --ca-file --client-cert --client-key --insecure --proxy --connect-timeout --timeout --max-time --start-timeout --retry-for --no-retry --drain --max-in-flight --max-message --fail --log-format --log-file --log-level --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1724,6 +1756,10 @@ _mcpline() {
                     return 0
                     ;;
                 --oauth-client-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oauth-client-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_mcpline_global_optspecs
-    string join \n kind= upstream-era= header= header-file= user= password-file= api-key-file= bearer-file= auth= oauth-client-id= oauth-client-secret-file= oauth-scope= oauth-resource= oauth-issuer= oauth-redirect= oauth-grant= oauth-param= oauth-profile= no-browser state-dir= service-root= managed-sessions= basic-charset= rate= catalogue= keep= with= ca-file= client-cert= client-key= insecure proxy= connect-timeout= timeout= max-time= start-timeout= retry-for= no-retry drain= max-in-flight= max-message= fail log-format= log-file= log-level= config= h/help V/version
+    string join \n kind= upstream-era= header= header-file= user= password-file= api-key-file= bearer-file= auth= oauth-client-id= oauth-client-secret-file= oauth-client-key-file= oauth-scope= oauth-resource= oauth-issuer= oauth-redirect= oauth-grant= oauth-param= oauth-profile= no-browser state-dir= service-root= managed-sessions= basic-charset= rate= catalogue= keep= with= ca-file= client-cert= client-key= insecure proxy= connect-timeout= timeout= max-time= start-timeout= retry-for= no-retry drain= max-in-flight= max-message= fail log-format= log-file= log-level= config= h/help V/version
 end
 
 function __fish_mcpline_needs_command
@@ -44,13 +44,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_needs_command" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -123,13 +124,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand demo" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -192,13 +194,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand login" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -261,13 +264,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand logout" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -330,13 +334,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand check" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -400,13 +405,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand tools" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -471,13 +477,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand call" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -543,13 +550,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand install" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F
@@ -616,13 +624,14 @@ oauth\t'Whenever the server refuses, whatever kind it is'
 none\t'Never'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-client-id -d 'Use this client, registered by hand; or the https address of a client metadata document' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-client-secret-file -d 'Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET' -r -F
+complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-client-key-file -d 'Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)' -r -F
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-scope -d 'Ask for these scopes, separated by spaces, instead of those that the server names' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-resource -d 'Ask for a token for this resource instead of what the server names; none for no resource' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-issuer -d 'The authorization server, where the server names none; the only one that gets the secret' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-redirect -d 'Where the browser comes back to, as it was registered by hand [default: http://127.0.0.1/callback at any free port]' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-grant -d 'Who signs in' -r -f -a "code\t'A person signs in with a browser'
 device\t'A person signs in with any browser, on this device or another, and types a code'
-client-credentials\t'The program signs in with its own id and secret; no person takes part'"
+client-credentials\t'The program signs in with its own id, and a secret or key; no person takes part'"
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-param -d 'Add this parameter to the authorization request; may be given several times' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l oauth-profile -d 'Keep this sign-in apart from others at the same server, for a second account' -r
 complete -c mcpline -n "__fish_mcpline_using_subcommand uninstall" -l state-dir -d 'Keep sign-ins in this folder [default: the system\'s folder for the state of programs]' -r -F

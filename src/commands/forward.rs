@@ -1,7 +1,6 @@
 //! Forwards between one client and one upstream: puts the parts together and runs them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::UpstreamSettings;
 use crate::conversation::{self, Conversation, Outcome};
@@ -11,9 +10,6 @@ use crate::link::Link;
 use crate::setup::SetupError;
 use crate::upstream::Client;
 use crate::{signals, stdio, terminal};
-
-/// Time for a token that is being renewed to be written down.
-const SETTLE_PATIENCE: Duration = Duration::from_millis(400);
 
 /// Forwards between stdin/stdout and the upstream until the conversation ends.
 ///
@@ -47,6 +43,7 @@ pub(super) async fn run(
         link.spawn(async move {
             loop {
                 sign_in.over().await;
+                opened.end_invitation().await;
                 opened.credentials_changed().await;
             }
         });
@@ -55,7 +52,7 @@ pub(super) async fn run(
     let client_gone = stdio::client_gone(input.ended());
     let outcome = conversation.run(input, writer, Box::pin(stop), Box::pin(client_gone)).await;
     if let Some(sign_in) = sign_in {
-        sign_in.settle(SETTLE_PATIENCE).await;
+        sign_in.settle().await;
     }
     let Outcome { has_failed, input, output } = outcome;
     if let Some(why) = output {

@@ -22,6 +22,7 @@ use crate::jsonrpc::{
 };
 use crate::link::Link;
 use crate::mcp::{Empty, Implementation, InitializeParams, Part, Revision, method};
+use crate::oauth::SignIn;
 use crate::setup::SetupError;
 use crate::stdio::{Input, Stdin, Writer};
 use crate::terminal::Waiting;
@@ -41,6 +42,7 @@ pub(super) struct LocalClient {
     upstream: Arc<AnyEra>,
     client: Client,
     waiting: Waiting,
+    sign_in: Option<Arc<SignIn>>,
 }
 
 /// The error with which a request was answered.
@@ -96,7 +98,8 @@ impl LocalClient {
         ));
         let input = Some(input);
         let waiting = Waiting::new(server.redacted(&server.upstream.endpoint.shown));
-        Ok(Self { input, output, conversation, requests: 0, upstream, client, waiting })
+        let sign_in = server.upstream.sign_in.clone();
+        Ok(Self { input, output, conversation, requests: 0, upstream, client, waiting, sign_in })
     }
 
     /// Opens the session with a handshake, and returns the result of `initialize`.
@@ -190,6 +193,9 @@ impl LocalClient {
         if self.input.take().is_some() {
             // It fails only when it panics, and then there is nothing to wait for.
             let _ = (&mut self.conversation).await;
+        }
+        if let Some(sign_in) = &self.sign_in {
+            sign_in.settle().await;
         }
     }
 

@@ -47,6 +47,10 @@ impl Server {
             (target.map_err(|error| in_command(cli, error))?, None)
         };
         let upstream = UpstreamSettings::new(options, target, secrets)?;
+        // These commands end long before a person could have signed in.
+        if let Some(sign_in) = &upstream.sign_in {
+            sign_in.ask_nobody();
+        }
         let mut conversation = config::conversation(options, &upstream);
         conversation.readers = conversation.readers.or_person();
         let warnings = cli.warnings.iter().chain(&upstream.warnings).cloned().collect();

@@ -10,7 +10,7 @@ use crate::config::{Target, UpstreamSettings};
 use crate::oauth::SignIn;
 use crate::redact::Secrets;
 use crate::setup::SetupError;
-use crate::terminal::tell;
+use crate::terminal::{plain, tell};
 
 /// The sign-in to the server that the command names.
 ///
@@ -30,12 +30,16 @@ pub(super) fn prepare(cli: &Cli, secrets: &Arc<Secrets>) -> Result<Arc<SignIn>, 
 /// # Errors
 /// It came to nothing.
 pub(super) async fn login(sign_in: Arc<SignIn>, secrets: &Arc<Secrets>) -> Result<(), SetupError> {
-    let say = |url: &str| {
-        tell(&format!(
-            "To sign in, open this address in a browser:\n\n  {url}\n\nIf the browser cannot come back \
-             to this machine and ends on a page of an error, copy the address of that page, paste it \
-             here, and press Enter."
-        ));
+    let say = |url: &str, code: Option<&str>| {
+        let then = match code {
+            Some(code) => format!("Enter this code there:\n\n  {}", plain(code)),
+            None => {
+                "If the browser cannot come back to this machine and ends on a page of an error, \
+                     copy the address of that page, paste it here, and press Enter."
+                    .to_owned()
+            }
+        };
+        tell(&format!("To sign in, open this address in a browser:\n\n  {url}\n\n{then}"));
     };
     let mut pasted = lines();
     let login = sign_in.login(say);
@@ -51,6 +55,7 @@ pub(super) async fn login(sign_in: Arc<SignIn>, secrets: &Arc<Secrets>) -> Resul
             }
         }
     };
+    sign_in.settle().await;
     outcome.map_err(|why| SetupError::failed(secrets.redact(&why)))?;
     tell("Signed in. Programs that use this server through mcpline need not be restarted.");
     Ok(())

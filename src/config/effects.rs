@@ -49,7 +49,13 @@ pub(super) fn without_effect(
 pub(super) fn of_sign_in(given: &Given) -> Vec<String> {
     let ids =
         ["oauth_client_id", "oauth_scope", "oauth_resource", "oauth_issuer", "oauth_redirect"];
-    let others = ["oauth_client_secret_file", "oauth_grant", "oauth_param", "oauth_profile"];
+    let others = [
+        "oauth_client_secret_file",
+        "oauth_client_key_file",
+        "oauth_grant",
+        "oauth_param",
+        "oauth_profile",
+    ];
     let warning =
         |name| format!("{name} has no effect: there are other credentials, or --auth none");
     ids.iter().chain(&others).filter_map(|id| given.name(id)).map(warning).collect()

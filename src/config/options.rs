@@ -47,6 +47,11 @@ impl Options {
         self.connection.proxy.is_some()
     }
 
+    /// Takes a secret that stands on the command line of another program for our `variable`.
+    pub(crate) fn add_secret(&mut self, variable: &'static str, secret: String) {
+        self.given.preset_secret(variable, "the command line", secret);
+    }
+
     /// Fills in `${NAME}` in the names of files.
     ///
     /// # Errors
@@ -59,6 +64,7 @@ impl Options {
             ("--api-key-file", &mut credentials.api_key_file),
             ("--bearer-file", &mut credentials.bearer_file),
             ("--oauth-client-secret-file", &mut self.sign_in.oauth_client_secret_file),
+            ("--oauth-client-key-file", &mut self.sign_in.oauth_client_key_file),
             ("--state-dir", &mut self.sign_in.state_dir),
             ("--catalogue", &mut self.services.catalogue),
             ("--ca-file", &mut self.connection.ca_file),
@@ -137,6 +143,10 @@ pub(crate) struct SignInOptions {
     /// Read the secret of the client from this file; or set MCPLINE_OAUTH_CLIENT_SECRET
     #[arg(long, env = "MCPLINE_OAUTH_CLIENT_SECRET_FILE", value_name = "FILE")]
     pub(super) oauth_client_secret_file: Option<PathBuf>,
+
+    /// Prove by signatures with this private key who the client is (PEM, DER; P-256 or RSA)
+    #[arg(long, env = "MCPLINE_OAUTH_CLIENT_KEY_FILE", value_name = "FILE")]
+    pub(super) oauth_client_key_file: Option<PathBuf>,
 
     /// Ask for these scopes, separated by spaces, instead of those that the server names
     #[arg(long, env = "MCPLINE_OAUTH_SCOPE", value_name = "SCOPES")]

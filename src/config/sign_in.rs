@@ -9,7 +9,7 @@ use super::given::Given;
 use super::options::{Auth, SignInOptions};
 use super::values::upstream_url;
 use crate::http::{ConnectSettings, is_loopback};
-use crate::oauth::{self, ResourceId, SignIn};
+use crate::oauth::{self, ClientKey, ResourceId, SignIn};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::upstream::Kind;
@@ -61,6 +61,20 @@ fn settings(
         return Err(SetupError::usage("there is a client secret and no client id")
             .hint("set MCPLINE_OAUTH_CLIENT_ID too"));
     }
+    let key_file = options.oauth_client_key_file.as_deref();
+    if key_file.is_some() && client_id.is_none() {
+        return Err(SetupError::usage("there is a client key and no client id")
+            .hint("set MCPLINE_OAUTH_CLIENT_ID too"));
+    }
+    if key_file.is_some() && client_secret.is_some() {
+        return Err(SetupError::usage("there are a client secret and a client key")
+            .hint("leave out the one that the authorization server does not know"));
+    }
+    let client_key = key_file.map(|file| {
+        ClientKey::read(file).map_err(|why| {
+            SetupError::usage(format!("--oauth-client-key-file {} {why}", file.display()))
+        })
+    });
     let resource = match text(&options.oauth_resource).as_deref() {
         None => ResourceId::Published,
         Some("none") => ResourceId::None,
@@ -73,6 +87,11 @@ fn settings(
     }
     let params = options.oauth_param.iter().filter(|param| !param.trim().is_empty());
     let params = params.map(|param| match param.split_once('=') {
+        Some((name, _)) if oauth::OWN_PARAMS.contains(&name.trim()) => {
+            let name = name.trim();
+            Err(SetupError::usage(format!("--oauth-param cannot set `{name}`"))
+                .hint("mcpline sets it itself; the other options of the sign-in may help"))
+        }
         Some((name, value)) => Ok((name.trim().to_owned(), value.to_owned())),
         None => Err(SetupError::usage(format!("--oauth-param `{param}`: write NAME=VALUE"))),
     });
@@ -86,6 +105,7 @@ fn settings(
         is_forced: options.auth == Auth::Oauth,
         client_id,
         client_secret,
+        client_key: client_key.transpose()?,
         scope: text(&options.oauth_scope),
         resource,
         issuer,

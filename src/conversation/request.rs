@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::reply::PendingReply;
+use crate::attended::unattended_if;
 use crate::failure::{Attempts, Cause, Class, Failure};
 use crate::hint::Hint;
 use crate::jsonrpc::{Message, OutLine, RequestId, Response, to_json};
@@ -38,7 +39,11 @@ pub(super) async fn answer(context: Arc<Context>, request: Box<Request>, reply: 
     let attempt = |live: Arc<Live>| {
         reply.fate().mark_sent();
         let request = &request;
-        async move { live.session.exchange(request).await }
+        async move {
+            let exchange = live.session.exchange(request);
+            // Programs send it by themselves, at night too.
+            unattended_if(request.message.method() == method::PING, exchange).await
+        }
     };
     let start_timeout = context.settings.start_timeout;
     let is_start = request.message.method() == method::DISCOVER && !context.link.has_answered();
@@ -172,6 +177,10 @@ async fn fail(
         readers: context.settings.readers,
     };
     reply.fail(&failure.to_error(&attempts)).await;
+    // Behind the error: a person is there, and the client may show more than its text.
+    if let Some(url) = failure.sign_in_url.filter(|_| name == method::TOOLS_CALL) {
+        context.link.invite_to_sign_in(&url, &failure.what).await;
+    }
 }
 
 /// Whether the next request will probably fail as this one did: the upstream cannot be reached.

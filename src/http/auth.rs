@@ -54,6 +54,13 @@ impl Authorization {
         }
     }
 
+    /// Takes note that the upstream has taken `sent`.
+    fn accepted(&self, sent: &HeaderValue) {
+        if let Self::OAuth(sign_in) = self {
+            sign_in.note_accepted(sent);
+        }
+    }
+
     /// What is to be done about a refusal: whether there are other credentials now.
     async fn refused(&self, denial: &Denial<'_>) -> Verdict {
         let Denial { status, headers, sent, may_ask } = *denial;
@@ -154,6 +161,13 @@ impl Credentials {
         }
         let authorization = self.authorization.value().await;
         Some(Granted { headers: &self.headers, authorization })
+    }
+
+    /// Takes note that a request with these credentials was not refused.
+    pub(super) fn accepted(&self, granted: Option<&Granted<'_>>) {
+        if let Some(sent) = granted.and_then(|granted| granted.authorization.as_ref()) {
+            self.authorization.accepted(sent);
+        }
     }
 
     /// Takes note of a refusal, and says whether the request is worth sending once more: the refused

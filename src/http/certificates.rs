@@ -116,6 +116,15 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
     fs::read(path).map(|bytes| Contents::of(&bytes)).map_err(|why| format!("cannot be read: {why}"))
 }
 
+/// The first private key in the file.
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let mut contents = read(path)?;
+    if contents.keys.is_empty() {
+        return Err(contents.lacks(Wants::Key, path));
+    }
+    Ok(contents.keys.swap_remove(0))
+}
+
 /// Reads the bytes of a file of certificates and keys as the options do, looks into each certificate
 /// as a handshake does, and gives the certificates. For fuzzing.
 pub fn certificates_in(bytes: &[u8]) -> Vec<Vec<u8>> {

@@ -25,6 +25,7 @@ use super::peer::Peer;
 use super::protocol::Question;
 use super::proxy::{self, Proxy};
 use super::redirects::{Moved, is_elsewhere, moves_all, target_within_origin};
+use crate::attended::is_attended;
 use crate::failure::{Cause, Class, Failure};
 use crate::oauth::Verdict;
 use crate::patience::within;
@@ -342,10 +343,13 @@ impl Http {
                 is_remembered = false;
                 url = Cow::Borrowed(&endpoint.url);
             } else if refusals < MAX_REFUSALS
-                && self.is_worth_repeating(&response, granted, &outline).await?
+                && self.is_worth_repeating(&response, granted.as_ref(), &outline).await?
             {
                 refusals += 1;
             } else {
+                if status.is_success() {
+                    self.credentials.accepted(granted.as_ref());
+                }
                 self.protocol.settle();
                 if redirects > 0 && is_for_all && status.is_success() {
                     self.moved.remember(&endpoint.url, &url);
@@ -365,16 +369,16 @@ impl Http {
     async fn is_worth_repeating(
         &self,
         response: &Response,
-        granted: Option<Granted<'_>>,
+        granted: Option<&Granted<'_>>,
         outline: &Outline<'_>,
     ) -> Result<bool, Failure> {
         let status = response.status();
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Ok(false);
         }
-        let sent = granted.and_then(|granted| granted.authorization);
-        let (headers, may_ask) = (response.headers(), outline.may_ask);
-        let denial = Denial { status, headers, sent: sent.as_ref(), may_ask };
+        let sent = granted.and_then(|granted| granted.authorization.as_ref());
+        let (headers, may_ask) = (response.headers(), outline.may_ask && is_attended());
+        let denial = Denial { status, headers, sent, may_ask };
         match Box::pin(self.credentials.refused(denial)).await {
             Verdict::Repeat => Ok(true),
             Verdict::Refused => Ok(false),

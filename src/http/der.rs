@@ -93,6 +93,16 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// The numbers in a SEQUENCE of INTEGERs of which none is negative, without zeros in front.
+pub(crate) fn numbers<'a>(bytes: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+    let (sequence, _) = Der::read(bytes)?;
+    let without_zeros = |one: Der<'a>| {
+        let zeros = one.content.iter().take_while(|byte| **byte == 0).count();
+        &one.content[zeros..]
+    };
+    Some(sequence.children().map(without_zeros).collect())
+}
+
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANISATION: &[u8] = &[0x55, 0x04, 0x0a];
 

@@ -1,10 +1,10 @@
 //! What happened on the way to the upstream, for a command that explains it to a person.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderName, SERVER, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, SERVER, WWW_AUTHENTICATE};
 
 use super::challenge::{challenges, distinct_schemes};
 
@@ -45,6 +45,34 @@ pub(crate) struct Head {
     pub(crate) schemes: Vec<String>,
     /// The metadata for a login by OAuth that it names.
     pub(crate) resource_metadata: Option<String>,
+    /// What it wants of a login, as it says it.
+    pub(crate) challenges: Vec<HeaderValue>,
+    /// By how much this machine's clock is ahead of the server's.
+    pub(crate) clock: Option<ClockDifference>,
+}
+
+/// How far the clock of this machine is from that of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClockDifference {
+    Ahead(Duration),
+    Behind(Duration),
+}
+
+impl ClockDifference {
+    /// The difference between `now` here and `date`, a server's `Date`.
+    fn between(now: SystemTime, date: &str) -> Option<Self> {
+        let theirs = httpdate::parse_http_date(date).ok()?;
+        Some(match now.duration_since(theirs) {
+            Ok(ahead) => Self::Ahead(ahead),
+            Err(behind) => Self::Behind(behind.duration()),
+        })
+    }
+
+    /// How large it is.
+    pub(crate) fn size(self) -> Duration {
+        let (Self::Ahead(size) | Self::Behind(size)) = self;
+        size
+    }
 }
 
 /// How far a request that got no answer came.
@@ -88,6 +116,8 @@ impl Head {
             server: text(&SERVER),
             resource_metadata: metadata.next().map(str::to_owned),
             schemes: distinct_schemes(challenges),
+            challenges: headers.get_all(WWW_AUTHENTICATE).iter().cloned().collect(),
+            clock: text(&DATE).and_then(|date| ClockDifference::between(SystemTime::now(), &date)),
         }
     }
 }

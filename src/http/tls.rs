@@ -65,6 +65,11 @@ impl Tls {
         self.identity = None;
     }
 
+    /// Checks certificates whatever the user has said of another server.
+    pub(super) fn check_again(&mut self) {
+        self.insecure = false;
+    }
+
     /// Trusts the certificates in the file of `--ca-file`.
     ///
     /// # Errors
@@ -106,11 +111,8 @@ impl Tls {
         if chain.certificates.is_empty() {
             return Err(of_certificate(chain.lacks(Wants::Certificate, certificate)));
         }
-        let mut keys = certificates::read(key).map_err(of_key)?;
-        if keys.keys.is_empty() {
-            return Err(of_key(keys.lacks(Wants::Key, key)));
-        }
-        self.identity = Some((chain.certificates, keys.keys.swap_remove(0)));
+        let key_itself = certificates::private_key(key).map_err(of_key)?;
+        self.identity = Some((chain.certificates, key_itself));
         // Whether the two fit shows only here.
         self.config(Trust::nobody()).map(drop).map_err(|error| {
             let why = match error {

@@ -24,9 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer. Metadata and tokens have a few thousand.
 const MAX_BODY: usize = 512 * 1024;
 
+/// Origins to which connections are remembered.
+const MAX_ORIGINS: usize = 8;
+
 /// An HTTP client for origins that are not the upstream's.
 pub(crate) struct Web {
     connect: ConnectSettings,
+    /// The upstream's host: what the user says of certificates is said of it.
+    upstream: Option<String>,
     /// The connections to each origin, for each of which another proxy may be right.
     origins: Mutex<Vec<(String, Arc<Connections>)>>,
 }
@@ -64,11 +69,12 @@ impl fmt::Debug for Web {
 }
 
 impl Web {
-    /// A client that connects as `connect` says.
-    pub(crate) fn new(connect: &ConnectSettings) -> Self {
+    /// A client that connects as `connect` says for `upstream`.
+    pub(crate) fn new(connect: &ConnectSettings, upstream: &Url) -> Self {
         let mut connect = connect.clone();
         connect.tls.forget_identity();
-        Self { connect, origins: Mutex::default() }
+        let upstream = upstream.host_str().map(str::to_owned);
+        Self { connect, upstream, origins: Mutex::default() }
     }
 
     /// Gets `url`.
@@ -142,9 +148,17 @@ impl Web {
         if let Some((_, known)) = origins.iter().find(|(known, _)| *known == origin) {
             return Ok(known.clone());
         }
-        let connections = Connections::new(self.connect.clone(), url)
+        let mut connect = self.connect.clone();
+        if url.host_str() != self.upstream.as_deref() {
+            connect.tls.check_again();
+        }
+        let connections = Connections::new(connect, url)
             .map_err(|error| Failure::new(Class::Final, Cause::Unreachable, error.to_string()))?;
         let connections = Arc::new(connections);
+        // Each has the authorities in memory, and a hostile server can name any number of origins.
+        if origins.len() == MAX_ORIGINS {
+            origins.remove(0);
+        }
         origins.push((origin, connections.clone()));
         Ok(connections)
     }

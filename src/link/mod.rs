@@ -7,11 +7,12 @@
 //! ends the session that it got.
 
 mod handshake;
+mod invitation;
 mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::invitation::Invitations;
 use self::memory::Memory;
+use crate::attended::unattended_if;
 use crate::background::boxed;
 use crate::era;
 use crate::failure::{Cause, Class, Failure};
@@ -78,8 +81,11 @@ pub struct Link {
     policy: Policy,
     state: watch::Sender<State>,
     memory: Memory,
+    invitations: Invitations,
     /// Notified when a request begins to wait for a session.
     wanted: Notify,
+    /// How many wait for a session.
+    waiting: AtomicUsize,
     /// Notified when there are better credentials.
     credentials: Notify,
     openings: AtomicU64,
@@ -107,7 +113,9 @@ impl Link {
             policy,
             state: watch::Sender::new(State::Idle),
             memory: Memory::default(),
+            invitations: Invitations::default(),
             wanted: Notify::new(),
+            waiting: AtomicUsize::new(0),
             credentials: Notify::new(),
             openings: AtomicU64::new(0),
             has_answered: AtomicBool::new(false),
@@ -169,6 +177,7 @@ impl Link {
     /// # Errors
     /// The upstream refuses, and waiting does not help; or the link is closed.
     pub async fn live(self: &Arc<Self>) -> Result<Arc<Live>, Failure> {
+        let _waiting = Waiting::count(&self.waiting);
         let mut state = self.state.subscribe();
         self.idle_losses.store(0, Ordering::Relaxed);
         let opens = self.open_if(|state| matches!(state, State::Idle | State::Failed(_)));
@@ -368,7 +377,10 @@ impl Link {
         self.begun.get_or_init(Instant::now);
         let mut attempts = Attempts::default();
         while let Some(greeting) = self.memory.greeting() {
-            let failure = match self.upstream.open(&greeting, &self.client).await {
+            // Without anybody who waits, at night say, no person is asked to sign in.
+            let is_unattended = self.waiting.load(Ordering::Relaxed) == 0;
+            let opening = self.upstream.open(&greeting, &self.client);
+            let failure = match unattended_if(is_unattended, opening).await {
                 Ok(opened) => {
                     if let Some(live) = self.set_up(opened, id).await {
                         self.guard(live).await;
@@ -498,6 +510,22 @@ impl Link {
                 tracing::warn!("{method} could not be set again: {}", failure.summary());
             }
         }
+    }
+}
+
+/// Counts one that waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn count(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

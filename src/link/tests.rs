@@ -161,3 +161,23 @@ async fn closed_means_closed() {
     assert!(link.live().await.is_err());
     assert_eq!((stub.arrivals("initialize").len(), stub.closed()), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_nobody_waits_for_is_opened_unattended() {
+    let attended = Arc::new(Mutex::new(Vec::new()));
+    let noted = attended.clone();
+    let stub = Stub::new(move |_, before| {
+        noted.lock().unwrap().push(crate::attended::is_attended());
+        if before < 2 { Reply::Fails(Class::Rejected) } else { Reply::Result(INITIALIZED) }
+    });
+    let (link, _told) = link(&stub);
+    begin(&link).await.unwrap();
+    link.initialized(initialized()).await;
+    assert_eq!(*attended.lock().unwrap(), [true, true, true]);
+    stub.end_session(1);
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(*attended.lock().unwrap(), [true, true, true, false]);
+    link.lost(&link.current().unwrap(), false);
+    link.live().await.unwrap();
+    assert_eq!(attended.lock().unwrap().last(), Some(&true));
+}

@@ -26,9 +26,8 @@ pub(super) fn open(url: &str) {
 /// Whether somebody is there to see a browser.
 fn is_seen() -> bool {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(browser) = variable("BROWSER") {
-        let is_text = |name: &&str| browser.rsplit('/').next() == Some(name);
-        return !TEXT_BROWSERS.iter().any(is_text);
+    if let Some(browsers) = variable("BROWSER") {
+        return !names_text_browser(&browsers);
     }
     if variable("SSH_CONNECTION").is_some() {
         return false;
@@ -37,4 +36,28 @@ fn is_seen() -> bool {
         return true;
     }
     ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].iter().any(|name| variable(name).is_some())
+}
+
+/// Whether a text browser is among `browsers`: commands with arguments, between which are colons.
+fn names_text_browser(browsers: &str) -> bool {
+    let mut words = browsers.split(|letter: char| letter == ':' || letter.is_whitespace());
+    words.any(|word| word.rsplit('/').next().is_some_and(|name| TEXT_BROWSERS.contains(&name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_browser_is_not_opened() {
+        for (browsers, is_text) in [
+            ("firefox", false),
+            ("/usr/bin/w3m", true),
+            ("w3m %s", true),
+            ("firefox:lynx", true),
+            ("/opt/links2/chrome --new-window %s", false),
+        ] {
+            assert_eq!(names_text_browser(browsers), is_text, "{browsers}");
+        }
+    }
 }

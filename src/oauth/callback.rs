@@ -28,6 +28,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a page waits to tell how the sign-in went.
 const PAGE_PATIENCE: Duration = Duration::from_mins(1);
 
+/// How many free ports are tried of which another program has one half.
+const FREE_PORT_TRIES: u32 = 5;
+
 /// The query of a redirect, and where to say whether it is ours.
 pub(super) struct Arrival {
     pub(super) query: String,
@@ -52,22 +55,20 @@ impl Callback {
             // A browser may take either.
             _ => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
         };
-        let mut listeners: Vec<TcpListener> = Vec::new();
-        let mut port = redirect.port().unwrap_or(0);
-        for address in addresses {
-            match TcpListener::bind(SocketAddr::new(*address, port)).await {
-                Ok(listener) => {
-                    port = listener.local_addr()?.port();
-                    listeners.push(listener);
+        let given = redirect.port().unwrap_or(0);
+        let mut tries = if given == 0 { FREE_PORT_TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match listen(addresses, given).await {
+                Err(why) if tries > 0 && why.kind() == io::ErrorKind::AddrInUse => {}
+                Err(why) => return Err(why),
+                Ok((listeners, port)) => {
+                    let mut redirect = redirect.clone();
+                    let _ = redirect.set_port(Some(port));
+                    return Ok(Self { listeners, redirect });
                 }
-                // There may be no IPv6.
-                Err(why) if listeners.is_empty() => return Err(why),
-                Err(_) => {}
             }
         }
-        let mut redirect = redirect.clone();
-        let _ = redirect.set_port(Some(port));
-        Ok(Self { listeners, redirect })
     }
 
     /// The redirect URI with its port.
@@ -76,8 +77,7 @@ impl Callback {
     }
 
     /// Answers browsers until it is dropped: hands over what they come back with, and shows what is
-    /// `told`.
-    /// Notifies `shown` when a browser has got that.
+    /// `told`. Notifies `shown` when a browser has got that.
     pub(super) async fn serve(
         self,
         arrivals: mpsc::Sender<Arrival>,
@@ -96,6 +96,28 @@ impl Callback {
         }
         while accepting.join_next().await.is_some() {}
     }
+}
+
+/// Listens at one port of all `addresses` that this machine has.
+async fn listen(addresses: &[IpAddr], mut port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for address in addresses {
+        match TcpListener::bind(SocketAddr::new(*address, port)).await {
+            Ok(listener) => {
+                port = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            // Another program that has one of the two would get what is meant for us.
+            Err(why) if listeners.is_empty() || is_taken(&why) => return Err(why),
+            // There may be no IPv6.
+            Err(_) => {}
+        }
+    }
+    Ok((listeners, port))
+}
+
+fn is_taken(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 /// What every connection needs.
@@ -164,4 +186,20 @@ fn to_done() -> Answer {
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static(DONE));
     guarded(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn both_halves_of_localhost_are_ours_or_none() {
+        // Where there is no IPv6 there is nothing to take.
+        let Ok(other) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
+        let port = other.local_addr().unwrap().port();
+        let redirect = Url::parse(&format!("http://localhost:{port}/callback")).unwrap();
+        assert!(Callback::bind(&redirect).await.is_err());
+        let free = Url::parse("http://localhost/callback").unwrap();
+        assert_eq!(Callback::bind(&free).await.unwrap().listeners.len(), 2);
+    }
 }

@@ -5,13 +5,12 @@ use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::grant::{DEVICE_CODE, Refusal};
+use super::assertion::{ASSERTION_TYPE, ClientKey};
+use super::clock::unix_time;
 use super::metadata::Server;
 use super::problem::Problem;
 use super::settings::Settings;
-use super::unix_time;
 use crate::hint::Hint;
-use crate::http::{Form, Web};
 
 /// How a client proves who it is at the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,24 +19,27 @@ pub(super) enum Method {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    PrivateKeyJwt,
 }
 
 impl Method {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
-    fn named(name: &str) -> Option<Self> {
+    /// The method called `name`, if a client that we register can have it.
+    pub(super) fn named(name: &str) -> Option<Self> {
         let all = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
         all.into_iter().find(|method| method.name() == name)
     }
 
     /// The method for a client with a secret: the first that the server lists and we know.
-    fn with_secret(server: &Server) -> Self {
+    pub(super) fn with_secret(server: &Server) -> Self {
         let listed = server.auth_methods().unwrap_or_default().iter();
         let mut known = listed.filter_map(|name| Self::named(name));
         known.find(|method| *method != Self::None).unwrap_or(Self::ClientSecretBasic)
@@ -45,7 +47,7 @@ impl Method {
 
     /// The method to ask for when we register: none where that is allowed, as we can keep no secret
     /// from the user of this machine.
-    fn to_register(server: &Server) -> Self {
+    pub(super) fn to_register(server: &Server) -> Self {
         let Some(listed) = server.auth_methods() else { return Self::None };
         let mut known = listed.iter().filter_map(|name| Self::named(name));
         if known.clone().any(|method| method == Self::None) {
@@ -56,38 +58,80 @@ impl Method {
 }
 
 /// A client at one authorization server. No `Debug`: it holds a secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Client {
     pub(super) id: String,
     pub(super) secret: Option<String>,
     /// When the secret ends, in seconds since 1970; 0 for never.
     #[serde(default)]
-    secret_expires_at: u64,
+    pub(super) secret_expires_at: u64,
     pub(super) method: Method,
+    /// The key that it signs with; it is the user's to keep.
+    #[serde(skip)]
+    pub(super) key: Option<ClientKey>,
     /// The redirect URIs that we registered it with; empty for one that we did not register.
     #[serde(default)]
-    redirects: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Registered {
-    client_id: String,
-    client_secret: Option<String>,
+    pub(super) redirects: Vec<String>,
+    /// Whether its server may have forgotten it: then another one is registered for the next sign-in.
     #[serde(default)]
-    client_secret_expires_at: Option<u64>,
-    token_endpoint_auth_method: Option<String>,
+    pub(super) is_doubted: bool,
 }
 
 impl Client {
-    /// The client that the user has given, if any.
-    pub(super) fn given(settings: &Settings, server: &Server) -> Option<Self> {
-        let id = settings.client_id.clone()?;
+    /// The client that the user has given, if any, for `server`; `known` is the issuer that it was used
+    /// with before.
+    ///
+    /// # Errors
+    /// It belongs to another issuer. The address of a document belongs to none.
+    pub(super) fn given(
+        settings: &Settings,
+        server: &Server,
+        known: Option<&str>,
+    ) -> Result<Option<Self>, Problem> {
+        let Some(id) = settings.client_id.clone() else { return Ok(None) };
         let secret = settings.client_secret.clone();
-        if is_document(&id) && !server.takes_client_documents() && secret.is_none() {
-            return None;
+        let key = settings.client_key.clone();
+        let is_portable = is_document(&id) && secret.is_none() && key.is_none();
+        if is_portable && !server.takes_client_documents() {
+            return Ok(None);
         }
-        let method = if secret.is_some() { Method::with_secret(server) } else { Method::None };
-        Some(Self { id, secret, secret_expires_at: 0, method, redirects: Vec::new() })
+        let is_bound = !is_portable && settings.issuer.is_none();
+        if let Some(known) = known.filter(|known| is_bound && *known != server.issuer()) {
+            return Err(Problem::new(
+                format!(
+                    "the server names another authorization server now ({}, before {known}), to which \
+                     the client id and secret that you gave are not sent",
+                    server.issuer()
+                ),
+                Hint::both(
+                    "If this is right, set --oauth-issuer to the new one, with a client that belongs \
+                     to it.",
+                    "Если так и должно быть, укажите в --oauth-issuer новый сервер и клиента, который \
+                     на нём зарегистрирован.",
+                ),
+            ));
+        }
+        let method = match (&key, &secret) {
+            (Some(_), _) => Method::PrivateKeyJwt,
+            (None, Some(_)) => Method::with_secret(server),
+            (None, None) => Method::None,
+        };
+        Ok(Some(Self {
+            id,
+            secret,
+            secret_expires_at: 0,
+            method,
+            key,
+            redirects: Vec::new(),
+            is_doubted: false,
+        }))
+    }
+
+    /// The client as it is written down when it has been of use: a secret that the user gave is the
+    /// user's to keep and to change.
+    pub(super) fn to_keep(&self) -> Self {
+        let secret = self.secret.clone().filter(|_| self.is_registered());
+        Self { secret, is_doubted: false, ..self.clone() }
     }
 
     /// Whether we have registered the client ourselves.
@@ -98,7 +142,9 @@ impl Client {
     /// Whether it can still be used with `redirect`.
     pub(super) fn allows(&self, redirect: &str) -> bool {
         let has_expired = self.secret_expires_at != 0 && self.secret_expires_at <= unix_time();
-        !has_expired && (!self.is_registered() || self.redirects.iter().any(|uri| uri == redirect))
+        !has_expired
+            && !self.is_doubted
+            && (!self.is_registered() || self.redirects.iter().any(|uri| uri == redirect))
     }
 
     /// The port of the redirect URI that we registered.
@@ -106,66 +152,16 @@ impl Client {
         Url::parse(self.redirects.first()?).ok()?.port()
     }
 
-    /// Registers us with `server` for `redirect`; `given_redirect` is the one that the user wants.
+    /// Adds to `fields` of a request to `server` what says and proves who we are; returns the value of
+    /// `Authorization`, where that does it.
     ///
     /// # Errors
-    /// The server does not register clients, or refuses.
-    pub(super) async fn register(
-        web: &Web,
+    /// The client's key cannot be used.
+    pub(super) fn sign(
+        &self,
         server: &Server,
-        redirect: &Url,
-        given_redirect: Option<&Url>,
-    ) -> Result<Self, Problem> {
-        let by_hand = |why: &str| by_hand(server, given_redirect, why);
-        let Some(endpoint) = &server.registration else {
-            return Err(by_hand("does not register clients by itself"));
-        };
-        let redirects = redirect_forms(redirect);
-        let mut grants = vec!["authorization_code", "refresh_token"];
-        if server.device.is_some() {
-            grants.push(DEVICE_CODE);
-        }
-        let body = serde_json::json!({
-            "client_name": "mcpline",
-            "redirect_uris": redirects,
-            "grant_types": grants,
-            "response_types": ["code"],
-            "token_endpoint_auth_method": Method::to_register(server).name(),
-            "application_type": "native",
-        });
-        let form =
-            Form { content_type: "application/json", authorization: None, body: body.to_string() };
-        let page = web.post(endpoint, form).await.map_err(|error| Problem::of_failure(&error))?;
-        if page.status.is_server_error() {
-            let what =
-                format!("{} answered the registration with HTTP {}", server.issuer(), page.status);
-            return Err(Problem::passing(what, "Try again in a while."));
-        }
-        let registered = serde_json::from_slice::<Registered>(&page.body).ok();
-        let Some(registered) = registered.filter(|_| page.status.is_success()) else {
-            let said = Refusal::of(&page).said();
-            let why = format!("refuses to register clients by itself ({said})");
-            return Err(by_hand(&why));
-        };
-        let method = registered.token_endpoint_auth_method.as_deref().and_then(Method::named);
-        let has_secret = registered.client_secret.is_some();
-        let method = match method {
-            Some(method) if has_secret || method == Method::None => method,
-            _ if has_secret => Method::with_secret(server),
-            _ => Method::None,
-        };
-        Ok(Self {
-            id: registered.client_id,
-            secret: registered.client_secret,
-            secret_expires_at: registered.client_secret_expires_at.unwrap_or(0),
-            method,
-            redirects,
-        })
-    }
-
-    /// Adds to `fields` of a token request what says and proves who we are; returns the value of
-    /// `Authorization`, where that does it.
-    pub(super) fn sign(&self, fields: &mut Vec<(&'static str, String)>) -> Option<HeaderValue> {
+        fields: &mut Vec<(&'static str, String)>,
+    ) -> Result<Option<HeaderValue>, Problem> {
         let secret = self.secret.as_deref().unwrap_or_default();
         match self.method {
             Method::ClientSecretBasic => {
@@ -174,20 +170,28 @@ impl Client {
                     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
                 };
                 let login = format!("{}:{}", encoded(&self.id), encoded(secret));
-                let mut value = HeaderValue::try_from(format!("Basic {}", base64(&login))).ok()?;
-                value.set_sensitive(true);
-                Some(value)
+                let value = HeaderValue::try_from(format!("Basic {}", base64(&login)));
+                return Ok(value.ok().map(|mut value| {
+                    value.set_sensitive(true);
+                    value
+                }));
             }
             Method::ClientSecretPost => {
                 fields.push(("client_id", self.id.clone()));
                 fields.push(("client_secret", secret.to_owned()));
-                None
             }
-            Method::None => {
+            Method::PrivateKeyJwt => {
                 fields.push(("client_id", self.id.clone()));
-                None
+                if let Some(key) = &self.key {
+                    let algorithms = server.signing_algorithms();
+                    let assertion = key.assertion(&self.id, server.issuer(), algorithms)?;
+                    fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+                    fields.push(("client_assertion", assertion));
+                }
             }
+            Method::None => fields.push(("client_id", self.id.clone())),
         }
+        Ok(None)
     }
 }
 
@@ -199,38 +203,4 @@ fn base64(text: &str) -> String {
 /// Whether a client id is the address of a client metadata document.
 pub(super) fn is_document(id: &str) -> bool {
     Url::parse(id).is_ok_and(|url| url.scheme() == "https" && url.path().len() > 1)
-}
-
-/// Both ways to write a redirect to this machine: some servers know only the one that they were told.
-fn redirect_forms(redirect: &Url) -> Vec<String> {
-    let mut forms = vec![redirect.to_string()];
-    let other = match redirect.host_str() {
-        Some("127.0.0.1") => "localhost",
-        Some("localhost") => "127.0.0.1",
-        _ => return forms,
-    };
-    let mut url = redirect.clone();
-    if url.set_host(Some(other)).is_ok() {
-        forms.push(url.into());
-    }
-    forms
-}
-
-/// The redirect URI that is proposed to somebody who registers a client by hand.
-const PROPOSED_REDIRECT: &str = "http://127.0.0.1:33418/callback";
-
-/// How to register a client by hand with the redirect URI `{}`.
-const BY_HAND: Hint = Hint::both(
-    "Register a client there by hand, a native or desktop application with the redirect URI {}. Then \
-     set MCPLINE_OAUTH_REDIRECT to this URI, MCPLINE_OAUTH_CLIENT_ID to the client's id, and \
-     MCPLINE_OAUTH_CLIENT_SECRET to its secret, if it has one. Or give a token with --bearer-file.",
-    "Зарегистрируйте там клиента вручную: классическое (desktop) приложение с адресом возврата {}. Затем \
-     задайте MCPLINE_OAUTH_REDIRECT (этот адрес), MCPLINE_OAUTH_CLIENT_ID (id клиента) и, если у него \
-     есть секрет, MCPLINE_OAUTH_CLIENT_SECRET. Или дайте токен через --bearer-file.",
-);
-
-/// The server does not register us: the user has to do it.
-fn by_hand(server: &Server, redirect: Option<&Url>, why: &str) -> Problem {
-    let what = format!("the authorization server {} {why}", server.issuer());
-    Problem::new(what, BY_HAND.naming(redirect.map_or(PROPOSED_REDIRECT, Url::as_str)))
 }

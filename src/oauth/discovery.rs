@@ -1,18 +1,20 @@
 //! Finds the authorization server of an upstream (MCP, "Authorization Server Discovery").
 
-use reqwest::header::LOCATION;
 use url::Url;
 
+use super::document::{Document, document};
 use super::hints::{Hints, add_scopes, scopes_in};
-use super::metadata::{Resource, Server, ServerDocument, resource_places, server_places};
+use super::metadata::{Server, ServerDocument, server_places};
 use super::problem::Problem;
 use super::reach::Reach;
+use super::resource::{Resource, resource_places};
 use super::settings::{ResourceId, Settings};
-use crate::http::{Page, Web};
+use crate::hint::Hint;
+use crate::http::Web;
 use crate::redact;
 
-/// Redirects followed for one document.
-const MAX_REDIRECTS: usize = 3;
+/// Authorization servers of one resource that are looked at: a hostile one may name any number.
+const MAX_ISSUERS: usize = 8;
 
 /// Where and for what to sign in.
 #[derive(Debug)]
@@ -36,14 +38,6 @@ pub(super) struct Discovery<'a> {
     pub(super) known_issuer: Option<&'a str>,
 }
 
-/// What one place holds.
-enum Document<T> {
-    Found(T),
-    None,
-    /// The server is not well: whether there is a document cannot be told.
-    Broken(Problem),
-}
-
 impl Discovery<'_> {
     /// The authorization server that `hints` or the upstream's metadata lead to; `None` if the
     /// upstream has none.
@@ -51,34 +45,60 @@ impl Discovery<'_> {
     /// # Errors
     /// What is published cannot be used, or the servers cannot be reached.
     pub(super) async fn run(&self, hints: &Hints) -> Result<Option<Found>, Problem> {
-        if let Some(resource) = self.resource(hints).await? {
+        let resource = match self.resource(hints).await {
+            Ok(resource) => resource,
+            // A server that knows nothing of OAuth may send every stranger elsewhere.
+            Err(problem) if !self.is_expected(hints) && !problem.passes() => return Ok(None),
+            Err(problem) => return Err(problem),
+        };
+        self.server(resource, hints).await
+    }
+
+    /// Whether the upstream, or the user, says that there is a sign-in.
+    pub(super) fn is_expected(&self, hints: &Hints) -> bool {
+        hints.is_bearer || self.settings.is_forced
+    }
+
+    /// The authorization server of `resource`, or where there is none, of the upstream's origin;
+    /// `None` if there is none either.
+    ///
+    /// # Errors
+    /// As for [`Discovery::run`].
+    pub(super) async fn server(
+        &self,
+        resource: Option<Resource>,
+        hints: &Hints,
+    ) -> Result<Option<Found>, Problem> {
+        if let Some(resource) = resource {
             let server = self.server_of(&resource).await?;
             return Ok(Some(self.found(server, Some(resource), hints, false)));
         }
-        let issuer = match &self.settings.issuer {
-            Some(issuer) => issuer.clone(),
-            None => self.upstream.origin().ascii_serialization(),
-        };
-        // Servers of revision 2025-03-26: metadata at the root of the origin, for some below the path.
-        let base = self.reach.url(&issuer, "the authorization server")?;
-        let mut places = server_places(&base);
-        if self.settings.issuer.is_none() {
-            let below = server_places(self.upstream);
-            places.splice(0..0, below.into_iter().take(1));
-        }
-        if let Some(server) = self.server_at(&places, &issuer).await? {
+        if let Some(issuer) = &self.settings.issuer {
+            let server = self.server_named(issuer).await?.ok_or_else(|| {
+                Problem::new(
+                    format!("there are no metadata of the issuer `{issuer}`"),
+                    Hint::both("Check --oauth-issuer.", "Проверьте --oauth-issuer."),
+                )
+            })?;
             return Ok(Some(self.found(server, None, hints, false)));
         }
-        if self.settings.issuer.is_some() {
-            return Err(Problem::new(
-                format!("there are no metadata of the issuer `{issuer}`"),
-                "Check --oauth-issuer.",
-            ));
+        // Servers of revision 2025-03-26: metadata at the root of the origin, for some below the path.
+        let origin = self.upstream.origin().ascii_serialization();
+        let base = self.reach.url(&origin, "the authorization server")?;
+        let below = self.settings.default_resource().trim_end_matches('/');
+        let mut places = server_places(self.upstream);
+        places.truncate(1);
+        places.extend(server_places(&base));
+        match self.server_at(&places, &[below, &origin]).await {
+            Ok(Some(server)) => return Ok(Some(self.found(server, None, hints, false))),
+            Ok(None) => {}
+            Err(problem) if !self.is_expected(hints) && !problem.passes() => return Ok(None),
+            Err(problem) => return Err(problem),
         }
-        if !hints.is_bearer && !self.settings.is_forced {
+        if !self.is_expected(hints) {
             return Ok(None);
         }
-        let server = Server::check(ServerDocument::assumed(&base), &issuer, self.reach)?;
+        let server = Server::check(ServerDocument::assumed(&base), &[&origin], self.reach)?;
         Ok(Some(self.found(server, None, hints, true)))
     }
 
@@ -99,14 +119,18 @@ impl Discovery<'_> {
             ResourceId::Given(id) => Some(id.clone()),
             // As it was configured: a parser would add a slash to a bare origin.
             ResourceId::Published => Some(
-                resource.map_or_else(|| self.settings.configured_url.clone(), |found| found.id),
+                resource
+                    .map_or_else(|| self.settings.default_resource().to_owned(), |found| found.id),
             ),
         };
         Found { server, resource, scopes, is_assumed }
     }
 
     /// The upstream's own metadata: where the challenge says, else at the well-known places.
-    async fn resource(&self, hints: &Hints) -> Result<Option<Resource>, Problem> {
+    ///
+    /// # Errors
+    /// They are those of another resource, or whether there are any cannot be told.
+    pub(super) async fn resource(&self, hints: &Hints) -> Result<Option<Resource>, Problem> {
         let mut places = Vec::new();
         if let Some(text) = &hints.metadata {
             places.push(self.reach.url(text, "the address of its metadata")?);
@@ -115,7 +139,7 @@ impl Discovery<'_> {
         let mut broken = None;
         for place in places {
             let check = |body: &[u8]| Resource::check(body, &place, self.upstream);
-            match self.document(&place, check).await? {
+            match document(self.web, &place, check).await? {
                 Document::Found(resource) => return Ok(Some(resource)),
                 Document::None => {}
                 Document::Broken(problem) => broken = Some(problem),
@@ -133,13 +157,10 @@ impl Discovery<'_> {
             None => resource.issuers.iter().collect(),
         };
         issuers.sort_by_key(|issuer| Some(issuer.as_str()) != self.known_issuer);
+        issuers.truncate(MAX_ISSUERS);
         let mut problem = None;
         for issuer in issuers {
-            let found = async {
-                let base = self.reach.url(issuer, "the authorization server")?;
-                self.server_at(&server_places(&base), issuer).await
-            };
-            match found.await {
+            match self.server_named(issuer).await {
                 Ok(Some(server)) => return Ok(server),
                 Ok(None) => {
                     problem.get_or_insert_with(|| {
@@ -148,8 +169,12 @@ impl Discovery<'_> {
                                 "the authorization server {} publishes no metadata",
                                 redact::without_secrets(issuer)
                             ),
-                            "Tell the administrator of the server, or name its issuer with \
-                             --oauth-issuer.",
+                            Hint::both(
+                                "Tell the administrator of the server, or name its issuer with \
+                                 --oauth-issuer.",
+                                "Сообщите администратору сервера или укажите issuer через \
+                                 --oauth-issuer.",
+                            ),
                         )
                     });
                 }
@@ -161,63 +186,31 @@ impl Discovery<'_> {
         Err(problem.unwrap_or_else(|| {
             Problem::new(
                 "the server's metadata name no authorization server",
-                "Name its issuer with --oauth-issuer, or tell the server's administrator.",
+                Hint::both(
+                    "Name its issuer with --oauth-issuer, or tell the server's administrator.",
+                    "Укажите issuer через --oauth-issuer или сообщите администратору сервера.",
+                ),
             )
         }))
     }
 
-    async fn server_at(&self, places: &[Url], issuer: &str) -> Result<Option<Server>, Problem> {
+    async fn server_named(&self, issuer: &str) -> Result<Option<Server>, Problem> {
+        let base = self.reach.url(issuer, "the authorization server")?;
+        self.server_at(&server_places(&base), &[issuer]).await
+    }
+
+    /// The first document at `places`, which may be that of each of `issuers`.
+    async fn server_at(&self, places: &[Url], issuers: &[&str]) -> Result<Option<Server>, Problem> {
         let mut broken = None;
         for place in places {
-            let check = |body: &[u8]| Server::read(body, issuer, self.reach);
-            match self.document(place, check).await? {
+            let check = |body: &[u8]| Server::read(body, issuers, self.reach);
+            match document(self.web, place, check).await? {
                 Document::Found(server) => return Ok(Some(server)),
                 Document::None => {}
                 Document::Broken(problem) => broken = Some(problem),
             }
         }
         broken.map_or(Ok(None), Err)
-    }
-
-    /// What `place` holds. A 5xx may come from a gateway that knows no such route, so the next place
-    /// is asked after it.
-    async fn document<T>(
-        &self,
-        place: &Url,
-        check: impl Fn(&[u8]) -> Result<Option<T>, Problem>,
-    ) -> Result<Document<T>, Problem> {
-        let page = match self.get(place).await {
-            Ok(page) => page,
-            Err(problem) => return Ok(Document::Broken(problem)),
-        };
-        if page.status.is_server_error() {
-            let shown = redact::shown(place);
-            let what = format!("{shown} answered with HTTP {}", page.status);
-            return Ok(Document::Broken(Problem::passing(what, "Try again in a while.")));
-        }
-        if !page.status.is_success() {
-            return Ok(Document::None);
-        }
-        Ok(check(&page.body)?.map_or(Document::None, Document::Found))
-    }
-
-    /// Gets `place`, following redirects as far as they stay within reach.
-    async fn get(&self, place: &Url) -> Result<Page, Problem> {
-        let mut url = place.clone();
-        let mut redirects = 0;
-        loop {
-            tracing::debug!("sign-in: asking {}", redact::shown(&url));
-            let page = self.web.get(&url).await.map_err(|error| Problem::of_failure(&error))?;
-            let location = page.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-            let target = location.and_then(|location| url.join(location).ok());
-            match target {
-                Some(target) if page.status.is_redirection() && redirects < MAX_REDIRECTS => {
-                    url = self.reach.url(target.as_str(), "the target of a redirect")?;
-                    redirects += 1;
-                }
-                _ => return Ok(page),
-            }
-        }
     }
 }
 

@@ -1,21 +1,16 @@
-//! The authorization request and the redirect that answers it: PKCE (RFC 7636), `state`, `iss`
-//! (RFC 9207), `resource` (RFC 8707).
+//! The authorization request: PKCE (RFC 7636), `resource` (RFC 8707), scopes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SecureRandom;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::client::Client;
 use super::discovery::Found;
 use super::hints::add_scopes;
-use super::metadata::{Server, ServerDocument};
+use super::metadata::Server;
 use super::problem::Problem;
 use super::settings::Settings;
-use super::unix_time;
 use crate::hint::Hint;
-use crate::http::shorten;
 
 /// The scope that refresh tokens are asked for by.
 const OFFLINE_ACCESS: &str = "offline_access";
@@ -25,162 +20,74 @@ const OFFLINE_ACCESS: &str = "offline_access";
 const ADDED: [(&str, &[(&str, &str)]); 1] =
     [("accounts.google.com", &[("access_type", "offline"), ("prompt", "consent")])];
 
-/// Services that take no `resource`, by the ends of their hosts.
-const WITHOUT_RESOURCE: [&str; 4] = [
+/// Entra ID, by the ends of its hosts. It takes no `resource`; and asked for consent, it asks for that
+/// of an administrator, where `offline_access` alone is enough.
+const ENTRA: [&str; 4] = [
     "login.microsoftonline.com",
     "login.microsoftonline.us",
     "login.partner.microsoftonline.cn",
     ".ciamlogin.com",
 ];
 
-/// A sign-in under way: what it takes to finish it, in this process or in another. No `Debug`: it
-/// holds secrets.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Pending {
-    /// Where the person signs in.
-    pub(super) url: String,
-    pub(super) redirect: String,
-    state: String,
-    pub(super) verifier: String,
-    pub(super) server: ServerDocument,
-    pub(super) client: Client,
-    pub(super) resource: Option<String>,
-    pub(super) scopes: Vec<String>,
-    /// When it was begun, in seconds since 1970.
-    begun: u64,
-}
-
-/// What a redirect says.
-pub(super) enum Redirected {
-    /// It belongs to no sign-in of ours: the wait goes on.
-    Foreign,
-    /// The authorization code.
-    Code(String),
-    /// The person, or the authorization server, refuses.
-    Denied(Problem),
-    /// It cannot be used.
-    Failed(Problem),
-}
-
-impl Pending {
-    /// Begins a sign-in at `found` for `scopes`, which comes back to `redirect`.
-    ///
-    /// # Errors
-    /// The server cannot do it safely.
-    pub(super) fn begin(
-        found: &Found,
-        client: Client,
-        redirect: &Url,
-        settings: &Settings,
-    ) -> Result<Self, Problem> {
-        let Found { server, scopes, .. } = found;
-        let (verifier, state) = (random()?, random()?);
-        let url = authorization_url(found, &client, redirect, settings, &state, &verifier)?;
-        Ok(Self {
-            url: url.into(),
-            redirect: redirect.to_string(),
-            state,
-            verifier,
-            server: server.document().clone(),
-            client,
-            resource: resource_for(found),
-            scopes: scopes.clone(),
-            begun: unix_time(),
-        })
-    }
-
-    /// Whether it leads to a token for what was `found`.
-    pub(super) fn does_for(&self, found: &Found) -> bool {
-        self.server.issuer == found.server.issuer()
-            && self.resource == resource_for(found)
-            && found.scopes.iter().all(|scope| self.scopes.contains(scope))
-    }
-
-    /// How long ago it was begun, in seconds.
-    pub(super) fn age(&self) -> u64 {
-        unix_time().saturating_sub(self.begun)
-    }
-
-    /// What the query of a redirect says.
-    pub(super) fn read(&self, query: &str, server: &Server) -> Redirected {
-        let all: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
-        let param = |name: &str| {
-            let mut found = all.iter().filter(|(known, _)| known == name).map(|(_, value)| value);
-            // RFC 6749 section 3.1: none may come twice.
-            found.next().filter(|_| found.next().is_none()).map(AsRef::as_ref)
-        };
-        let is_ours =
-            param("state").is_some_and(|state| ring_eq(state.as_bytes(), self.state.as_bytes()));
-        if !is_ours {
-            return Redirected::Foreign;
-        }
-        if let Err(problem) = check_iss(param("iss"), server) {
-            return Redirected::Failed(problem);
-        }
-        if let Some(error) = param("error") {
-            return of_error(error, param("error_description"), server.issuer());
-        }
-        match param("code").filter(|code| !code.is_empty()) {
-            Some(code) => Redirected::Code(code.to_owned()),
-            None => Redirected::Failed(Problem::new(
-                format!("{} came back without a code", server.issuer()),
-                "Try again with `mcpline login`, and tell the server's administrator.",
-            )),
-        }
-    }
-}
-
-/// RFC 9207 section 2.4: the issuer in a response is the one that was asked, byte by byte; a server
-/// that says it sends one, sends one.
-fn check_iss(iss: Option<&str>, server: &Server) -> Result<(), Problem> {
-    let what = match iss {
-        None if server.sends_iss() => "it does not say which authorization server it comes from",
-        Some(iss) if iss != server.issuer() => "it comes from another authorization server",
-        _ => return Ok(()),
-    };
-    Err(Problem::new(
-        format!("the answer for {} is not used, because {what}", server.issuer()),
-        "This is a fault of that server, or an attack: tell its administrator.",
-    ))
-}
-
-fn of_error(error: &str, description: Option<&str>, issuer: &str) -> Redirected {
-    let said = match description {
-        Some(description) => shorten(&format!("{error}: {description}")),
-        None => shorten(error),
-    };
-    if error == "access_denied" {
-        return Redirected::Denied(Problem::new(
-            format!("access was refused: {issuer} says {said}"),
-            Hint::both(
-                "To try again, run `mcpline login` with the same address, or restart the client.",
-                "Чтобы попробовать ещё раз, выполните `mcpline login` с тем же адресом или \
-                 перезапустите клиент.",
-            ),
-        ));
-    }
-    let hint = match error {
-        "invalid_scope" => "Name the scopes that the server has with --oauth-scope.",
-        "unauthorized_client" | "invalid_client" => {
-            "The server does not know this client: run `mcpline login` to register again, or check \
-             MCPLINE_OAUTH_CLIENT_ID."
-        }
-        "invalid_target" => "Name the resource with --oauth-resource, or set it to none.",
-        "temporarily_unavailable" | "server_error" => {
-            "The authorization server is not well: try again in a while."
-        }
-        _ => "Try again with `mcpline login`, and tell the server's administrator.",
-    };
-    Redirected::Failed(Problem::new(format!("{issuer} says {said}"), hint))
+fn is_entra(host: Option<&str>) -> bool {
+    host.is_some_and(|host| ENTRA.iter().any(|end| host.ends_with(end)))
 }
 
 /// `resource` for the server that was found.
 pub(super) fn resource_for(found: &Found) -> Option<String> {
-    let host = found.server.token.host_str().unwrap_or_default();
-    found.resource.clone().filter(|_| !WITHOUT_RESOURCE.iter().any(|end| host.ends_with(end)))
+    found.resource.clone().filter(|_| !is_entra(found.server.token.host_str()))
 }
 
-fn authorization_url(
+/// Parameters of the authorization request that `--oauth-param` cannot set.
+pub(crate) const OWN_PARAMS: [&str; 8] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "scope",
+];
+
+/// The page of `server` at which a person signs in.
+///
+/// # Errors
+/// There is none, or a sign-in there would not be safe.
+pub(super) fn page_of<'a>(server: &'a Server, settings: &Settings) -> Result<&'a Url, Problem> {
+    let issuer = server.issuer();
+    let Some(page) = &server.authorization else {
+        return Err(Problem::new(
+            format!("{issuer} has no page to sign in at"),
+            Hint::both(
+                "If programs sign in there by themselves, use --oauth-grant client-credentials.",
+                "Если программы входят туда сами, используйте --oauth-grant client-credentials.",
+            ),
+        ));
+    };
+    // Entra ID and Cognito check it without saying so, and always need a given client.
+    if !server.has_s256() && settings.client_id.is_none() {
+        return Err(Problem::new(
+            format!(
+                "{issuer} does not say that it checks PKCE by S256, without which somebody else could \
+                 use the sign-in"
+            ),
+            Hint::both(
+                "Tell its administrator (`code_challenge_methods_supported`), or register a client \
+                 there by hand and set MCPLINE_OAUTH_CLIENT_ID.",
+                "Сообщите его администратору (`code_challenge_methods_supported`) или зарегистрируйте \
+                 там клиента вручную и задайте MCPLINE_OAUTH_CLIENT_ID.",
+            ),
+        ));
+    }
+    Ok(page)
+}
+
+/// Where `client` sends a person to sign in at `found`.
+///
+/// # Errors
+/// As for [`page_of`].
+pub(super) fn authorization_url(
     found: &Found,
     client: &Client,
     redirect: &Url,
@@ -189,25 +96,9 @@ fn authorization_url(
     verifier: &str,
 ) -> Result<Url, Problem> {
     let Found { server, scopes, .. } = found;
-    let issuer = server.issuer();
-    let Some(endpoint) = &server.authorization else {
-        return Err(Problem::new(
-            format!("{issuer} has no page to sign in at"),
-            "If programs sign in there by themselves, use --oauth-grant client-credentials.",
-        ));
-    };
+    let mut url = page_of(server, settings)?.clone();
     if !server.has_s256() {
-        // Entra ID and Cognito check it without saying so, and always need a given client.
-        if settings.client_id.is_none() {
-            return Err(Problem::new(
-                format!(
-                    "{issuer} does not say that it checks PKCE by S256, without which \
-                     somebody else could use the sign-in"
-                ),
-                "Tell its administrator (`code_challenge_methods_supported`), or register a client \
-                 there by hand and set MCPLINE_OAUTH_CLIENT_ID.",
-            ));
-        }
+        let issuer = server.issuer();
         tracing::warn!("{issuer} does not say whether it checks PKCE by S256; it is sent anyway");
     }
     let challenge = ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes());
@@ -232,10 +123,11 @@ fn authorization_url(
         params.push(("scope".to_owned(), scopes.join(" ")));
     }
     let mut added: Vec<(String, String)> = settings.params.clone();
-    let host = endpoint.host_str().unwrap_or_default();
-    let of_host = ADDED.iter().filter(|(end, _)| host.ends_with(end)).flat_map(|(_, list)| *list);
+    let host = url.host_str();
+    let ends = |end: &str| host.is_some_and(|host| host.ends_with(end));
+    let of_host = ADDED.iter().filter(|(end, _)| ends(end)).flat_map(|(_, list)| *list);
     added.extend(of_host.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    if is_offline {
+    if is_offline && !is_entra(host) {
         // OpenID Connect Core section 11: without it the scope is ignored.
         added.push(("prompt".to_owned(), "consent".to_owned()));
     }
@@ -244,25 +136,9 @@ fn authorization_url(
             params.push((name, value));
         }
     }
-    let mut url = endpoint.clone();
     url.set_fragment(None);
     url.query_pairs_mut().extend_pairs(params);
     Ok(url)
-}
-
-/// 256 random bits as text.
-fn random() -> Result<String, Problem> {
-    let mut bytes = [0; 32];
-    ring::rand::SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Problem::new("the system gives no random numbers", ""))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// Compares without telling by its time where the first difference is.
-fn ring_eq(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len()
-        && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
 
 #[cfg(test)]
@@ -270,29 +146,43 @@ mod tests {
     use super::super::reach::Reach;
     use super::*;
 
-    fn server(sends_iss: bool) -> Server {
+    fn found(issuer: &str) -> Found {
         let body = format!(
-            r#"{{"issuer":"https://a/t","token_endpoint":"https://a/token",
-                "authorization_response_iss_parameter_supported":{sends_iss}}}"#
+            r#"{{"issuer":"{issuer}","token_endpoint":"{issuer}/token",
+                "authorization_endpoint":"{issuer}/authorize?kept=1",
+                "scopes_supported":["offline_access"],
+                "code_challenge_methods_supported":["S256"]}}"#
         );
-        let reach = Reach::of(&Url::parse("https://h/mcp").unwrap());
-        Server::read(body.as_bytes(), "https://a/t", &reach).unwrap().unwrap()
+        let reach = Reach::of(&Url::parse("https://h/mcp").unwrap(), None);
+        let server = Server::read(body.as_bytes(), &[issuer], &reach).unwrap().unwrap();
+        let scopes = vec!["all".to_owned()];
+        Found { server, resource: Some("https://h/mcp".into()), scopes, is_assumed: false }
     }
 
     #[test]
-    fn iss_is_checked_by_the_four_rows_of_the_specification() {
+    fn the_request_is_as_each_service_wants_it() {
         let rows = [
-            (true, Some("https://a/t"), true),
-            (true, None, false),
-            (true, Some("https://a/t/"), false),
-            (true, Some("https://evil"), false),
-            (false, None, true),
-            (false, Some("https://a/t"), true),
-            (false, Some("https://evil"), false),
-            (false, Some("https://A/t"), false),
+            (
+                "https://a",
+                "&resource=https%3A%2F%2Fh%2Fmcp&scope=all+offline_access&prompt=consent",
+            ),
+            ("https://login.microsoftonline.com/t/v2.0", "&scope=all+offline_access"),
+            (
+                "https://accounts.google.com",
+                "&resource=https%3A%2F%2Fh%2Fmcp&scope=all+offline_access&access_type=offline\
+                 &prompt=consent",
+            ),
         ];
-        for (sends_iss, iss, is_fine) in rows {
-            assert_eq!(check_iss(iss, &server(sends_iss)).is_ok(), is_fine, "{sends_iss} {iss:?}");
+        let redirect = Url::parse("http://127.0.0.1:1/callback").unwrap();
+        for (issuer, end) in rows {
+            let found = found(issuer);
+            let settings = Settings { client_id: Some("it".into()), ..Settings::default() };
+            let client = Client::given(&settings, &found.server, None).unwrap().unwrap();
+            let url = authorization_url(&found, &client, &redirect, &settings, "s", "v").unwrap();
+            let query = url.query().unwrap();
+            assert!(query.starts_with("kept=1&response_type=code&client_id=it&"), "{query}");
+            let (_, rest) = query.split_once("code_challenge_method=S256").unwrap();
+            assert_eq!(rest, end, "{issuer}");
         }
     }
 }

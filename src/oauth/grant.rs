@@ -1,14 +1,18 @@
-//! The token endpoint (RFC 6749 section 5): asking for tokens, and what its refusals mean.
+//! The token endpoint (RFC 6749 section 5): asking for tokens, and reading what it gives.
 
+use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
-use super::hints::scopes_in;
-use super::metadata::Server;
+use super::clock::{seconds_in, unix_time};
+use super::hints::{add_scopes, scopes_in};
+use super::metadata::{Server, lenient};
 use super::problem::Problem;
-use super::unix_time;
-use crate::failure::Failure;
-use crate::http::{Form, Page, Web, excerpt, shorten};
+use super::refusal::Refusal;
+use crate::hint::Hint;
+use crate::http::{Form, Page, Web, shorten};
+use crate::jsonrpc::of_json;
 
 /// A token that ends sooner than this is renewed before it is used; one that lives for less than
 /// twice as long, at half of its life.
@@ -22,6 +26,9 @@ pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 pub(super) struct Tokens {
     pub(super) access: String,
     pub(super) refresh: Option<String>,
+    /// When it was given, in seconds since 1970; `None` in old records.
+    #[serde(default)]
+    pub(super) obtained_at: Option<u64>,
     /// When the access token ends, in seconds since 1970; `None` if it was not said.
     pub(super) expires_at: Option<u64>,
     /// When to renew it.
@@ -33,98 +40,33 @@ pub(super) struct Tokens {
 /// The answer of a token endpoint.
 #[derive(Deserialize)]
 struct Granted {
-    access_token: String,
+    #[serde(default, deserialize_with = "lenient")]
+    access_token: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     token_type: Option<String>,
-    expires_in: Option<Lifetime>,
+    /// Seconds. Some servers write them as text.
+    #[serde(default, deserialize_with = "lenient")]
+    expires_in: Option<serde_json::Value>,
+    #[serde(default, deserialize_with = "lenient")]
     refresh_token: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     scope: Option<String>,
-}
-
-/// Seconds. Some servers write them as text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lifetime {
-    Number(f64),
-    Text(String),
-}
-
-impl Lifetime {
-    fn seconds(&self) -> Option<u64> {
-        let seconds = match self {
-            Self::Number(seconds) => *seconds,
-            Self::Text(text) => text.trim().parse().ok()?,
-        };
-        std::time::Duration::try_from_secs_f64(seconds).ok().map(|life| life.as_secs())
-    }
 }
 
 /// Why the token endpoint gave no token.
 pub(super) enum NoToken {
-    /// It cannot be reached, or is not well.
-    Failed(Failure),
+    /// It cannot be reached, is not well, or answers what is none of the standard's; or we cannot ask.
+    Failed(Problem),
     Refused(Refusal),
 }
 
-/// An error answer of an authorization server (RFC 6749 section 5.2).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Refusal {
-    pub(super) error: String,
-    error_description: Option<String>,
-    #[serde(skip)]
-    status: u16,
-    /// What a body that is no such answer says.
-    #[serde(skip)]
-    page: String,
-}
-
-impl Refusal {
-    /// The refusal in `page`.
-    pub(super) fn of(page: &Page) -> Self {
-        let mut refusal: Self = serde_json::from_slice(&page.body).unwrap_or_default();
-        refusal.status = page.status.as_u16();
-        if refusal.error.is_empty() {
-            refusal.page = excerpt(&page.body, None);
-        }
-        refusal
-    }
-
-    /// What the server says, shortened.
-    pub(super) fn said(&self) -> String {
-        let description = self.error_description.as_deref().unwrap_or_default();
-        match (self.error.as_str(), description) {
-            ("", "") if self.page.is_empty() => format!("HTTP {}", self.status),
-            ("", "") => format!("HTTP {}: {}", self.status, shorten(&self.page)),
-            (error, "") => shorten(error),
-            (error, description) => shorten(&format!("{error}: {description}")),
-        }
-    }
-
-    /// Whether the server does not know the client any more.
-    pub(super) fn is_of_client(&self) -> bool {
-        matches!(self.error.as_str(), "invalid_client" | "unauthorized_client")
-    }
-
+impl NoToken {
     /// The problem for a person, with the server's `issuer`.
     pub(super) fn to_problem(&self, issuer: &str) -> Problem {
-        let said = self.said();
-        let what = format!("the authorization server {issuer} said {said}");
-        let hint = match self.error.as_str() {
-            _ if said.contains("AADSTS9010010") => {
-                "Set MCPLINE_OAUTH_RESOURCE to none: this server of Microsoft takes no `resource`."
-            }
-            "invalid_client" | "unauthorized_client" => {
-                "Check the client id and secret (MCPLINE_OAUTH_CLIENT_ID, \
-                 MCPLINE_OAUTH_CLIENT_SECRET), or run `mcpline login` to register again."
-            }
-            "invalid_scope" => "Name the scopes that the server has with --oauth-scope.",
-            "invalid_target" => "Name the resource with --oauth-resource, or set it to none.",
-            "invalid_grant" => {
-                "Sign in again. If it happens again, check that the clock of this machine is right."
-            }
-            _ => "Try again with `mcpline login`, and tell the server's administrator.",
-        };
-        Problem::new(what, hint)
+        match self {
+            Self::Failed(problem) => problem.clone(),
+            Self::Refused(refusal) => refusal.to_problem(issuer),
+        }
     }
 }
 
@@ -136,6 +78,19 @@ pub(super) struct TokenRequest<'a> {
     pub(super) resource: Option<&'a str>,
     /// The scopes that were asked for.
     pub(super) scopes: &'a [String],
+}
+
+impl Tokens {
+    /// The value of `Authorization`; `None` if a header cannot carry it.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        bearer(&self.access)
+    }
+}
+
+fn bearer(access: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {access}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl TokenRequest<'_> {
@@ -186,55 +141,64 @@ impl TokenRequest<'_> {
         if let Some(resource) = self.resource {
             fields.push(("resource", resource.to_owned()));
         }
-        let authorization = self.client.sign(&mut fields);
+        let signed = self.client.sign(self.server, &mut fields);
+        let authorization = signed.map_err(NoToken::Failed)?;
         let form = Form::of_fields(&fields, authorization);
-        let page = self.web.post(&self.server.token, form).await.map_err(NoToken::Failed)?;
-        if page.status.is_server_error() || page.status.as_u16() == 429 {
-            let (issuer, said) = (self.server.issuer(), Refusal::of(&page).said());
-            let what = format!("the authorization server {issuer} is not well: {said}");
-            let failure =
-                Failure::new(crate::failure::Class::Rejected, crate::failure::Cause::Refused, what);
-            return Err(NoToken::Failed(failure));
+        let page = self.web.post(&self.server.token, form).await;
+        let page = page.map_err(|failure| NoToken::Failed(Problem::of_failure(&failure)))?;
+        let granted = of_json::<Granted>(&page.body);
+        match granted.filter(|_| page.status.is_success()).and_then(|it| self.tokens(it)) {
+            Some(tokens) => tokens.map_err(NoToken::Failed),
+            None => Err(self.refused(&page)),
         }
-        let granted = serde_json::from_slice::<Granted>(&page.body).ok();
-        let granted = granted.filter(|granted| page.status.is_success() && granted.is_bearer());
-        let Some(granted) = granted else { return Err(NoToken::Refused(Refusal::of(&page))) };
-        Ok(self.tokens(granted))
     }
 
-    fn tokens(&self, granted: Granted) -> Tokens {
+    /// What an answer without a token means.
+    fn refused(&self, page: &Page) -> NoToken {
+        let refusal = Refusal::of(page);
+        let is_unwell =
+            page.status.is_server_error() || page.status == StatusCode::TOO_MANY_REQUESTS;
+        if refusal.is_final() && !is_unwell {
+            return NoToken::Refused(refusal);
+        }
+        let problem = refusal.to_problem(self.server.issuer());
+        NoToken::Failed(problem)
+    }
+
+    /// The tokens in an answer; `None` if there are none in it.
+    fn tokens(&self, granted: Granted) -> Option<Result<Tokens, Problem>> {
+        let access = granted.access_token.filter(|token| !token.is_empty())?;
+        if let Some(kind) = granted.token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            let (issuer, kind) = (self.server.issuer(), shorten(&kind));
+            return Some(Err(Problem::new(
+                format!("the authorization server {issuer} gave a token of the type `{kind}`"),
+                Hint::both(
+                    "mcpline can send bearer tokens only: tell the server's administrator.",
+                    "mcpline передаёт только токены типа bearer: сообщите администратору сервера.",
+                ),
+            )));
+        }
+        if bearer(&access).is_none() {
+            let issuer = self.server.issuer();
+            return Some(Err(Problem::new(
+                format!("the authorization server {issuer} gave a token that no header can carry"),
+                Hint::both(
+                    "This is a fault of that server: tell its administrator.",
+                    "Это неисправность того сервера: сообщите его администратору.",
+                ),
+            )));
+        }
         let mut scopes = self.scopes.to_vec();
-        super::hints::add_scopes(&mut scopes, scopes_in(granted.scope.as_deref().unwrap_or("")));
+        add_scopes(&mut scopes, scopes_in(granted.scope.as_deref().unwrap_or("")));
         let now = unix_time();
-        let life = granted.expires_in.and_then(|life| life.seconds());
-        Tokens {
-            access: granted.access_token,
+        let life = granted.expires_in.as_ref().and_then(seconds_in);
+        Some(Ok(Tokens {
+            access,
             refresh: granted.refresh_token.filter(|token| !token.is_empty()),
+            obtained_at: Some(now),
             expires_at: life.map(|life| now.saturating_add(life)),
             renew_at: life.map(|life| now.saturating_add(life - MARGIN.min(life / 2))),
             scopes,
-        }
-    }
-}
-
-impl Granted {
-    fn is_bearer(&self) -> bool {
-        let is_bearer = |kind: &String| kind.eq_ignore_ascii_case("bearer");
-        !self.access_token.is_empty() && self.token_type.as_ref().is_none_or(is_bearer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lifetime_is_read_as_servers_write_it() {
-        let life = |text: &str| serde_json::from_str::<Lifetime>(text).unwrap().seconds();
-        assert_eq!(life("3600"), Some(3600));
-        assert_eq!(life("\"3600\""), Some(3600));
-        assert_eq!(life("59.9"), Some(59));
-        assert_eq!(life("-1"), None);
-        assert_eq!(life("\"soon\""), None);
+        }))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::SignIn;
 use super::metadata::Server;
 use super::problem::Problem;
-use super::store::{Record, Section};
+use super::record::{Record, Section};
 use crate::http::Form;
 
 impl SignIn {
@@ -19,22 +19,16 @@ impl SignIn {
     }
 
     async fn log_out(&self) -> Result<String, Problem> {
-        let _lock = self.store.lock().await;
-        let record: Option<Record> = match self.store.load() {
-            Ok(record) => record,
-            Err(problem) => {
-                tracing::warn!("{}", problem.text(&self.shown));
-                None
-            }
-        };
+        let credentials = &self.credentials;
+        // Whatever fails, what is stored here is removed.
+        let _lock = credentials.store.lock().await.inspect_err(|why| credentials.warn(why));
+        let record: Option<Record> =
+            credentials.store.load().inspect_err(|why| credentials.warn(why)).ok().flatten();
         let mut kept = Vec::new();
         for section in record.iter().flat_map(|record| record.servers.values()) {
-            if let Err(why) = self.revoke(section).await {
-                kept.push(why);
-            }
+            kept.extend(self.revoke(section).await.err());
         }
-        self.store.forget_pending();
-        let was_there = self.store.forget()?;
+        let was_there = credentials.store.forget()?;
         Ok(match (was_there, kept.as_slice()) {
             (false, _) => format!("There was no sign-in to {}.", self.shown),
             (true, []) => format!("Signed out of {}.", self.shown),
@@ -50,22 +44,26 @@ impl SignIn {
     async fn revoke(&self, section: &Section) -> Result<(), String> {
         let Some(tokens) = &section.tokens else { return Ok(()) };
         let issuer = &section.server.issuer;
-        let server = Server::check(section.server.clone(), issuer, &self.reach)
-            .map_err(|problem| problem.what().to_owned())?;
+        let what = |problem: Problem| problem.what().to_owned();
+        let server = Server::of_stored(&section.server, &self.reach).map_err(what)?;
         let Some(endpoint) = &server.revocation else {
             return Err(format!("{issuer} takes no tokens back"));
         };
+        let client = self.usable(&section.client, &server).map_err(what)?;
         let refresh = tokens.refresh.as_ref().map(|token| (token, "refresh_token"));
+        let mut outcome = Ok(());
         for (token, kind) in refresh.into_iter().chain([(&tokens.access, "access_token")]) {
+            self.credentials.conceal(token);
             let mut fields = vec![("token", token.clone()), ("token_type_hint", kind.to_owned())];
-            let authorization = section.client.sign(&mut fields);
+            let authorization = client.sign(&server, &mut fields).map_err(what)?;
             let page = self.web.post(endpoint, Form::of_fields(&fields, authorization)).await;
-            match page {
-                Ok(page) if page.status.is_success() => {}
-                Ok(page) => return Err(format!("{issuer} answered with HTTP {}", page.status)),
-                Err(failure) => return Err(failure.what),
-            }
+            let failed = match page {
+                Ok(page) if page.status.is_success() => continue,
+                Ok(page) => format!("{issuer} answered with HTTP {}", page.status),
+                Err(failure) => failure.what,
+            };
+            outcome = outcome.and(Err(failed));
         }
-        Ok(())
+        outcome
     }
 }

@@ -1,24 +1,15 @@
-//! What servers publish of how to sign in: protected resource metadata (RFC 9728) and authorization
-//! server metadata (RFC 8414, `OpenID` Connect Discovery). [`Resource`] and [`Server`] are made by
-//! checking alone, so whoever holds one need not check it.
+//! What authorization servers publish of how to sign in (RFC 8414, `OpenID` Connect Discovery).
+//! [`Server`] is made by checking alone, so a holder of one need not check it.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::problem::Problem;
 use super::reach::Reach;
+use crate::hint::Hint;
+use crate::jsonrpc::of_json;
 use crate::redact;
-
-/// The places of protected resource metadata for `upstream`, in the order of the specification.
-pub(super) fn resource_places(upstream: &Url) -> Vec<Url> {
-    const NAME: &str = "/.well-known/oauth-protected-resource";
-    let path = upstream.path().trim_end_matches('/');
-    let mut places = vec![format!("{NAME}{path}")];
-    if !path.is_empty() {
-        places.push(NAME.to_owned());
-    }
-    places.iter().map(|path| at(upstream, path)).collect()
-}
 
 /// The places of authorization server metadata for `issuer`, in the order of the specification.
 pub(super) fn server_places(issuer: &Url) -> Vec<Url> {
@@ -41,61 +32,15 @@ pub(super) fn at(url: &Url, path: &str) -> Url {
     place
 }
 
-/// Checked protected resource metadata.
-#[derive(Debug)]
-pub(super) struct Resource {
-    /// The identifier, as it is written.
-    pub(super) id: String,
-    /// The issuers, in order.
-    pub(super) issuers: Vec<String>,
-    pub(super) scopes: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct ResourceDocument {
-    resource: String,
-    #[serde(default)]
-    authorization_servers: Option<Vec<String>>,
-    #[serde(default)]
-    scopes_supported: Option<Vec<String>>,
-}
-
-impl Resource {
-    /// The metadata in `body`, which `place` sent for `upstream`; `None` if there is none in it.
-    ///
-    /// # Errors
-    /// It is that of another resource.
-    pub(super) fn check(body: &[u8], place: &Url, upstream: &Url) -> Result<Option<Self>, Problem> {
-        let Ok(document) = serde_json::from_slice::<ResourceDocument>(body) else {
-            return Ok(None);
-        };
-        let is_ours = Url::parse(&document.resource).is_ok_and(|id| covers(&id, upstream));
-        if !is_ours {
-            return Err(Problem::new(
-                format!(
-                    "{} describes another server, `{}`, so no token is asked for",
-                    redact::shown(place),
-                    redact::without_secrets(&document.resource)
-                ),
-                "Put the address that the server calls itself by into the configuration, or tell its \
-                 administrator that `resource` in this document is wrong.",
-            ));
-        }
-        Ok(Some(Self {
-            id: document.resource,
-            issuers: document.authorization_servers.unwrap_or_default(),
-            scopes: document.scopes_supported.unwrap_or_default(),
-        }))
-    }
-}
-
-/// Whether `upstream` is the resource `id` or lies below it.
-fn covers(id: &Url, upstream: &Url) -> bool {
-    let path = id.path().trim_end_matches('/');
-    let below = upstream.path().strip_prefix(path);
-    id.origin() == upstream.origin()
-        && id.host_str().is_some()
-        && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// An optional member of a document. One that is malformed counts as missing: it must not void what
+/// else is there.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// Authorization server metadata as it is published and stored.
@@ -103,15 +48,27 @@ fn covers(id: &Url, upstream: &Url) -> bool {
 #[serde(default)]
 pub(super) struct ServerDocument {
     pub(super) issuer: String,
+    #[serde(deserialize_with = "lenient")]
     authorization_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     token_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     registration_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     revocation_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     device_authorization_endpoint: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     scopes_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(deserialize_with = "lenient")]
     client_id_metadata_document_supported: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
     authorization_response_iss_parameter_supported: Option<bool>,
 }
 
@@ -143,42 +100,59 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// The server in `body`, which was sent for `issuer`; `None` if there is no metadata in it.
+    /// The server in `body`, which may be that of each of `issuers`; `None` if there is no metadata in
+    /// it.
     ///
     /// # Errors
     /// It is that of another issuer, or leads where it may not.
-    pub(super) fn read(body: &[u8], issuer: &str, reach: &Reach) -> Result<Option<Self>, Problem> {
-        let Ok(document) = serde_json::from_slice::<ServerDocument>(body) else { return Ok(None) };
+    pub(super) fn read(
+        body: &[u8],
+        issuers: &[&str],
+        reach: &Reach,
+    ) -> Result<Option<Self>, Problem> {
+        let Some(document) = of_json::<ServerDocument>(body) else { return Ok(None) };
         if document.issuer.is_empty() || document.token_endpoint.is_none() {
             return Ok(None);
         }
-        Self::check(document, issuer, reach).map(Some)
+        Self::check(document, issuers, reach).map(Some)
     }
 
-    /// The server of `document`, which was found or stored for `issuer`.
+    /// The server of `document`, as it was stored.
+    ///
+    /// # Errors
+    /// It leads where it may not.
+    pub(super) fn of_stored(document: &ServerDocument, reach: &Reach) -> Result<Self, Problem> {
+        Self::check(document.clone(), &[&document.issuer], reach)
+    }
+
+    /// The server of `document`, which may be that of each of `issuers`.
     ///
     /// # Errors
     /// As for [`Server::read`].
     pub(super) fn check(
         document: ServerDocument,
-        issuer: &str,
+        issuers: &[&str],
         reach: &Reach,
     ) -> Result<Self, Problem> {
-        if !is_same_issuer(&document.issuer, issuer) {
+        let issuer = document.issuer.as_str();
+        if !issuers.iter().any(|asked| is_same_issuer(issuer, asked)) {
             return Err(Problem::new(
                 format!(
                     "the metadata of the authorization server `{}` name another \
                      issuer, `{}`, so they are not used",
-                    redact::without_secrets(issuer),
-                    redact::without_secrets(&document.issuer)
+                    redact::without_secrets(issuers.last().copied().unwrap_or_default()),
+                    redact::without_secrets(issuer)
                 ),
-                "This is a fault of the server, or an attack: tell its administrator.",
+                Hint::both(
+                    "This is a fault of the server, or an attack: tell its administrator.",
+                    "Это ошибка сервера или атака: сообщите его администратору.",
+                ),
             ));
         }
         let url = |text: &Option<String>, what: &str| {
             text.as_deref().map(|text| reach.url(text, what)).transpose()
         };
-        let none = || Problem::new(format!("`{issuer}` has no token endpoint"), "");
+        let none = || Problem::new(format!("`{issuer}` has no token endpoint"), Hint::english(""));
         Ok(Self {
             authorization: url(&document.authorization_endpoint, "the authorization endpoint")?,
             token: url(&document.token_endpoint, "the token endpoint")?.ok_or_else(none)?,
@@ -222,6 +196,11 @@ impl Server {
     pub(super) fn auth_methods(&self) -> Option<&[String]> {
         self.document.token_endpoint_auth_methods_supported.as_deref()
     }
+
+    /// The algorithms of the assertions that clients prove it by; `None` if it is not said.
+    pub(super) fn signing_algorithms(&self) -> Option<&[String]> {
+        self.document.token_endpoint_auth_signing_alg_values_supported.as_deref()
+    }
 }
 
 fn lists(list: Option<&Vec<String>>, value: &str) -> bool {
@@ -251,17 +230,6 @@ mod tests {
     #[test]
     fn metadata_is_looked_for_in_the_order_of_the_specification() {
         assert_eq!(
-            texts(&resource_places(&url("https://h/public/mcp?k=1"))),
-            [
-                "https://h/.well-known/oauth-protected-resource/public/mcp",
-                "https://h/.well-known/oauth-protected-resource"
-            ]
-        );
-        assert_eq!(
-            texts(&resource_places(&url("https://h/"))),
-            ["https://h/.well-known/oauth-protected-resource"]
-        );
-        assert_eq!(
             texts(&server_places(&url("https://a/tenant1"))),
             [
                 "https://a/.well-known/oauth-authorization-server/tenant1",
@@ -279,32 +247,6 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_the_upstream_or_above_it() {
-        let rows = [
-            ("https://h/mcp", "https://h/mcp", true),
-            ("https://h", "https://h/mcp", true),
-            ("https://h/", "https://h/mcp", true),
-            ("https://h/mcp/", "https://h/mcp", true),
-            ("https://h/mcp", "https://h/mcp/deep", true),
-            ("https://h/mcp", "https://h/mcpx", false),
-            ("https://h/other", "https://h/mcp", false),
-            ("http://h/mcp", "https://h/mcp", false),
-            ("https://h:8443/mcp", "https://h/mcp", false),
-            ("https://sub.h/mcp", "https://h/mcp", false),
-            ("urn:mcp", "https://h/mcp", false),
-        ];
-        for (id, upstream, is_ours) in rows {
-            let body = format!(r#"{{"resource":"{id}"}}"#);
-            let checked = Resource::check(body.as_bytes(), &url("https://h/"), &url(upstream));
-            assert_eq!(checked.is_ok(), is_ours, "{id} {upstream}");
-        }
-        for body in ["<html>", "{}", r#"{"status":"ok"}"#, "[]"] {
-            let checked = Resource::check(body.as_bytes(), &url("https://h/"), &url("https://h/"));
-            assert!(checked.unwrap().is_none(), "{body}");
-        }
-    }
-
-    #[test]
     fn an_issuer_is_compared_byte_by_byte() {
         let rows = [
             ("https://a", "https://a", true),
@@ -315,23 +257,23 @@ mod tests {
             ("https://a:443", "https://a", false),
             ("https://b", "https://a", false),
         ];
-        let reach = Reach::of(&url("https://h/mcp"));
+        let reach = Reach::of(&url("https://h/mcp"), None);
         for (named, asked, is_same) in rows {
             let body = format!(r#"{{"issuer":"{named}","token_endpoint":"https://a/token"}}"#);
-            let read = Server::read(body.as_bytes(), asked, &reach);
+            let read = Server::read(body.as_bytes(), &[asked], &reach);
             assert_eq!(read.is_ok(), is_same, "{named} {asked}");
         }
     }
 
     #[test]
     fn an_endpoint_that_leads_astray_is_refused() {
-        let reach = Reach::of(&url("https://mcp.example.com/mcp"));
+        let reach = Reach::of(&url("https://mcp.example.com/mcp"), None);
         for bad in ["javascript:alert(1)", "file:///x", "http://a/authorize", "https://127.0.0.1/"]
         {
             let body = format!(
                 r#"{{"issuer":"https://a","token_endpoint":"https://a/t","authorization_endpoint":"{bad}"}}"#
             );
-            assert!(Server::read(body.as_bytes(), "https://a", &reach).is_err(), "{bad}");
+            assert!(Server::read(body.as_bytes(), &["https://a"], &reach).is_err(), "{bad}");
         }
     }
 }

@@ -2,66 +2,91 @@
 //! have it: from a refusal to a token, and from then on a token that stays good.
 //!
 //! ```text
-//! refused ─▶ hints ─▶ discovery ─▶ renew (grant) ───────────────────────────▶ token (store)
-//!                                └▶ begin: client ─▶ flow ─▶ callback ─▶ grant ┘
+//! refused ─▶ hints ─▶ discovery ─▶ renew (grant) ──────────────────────▶ token (credentials, store)
+//!                                └▶ begin: client, flow ─▶ host: callback, pending ─▶ grant ┘
 //! ```
 //!
 //! **Invariants.** [`metadata`] types exist only checked. One task at a time looks for a token
-//! (`turn`), in one process at a time (the locks of [`store`]). Whatever spends something that can be
-//! spent once (a code, a refresh token) runs in a task of its own, so that a request that is given up
-//! does not lose what came of it. Tokens belong to the issuer that gave them, and go to the upstream
-//! through `http::auth` alone.
+//! (`turn`), in one process at a time (the locks of [`store`]). What spends something that can be
+//! spent once (a code, a refresh token) runs in a task of its own and is counted in `spending`, so
+//! that neither a request that is given up nor the end of the process loses what came of it. Tokens
+//! belong to the issuer that gave them, and go to the upstream through `http::auth` alone.
 
+mod assertion;
+mod attempt;
+mod begin;
 mod browser;
 mod callback;
 mod client;
+mod clock;
+mod credentials;
 mod device;
 mod discovery;
+mod document;
 mod flow;
 mod grant;
 mod hints;
+mod host;
 mod login;
 mod logout;
 mod metadata;
+mod obtain;
 mod owned;
 mod page;
+mod pending;
 mod problem;
 mod reach;
+mod record;
+mod refusal;
+mod register;
+mod renew;
+mod resource;
 mod settings;
 mod store;
-mod token;
+mod survey;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
-use self::callback::Arrival;
-use self::discovery::{Discovery, Found};
-use self::hints::{Hints, add_scopes, scopes_in};
-use self::problem::Problem;
+use self::attempt::{Attempt, Place, Stage};
+use self::clock::unix_millis;
+use self::credentials::{Credentials, Held};
+use self::hints::Hints;
+use self::obtain::{Memory, Outcome};
 use self::reach::Reach;
 use self::store::Store;
-use self::token::Held;
 use crate::failure::{Cause, Class, Failure};
 use crate::hint::Hint;
-use crate::http::{ConnectSettings, Web};
+use crate::http::{ConnectSettings, Web, is_loopback};
 use crate::redact::{self, Secrets};
 use crate::retry::PERSON_PATIENCE;
 
+pub(crate) use self::assertion::ClientKey;
+pub(crate) use self::flow::OWN_PARAMS;
 pub(crate) use self::owned::state_dir;
+pub(crate) use self::problem::Problem as SignInProblem;
 pub(crate) use self::settings::{Grant, ResourceId, Settings};
+pub(crate) use self::survey::{ClientFound, Stored, Survey};
 
 /// The least wait before a session is tried again while a person signs in. The end of the sign-in
 /// cuts it short.
 const PERSON_PACE: Duration = Duration::from_secs(15);
+
+/// How long a request waits for us to find out where to sign in: hosts wait about 5 s for a list.
+const LOOKING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a request waits for its token to be renewed, which nobody else can do.
+const RENEWING_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the end of the process is put off for what is being spent.
+const SETTLING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a person can do who has to sign in.
 const TO_SIGN_IN: Hint = Hint::both(
@@ -70,11 +95,15 @@ const TO_SIGN_IN: Hint = Hint::both(
      нужно; в терминале то же делает `mcpline login` с тем же адресом.",
 );
 
-/// After a sign-in that failed none is begun for this time: requests get to know why it did.
-const AFTER_FAILURE: Duration = Duration::from_secs(30);
+const TO_LOG_IN: Hint = Hint::both(
+    "Run `mcpline login` with the same address and options, sign in, and run this again.",
+    "Выполните `mcpline login` с тем же адресом и параметрами, войдите и повторите команду.",
+);
 
-/// Sign-ins for more scopes in the life of a process.
-const MAX_STEP_UPS: u32 = 2;
+const TO_WAIT: Hint = Hint::both(
+    "Try again in a moment. If it stays so, look whether this machine reaches that server.",
+    "Повторите чуть позже. Если не пройдёт, проверьте, доступен ли тот сервер с этого компьютера.",
+);
 
 /// The sign-in to one upstream.
 pub struct SignIn {
@@ -84,49 +113,16 @@ pub struct SignIn {
     shown: String,
     reach: Reach,
     web: Web,
-    store: Store,
-    secrets: Arc<Secrets>,
-    state: Mutex<State>,
-    /// Whether the store has been looked at.
-    is_loaded: AtomicBool,
+    credentials: Credentials,
+    attempt: Attempt,
+    memory: Mutex<Memory>,
+    /// When this process began, in milliseconds since 1970.
+    started: u64,
     asks_nobody: AtomicBool,
     /// Held by the one task that looks for a token.
     turn: tokio::sync::Mutex<()>,
-    /// Changes with each change of the state.
-    changed: watch::Sender<()>,
-    /// Notified when a browser has got the page that tells how it went.
-    page_shown: Arc<Notify>,
-    /// Notified when a sign-in by a person is over.
-    over: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    held: Option<Arc<Held>>,
-    stage: Stage,
-    /// The task that waits for the browser, and shows the last page for a while.
-    hosting: Option<JoinHandle<()>>,
-    step_ups: u32,
-    /// Whether the token that was refused last had just been got.
-    was_refused_fresh: bool,
-    /// Whether a browser has been opened since the last sign-in.
-    has_opened: bool,
-    /// Whether the registration may be unknown to its server.
-    distrusts_client: bool,
-}
-
-/// How far a sign-in by a person has come.
-#[derive(Clone, Default)]
-enum Stage {
-    /// None is under way.
-    #[default]
-    Idle,
-    /// A person is to open this address.
-    Waiting { url: String, arrivals: Option<mpsc::Sender<Arrival>> },
-    /// The last one failed; another one begins only after a while.
-    Failed(Problem, Instant),
-    /// The person has refused.
-    Denied(Problem),
+    /// Counts what is being spent.
+    spending: TaskTracker,
 }
 
 /// What is to be done about a refusal.
@@ -137,16 +133,6 @@ pub(crate) enum Verdict {
     Refused,
     /// Answer with this.
     Failed(Failure),
-}
-
-/// What looking for a token has come to.
-enum Outcome {
-    /// There is another one than was refused.
-    Token,
-    /// A person is to sign in.
-    Waiting,
-    /// There is none to be had.
-    None,
 }
 
 impl fmt::Debug for SignIn {
@@ -167,32 +153,39 @@ impl SignIn {
         if let Some(secret) = &settings.client_secret {
             secrets.add(secret);
         }
+        let shown = redact::shown(upstream);
+        let in_clear = upstream.scheme() == "http" && !is_loopback(upstream);
         Arc::new(Self {
             upstream: upstream.clone(),
-            shown: redact::shown(upstream),
-            reach: Reach::of(upstream),
-            web: Web::new(connect),
-            store: Store::new(&settings),
+            reach: Reach::of(upstream, settings.issuer.as_deref()),
+            web: Web::new(connect, upstream),
+            credentials: Credentials::new(Store::new(&settings), secrets, shown.clone(), in_clear),
+            shown,
             settings,
-            secrets,
-            state: Mutex::default(),
-            is_loaded: AtomicBool::new(false),
+            attempt: Attempt::default(),
+            memory: Mutex::default(),
+            started: unix_millis(),
             asks_nobody: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
-            changed: watch::Sender::new(()),
-            page_shown: Arc::default(),
-            over: Notify::new(),
+            spending: TaskTracker::new(),
         })
     }
 
     /// The value of `Authorization`, if there is a token.
     pub(crate) fn value(&self) -> Option<HeaderValue> {
-        self.held().map(|held| held.header.clone())
+        self.credentials.held().map(|held| held.header.clone())
     }
 
     /// The token, if it should be renewed before it is used.
     pub(crate) fn due(&self) -> Option<Arc<Held>> {
-        self.held().filter(|held| held.is_due())
+        let renews_itself = self.settings.grant == Grant::ClientCredentials;
+        let held = self.credentials.held()?;
+        Some(held).filter(|held| held.is_due() && (held.can_renew || renews_itself))
+    }
+
+    /// The upstream has taken `sent`.
+    pub(crate) fn note_accepted(&self, sent: &HeaderValue) {
+        self.credentials.note_accepted(sent);
     }
 
     /// Looks for a better token after the upstream has refused one, or a request without one, with
@@ -213,134 +206,73 @@ impl SignIn {
         if !is_for_us {
             return Verdict::Refused;
         }
-        let may_ask = may_ask && !self.asks_nobody.load(Ordering::Relaxed);
-        let mut changed = self.changed.subscribe();
-        let obtaining = self.clone().obtain(sent.cloned(), hints, may_ask);
-        let outcome = tokio::spawn(obtaining).await.unwrap_or(Ok(Outcome::None));
-        match outcome {
-            Ok(Outcome::Token) => Verdict::Repeat,
-            Ok(Outcome::None) => Verdict::Refused,
-            Ok(Outcome::Waiting) => {
-                let waiting = changed.wait_for(|()| !self.is_waiting());
-                let _ = tokio::time::timeout(PERSON_PATIENCE, waiting).await;
+        let asks_nobody = self.asks_nobody.load(Ordering::Relaxed);
+        let can_renew = self.credentials.held().is_some_and(|held| held.can_renew);
+        let patience = if can_renew { RENEWING_PATIENCE } else { LOOKING_PATIENCE };
+        // It goes on when the request does not wait any more.
+        let obtaining = self.clone().obtain(sent.cloned(), hints, may_ask && !asks_nobody);
+        let obtaining = tokio::time::timeout(patience, tokio::spawn(obtaining)).await;
+        match obtaining.map(|joined| joined.unwrap_or(Ok(Outcome::None))) {
+            Ok(Ok(Outcome::Token)) => Verdict::Repeat,
+            Ok(Ok(Outcome::Waiting)) => {
+                let _ = tokio::time::timeout(PERSON_PATIENCE, self.attempt.not_waiting()).await;
                 self.verdict_of_stage(sent)
             }
-            Err(problem) => Verdict::Failed(problem.to_failure(&self.shown)),
+            Ok(Ok(Outcome::Person)) if asks_nobody => {
+                // Waiting does not help a command that asks nobody.
+                let failure = self.person_needed("you have to be signed in", TO_LOG_IN);
+                Verdict::Failed(failure.reclassed(Class::Final, "nobody is asked"))
+            }
+            Ok(Ok(Outcome::Person | Outcome::None)) => Verdict::Refused,
+            Ok(Err(problem)) => Verdict::Failed(problem.to_failure(&self.shown)),
+            Err(_) => {
+                let what = format!(
+                    "you have to be signed in, and its authorization server has not answered within {} s",
+                    patience.as_secs()
+                );
+                Verdict::Failed(self.person_needed(&what, TO_WAIT))
+            }
         }
     }
 
     /// The verdict for a request that has waited for a person.
     fn verdict_of_stage(&self, sent: Option<&HeaderValue>) -> Verdict {
-        let stage = self.state().stage.clone();
-        match stage {
-            Stage::Waiting { url, .. } => Verdict::Failed(self.asks_person(&url)),
-            Stage::Failed(problem, _) | Stage::Denied(problem) => {
-                Verdict::Failed(problem.to_failure(&self.shown))
+        match self.attempt.stage() {
+            Stage::Waiting { place, .. } if place.url.is_empty() => {
+                Verdict::Failed(self.person_needed("another mcpline is about to sign in", TO_WAIT))
             }
-            Stage::Idle if self.differs_from(sent) => Verdict::Repeat,
-            Stage::Idle => Verdict::Refused,
+            Stage::Waiting { place, .. } => Verdict::Failed(self.asks_person(&place)),
+            Stage::Ended(ending, _) if ending.problem().is_some() => {
+                let problem = ending.problem().map(|problem| problem.to_failure(&self.shown));
+                problem.map_or(Verdict::Refused, Verdict::Failed)
+            }
+            _ if self.credentials.differs_from(sent) => Verdict::Repeat,
+            _ => Verdict::Refused,
         }
     }
 
-    /// The failure of a request that has to wait for a person to open `url`.
-    fn asks_person(&self, url: &str) -> Failure {
+    /// The failure of a request that has to wait for a person to sign in at `place`.
+    fn asks_person(&self, place: &Place) -> Failure {
         let what = format!(
-            "{} wants you to sign in: open {url} in a browser, sign in, then try again",
-            self.shown
+            "{} wants you to sign in: {}, sign in, then try again",
+            self.shown,
+            place.task()
         );
         let mut failure = Failure::new(Class::Rejected, Cause::SignIn, what);
         failure.hint = Some(Box::new(TO_SIGN_IN));
         failure.status = Some(401);
         failure.pace = Some(PERSON_PACE);
-        failure.sign_in_url = Some(url.into());
+        failure.sign_in_url = Some(place.url.as_str().into());
         failure
     }
 
-    /// Looks for another token than `sent`, in the order of what it costs: in memory, in the store,
-    /// by renewing, by asking a person.
-    async fn obtain(
-        self: Arc<Self>,
-        sent: Option<HeaderValue>,
-        hints: Hints,
-        may_ask: bool,
-    ) -> Result<Outcome, Problem> {
-        let _turn = self.turn.lock().await;
-        if self.differs_from(sent.as_ref()) || self.reload(sent.as_ref())? {
-            return Ok(Outcome::Token);
-        }
-        match &self.state().stage {
-            Stage::Waiting { .. } if may_ask => return Ok(Outcome::Waiting),
-            Stage::Waiting { .. } => return Ok(Outcome::None),
-            Stage::Denied(problem) => return Err(problem.clone()),
-            Stage::Failed(problem, at) if at.elapsed() < AFTER_FAILURE => {
-                return Err(problem.clone());
-            }
-            _ => {}
-        }
-        let record = self.store.load()?.unwrap_or_default();
-        let discovery = Discovery {
-            web: &self.web,
-            upstream: &self.upstream,
-            reach: &self.reach,
-            settings: &self.settings,
-            known_issuer: record.issuer.as_deref(),
-        };
-        let Some(mut found) = discovery.run(&hints).await? else { return Ok(Outcome::None) };
-        let is_same_issuer = record.issuer.as_deref() == Some(found.server.issuer());
-        if hints.is_insufficient {
-            if !self.may_step_up(&mut found, &hints) {
-                return Ok(Outcome::None);
-            }
-        } else if is_same_issuer {
-            if self.is_refused_again() {
-                return Err(refuses_fresh(&found));
-            }
-            if self.renew(Some(&found.server)).await? {
-                return Ok(Outcome::Token);
-            }
-        }
-        if self.settings.grant == Grant::ClientCredentials {
-            self.ask_for_itself(&found).await?;
-            return Ok(Outcome::Token);
-        }
-        if !may_ask {
-            return Ok(Outcome::None);
-        }
-        if self.settings.grant == Grant::Device {
-            self.begin_on_device(found).await?;
-            return Ok(Outcome::Waiting);
-        }
-        let is_assumed = found.is_assumed;
-        match self.begin(found, false).await {
-            // Where nothing was published there need be nothing: a server that takes a token.
-            Err(problem) if is_assumed && !self.settings.is_forced => {
-                tracing::debug!("no sign-in: {}", problem.what());
-                Ok(Outcome::None)
-            }
-            begun => begun.map(|()| Outcome::Waiting),
-        }
-    }
-
-    /// Whether to sign in again for more scopes, which are added to those of `found`: all that were
-    /// asked for or granted before, and those that are needed now.
-    fn may_step_up(&self, found: &mut Found, hints: &Hints) -> bool {
-        let mut scopes = self.held().map_or_else(Vec::new, |held| held.scopes.clone());
-        let is_more = add_scopes(&mut scopes, scopes_in(hints.scope.as_deref().unwrap_or("")));
-        let mut state = self.state();
-        if !is_more || state.step_ups >= MAX_STEP_UPS {
-            return false;
-        }
-        state.step_ups += 1;
-        found.scopes = scopes;
-        true
-    }
-
-    /// Takes note that the token is refused. True if that has happened to the one before as well, and
-    /// both had just been got: more of them would be refused too.
-    fn is_refused_again(&self) -> bool {
-        let is_fresh = self.held().is_some_and(|held| held.is_fresh());
-        let was_fresh = std::mem::replace(&mut self.state().was_refused_fresh, is_fresh);
-        is_fresh && was_fresh
+    /// The failure of a request that needs a person who cannot be asked now.
+    fn person_needed(&self, what: &str, hint: Hint) -> Failure {
+        let what = format!("{}: {what}", self.shown);
+        let mut failure = Failure::new(Class::Rejected, Cause::SignIn, what);
+        failure.hint = Some(Box::new(hint));
+        failure.status = Some(401);
+        failure
     }
 
     /// From now on no person is asked to sign in.
@@ -350,38 +282,13 @@ impl SignIn {
 
     /// Waits until a sign-in by a person is over, whatever came of it.
     pub(crate) async fn over(&self) {
-        self.over.notified().await;
+        self.attempt.over().await;
     }
 
-    /// Waits until nothing is being spent that would be lost if the process ended now.
-    pub(crate) async fn settle(&self, patience: Duration) {
-        let _ = tokio::time::timeout(patience, self.turn.lock()).await;
+    /// Waits, for a few seconds at most, until nothing is being spent that would be lost if the
+    /// process ended now.
+    pub(crate) async fn settle(&self) {
+        self.spending.close();
+        let _ = tokio::time::timeout(SETTLING_PATIENCE, self.spending.wait()).await;
     }
-
-    fn is_waiting(&self) -> bool {
-        matches!(self.state().stage, Stage::Waiting { .. })
-    }
-
-    fn set_stage(&self, stage: Stage) {
-        self.state().stage = stage;
-        self.changed.send_replace(());
-    }
-
-    /// Every update is complete, so what a poisoned lock holds is sound.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn refuses_fresh(found: &Found) -> Problem {
-    Problem::new(
-        format!("it refuses the tokens that {} has just given for it", found.server.issuer()),
-        "The two are not set up for each other: tell the server's administrator, or set \
-         --oauth-resource or --oauth-scope.",
-    )
-}
-
-/// Seconds since 1970.
-fn unix_time() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -11,7 +11,7 @@ pub(super) enum Told {
     /// There is a token.
     SignedIn,
     /// There is none, and why.
-    Failed(String),
+    Failed { english: String, russian: String },
     /// The request belongs to no sign-in of ours.
     Foreign,
     /// Nobody knows yet.
@@ -69,8 +69,8 @@ fn words(told: &Told, is_russian: bool) -> (&'static str, String) {
             "Вход выполнен",
             "mcpline получил доступ. Закройте эту страницу и вернитесь в свою программу.".into(),
         ),
-        (Told::Failed(why), false) => ("You are not signed in", why.clone()),
-        (Told::Failed(why), true) => ("Войти не удалось", why.clone()),
+        (Told::Failed { english, .. }, false) => ("You are not signed in", english.clone()),
+        (Told::Failed { russian, .. }, true) => ("Войти не удалось", russian.clone()),
         (Told::Foreign, false) => (
             "This page belongs to no sign-in",
             "Open the address that your program shows now, or run `mcpline login`.".into(),

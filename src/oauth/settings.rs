@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::assertion::ClientKey;
+
 /// `resource` in requests to an authorization server (RFC 8707).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum ResourceId {
@@ -17,7 +19,7 @@ pub(crate) enum ResourceId {
     None,
 }
 
-/// How a token is come by.
+/// How a token is got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Grant {
     /// A person signs in with a browser
@@ -25,12 +27,12 @@ pub(crate) enum Grant {
     Code,
     /// A person signs in with any browser, on this device or another, and types a code
     Device,
-    /// The program signs in with its own id and secret; no person takes part
+    /// The program signs in with its own id, and a secret or key; no person takes part
     ClientCredentials,
 }
 
 /// What a person can set of signing in.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Settings {
     /// The upstream's address as it was configured, without credentials.
     pub(crate) configured_url: String,
@@ -40,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) client_id: Option<String>,
     /// The secret of a client that was registered by hand.
     pub(crate) client_secret: Option<String>,
+    /// The private key of such a client, which proves by signatures who it is.
+    pub(crate) client_key: Option<ClientKey>,
     /// Scopes instead of those that the server names.
     pub(crate) scope: Option<String>,
     pub(crate) resource: ResourceId,
@@ -56,6 +60,14 @@ pub(crate) struct Settings {
     pub(crate) profile: String,
     /// Where tokens are kept; `None` where the system names no place.
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// `resource` where the upstream publishes none: its address without the query, which may hold
+    /// keys and which RFC 8707 section 2 advises against.
+    pub(crate) fn default_resource(&self) -> &str {
+        self.configured_url.split('?').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for Settings {

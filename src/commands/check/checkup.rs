@@ -12,6 +12,7 @@ use crate::commands::server::Server;
 use crate::config::IDLE_TIMEOUT;
 use crate::hint::Words;
 use crate::http::{Entry, Head, Http, Journal, Met, Stage};
+use crate::oauth::Survey;
 use crate::retry::Policy;
 use crate::setup::SetupError;
 
@@ -29,6 +30,8 @@ pub(super) struct Checkup {
     pub(super) client: LocalClient,
     /// The outcome of `initialize`, once it was asked for.
     opened: Option<Result<String, RequestError>>,
+    /// What a sign-in rests on, once it was looked at.
+    pub(super) survey: Option<Survey>,
 }
 
 /// Where the opening of the session has failed.
@@ -61,7 +64,7 @@ impl Checkup {
         let http = Http::new(&server.upstream.http, &server.upstream.endpoint.url)?;
         let http = Arc::new(http.noting_in(journal.clone()));
         let client = LocalClient::start_over(http.clone(), &server)?;
-        Ok(Self { server, http, journal, client, opened: None })
+        Ok(Self { server, http, journal, client, opened: None, survey: None })
     }
 
     pub(super) fn url(&self) -> &Url {

@@ -1,11 +1,11 @@
 //! Says step by step whether a server can be used: `mcpline check`.
 //!
-//! [`STEPS`] is the order; each step is a function of what the check knows so far ([`Checkup`]) and
+//! [`GROUPS`] is the order; each step is a function of what the check knows so far ([`Checkup`]) and
 //! returns a [`Finding`]. One session is opened, over the code that forwarding runs (for 1C a managed
 //! one too, which takes a licence until the check ends); the steps of the network say how far that
 //! came. So what the check says holds for forwarding too.
 //!
-//! `network` has the steps up to HTTP, `service` those of MCP, `onec` those of
+//! `network` has the steps up to HTTP, `sign_in` those of OAuth, `service` those of MCP, `onec` those of
 //! 1C, `pasted` knows wrong addresses, and `elsewhere` looks for the right one.
 
 mod checkup;
@@ -15,6 +15,7 @@ mod onec;
 mod pasted;
 mod report;
 mod service;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use crate::hint::{Language, Words, words};
 use crate::redact::Secrets;
 use crate::setup::SetupError;
 use crate::terminal::{self, Style, Waiting};
-use crate::upstream::{Kind, Pending};
+use crate::upstream::Pending;
 
 /// One step of the check.
 struct Step {
@@ -39,8 +40,27 @@ struct Step {
     run: for<'a> fn(&'a mut Checkup) -> Pending<'a, Finding>,
 }
 
+/// Steps that belong together.
+struct Group {
+    /// Whether they tell something of this server.
+    applies: for<'a> fn(&'a mut Checkup) -> Pending<'a, bool>,
+    steps: &'static [Step],
+}
+
 /// The steps in their order: each needs those before it.
-const STEPS: &[Step] = &[
+const GROUPS: &[Group] = &[
+    Group { applies: |_| known(true), steps: NETWORK },
+    Group { applies: |it| Box::pin(sign_in::applies(it)), steps: sign_in::STEPS },
+    Group { applies: |_| known(true), steps: sign_in::VERDICT },
+    Group { applies: |_| known(true), steps: SERVICE },
+    Group { applies: |it| known(onec::applies(it)), steps: onec::STEPS },
+];
+
+fn known(applies: bool) -> Pending<'static, bool> {
+    Box::pin(std::future::ready(applies))
+}
+
+const NETWORK: &[Step] = &[
     Step {
         id: "settings",
         name: Words::both("Settings", "Настройки"),
@@ -64,11 +84,9 @@ const STEPS: &[Step] = &[
     },
     Step { id: "tls", name: Words::both("TLS", "TLS"), run: |it| Box::pin(network::tls(it)) },
     Step { id: "http", name: Words::both("HTTP", "HTTP"), run: |it| Box::pin(network::http(it)) },
-    Step {
-        id: "sign-in",
-        name: Words::both("Sign-in", "Вход"),
-        run: |it| Box::pin(network::sign_in(it)),
-    },
+];
+
+const SERVICE: &[Step] = &[
     Step {
         id: "kind",
         name: Words::both("Kind", "Вид службы"),
@@ -136,9 +154,15 @@ pub(super) async fn run(
     let mut waiting = Waiting::new("");
     let mut steps = Vec::new();
     let mut failed: Option<&Step> = None;
-    let is_onec = checkup.server.upstream.kind.kind == Kind::OneC;
-    let own: &[Step] = if is_onec { onec::STEPS } else { &[] };
-    for step in STEPS.iter().chain(own) {
+    let mut groups = GROUPS.iter();
+    let mut group: &[Step] = &[];
+    loop {
+        let Some((step, rest)) = group.split_first() else {
+            let Some(next) = groups.next() else { break };
+            group = if (next.applies)(&mut checkup).await { next.steps } else { &[] };
+            continue;
+        };
+        group = rest;
         let finding = if failed.is_some() {
             Finding::skipped(Words::both("not reached", "до этого не дошло"))
         } else {

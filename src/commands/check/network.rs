@@ -258,69 +258,14 @@ pub(super) async fn http(checkup: &mut Checkup) -> Finding {
     finding.fact("httpStatus", head.status).fact("elapsedMs", ms)
 }
 
-fn about_server(server: Option<&str>) -> Option<Words> {
+pub(super) fn about_server(server: Option<&str>) -> Option<Words> {
     server.map(|server| {
         words!("the server says that it is {server}", "сервер называет себя {server}")
     })
 }
 
-/// Whether the server takes the credentials, and what it offers if not.
-pub(super) async fn sign_in(checkup: &mut Checkup) -> Finding {
-    let has_sent = {
-        let http = &checkup.server.upstream.http;
-        let has_authorization = match &http.authorization {
-            Authorization::None => false,
-            Authorization::OAuth(sign_in) => sign_in.value().is_some(),
-            Authorization::Fixed(_) | Authorization::File(_) => true,
-        };
-        has_authorization || !http.headers.is_empty()
-    };
-    let can_sign_in = checkup.server.upstream.sign_in.is_some();
-    let Some(finding) = checkup.failed_at(Broke::SignIn).await else {
-        return Finding::ok(if has_sent {
-            Words::both("the server takes what is sent", "сервер принимает то, что отправлено")
-        } else {
-            Words::both("the server wants none", "сервер его не требует")
-        });
-    };
-    let status = finding.facts.get("httpStatus").and_then(serde_json::Value::as_u64);
-    let head = checkup.head(status.and_then(|status| u16::try_from(status).ok()));
-    let Some((_, _, head)) = head else { return finding };
-    let mut lines = Vec::new();
-    if !head.schemes.is_empty() {
-        let schemes = head.schemes.join(", ");
-        lines.push(words!("the server offers {schemes}", "сервер предлагает {schemes}"));
-    }
-    if let Some(metadata) = &head.resource_metadata {
-        lines.push(words!(
-            "sign-in by OAuth is described at {metadata}",
-            "вход по OAuth описан по адресу {metadata}",
-        ));
-        if can_sign_in {
-            lines.push(Words::both(
-                "`mcpline login` with the same address signs in",
-                "войти можно командой `mcpline login` с тем же адресом",
-            ));
-        }
-    }
-    lines.push(if has_sent {
-        Words::both("credentials were sent", "имя с паролем, токен или заголовки были отправлены")
-    } else {
-        Words::both("no credentials were sent", "ни имени с паролем, ни токена не отправлено")
-    });
-    let finding = match wanted(&head.schemes).filter(|_| !has_sent) {
-        Some(hint) => Finding { hint: Some(hint), ..finding },
-        None => finding,
-    };
-    let finding = finding.details(lines).fact("offers", head.schemes);
-    match head.resource_metadata {
-        Some(metadata) => finding.fact("resourceMetadata", metadata),
-        None => finding,
-    }
-}
-
 /// What to give to a server that wants one of these schemes and got nothing.
-fn wanted(schemes: &[String]) -> Option<Words> {
+pub(super) fn wanted(schemes: &[String]) -> Option<Words> {
     let offers = |name: &str| schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case(name));
     if offers("Basic") {
         return Some(Words::both(

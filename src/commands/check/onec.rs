@@ -15,6 +15,7 @@ use crate::commands::local_client::{LocalClient, RequestError};
 use crate::hint::{Words, words};
 use crate::http::{Endpoint, Http};
 use crate::mcp::method;
+use crate::upstream::Kind;
 
 /// A call that takes longer than this has probably started a session of the platform.
 const SLOW: Duration = Duration::from_millis(300);
@@ -32,6 +33,11 @@ pub(super) const STEPS: &[Step] = &[
         run: |it| Box::pin(sessions(it)),
     },
 ];
+
+/// Whether it is one.
+pub(super) fn applies(checkup: &Checkup) -> bool {
+    checkup.server.upstream.kind.kind == Kind::OneC
+}
 
 /// Where the service was found, and whether the user may use its two methods: the platform gives
 /// rights for each method of each URL template.

@@ -2,7 +2,7 @@
 // this program on its stdin and stdout, and in the place of the person's browser. The suite adds the
 // URL, and says in its variables which scenario and which revision it is. MCPLINE is the binary.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,6 +27,10 @@ const state = mkdtempSync(join(tmpdir(), 'mcpline-auth-'));
 const settings = { MCPLINE_STATE_DIR: state, MCPLINE_NO_BROWSER: '1' };
 if (context.client_id) settings.MCPLINE_OAUTH_CLIENT_ID = context.client_id;
 if (context.client_secret) settings.MCPLINE_OAUTH_CLIENT_SECRET = context.client_secret;
+if (context.private_key_pem) {
+  settings.MCPLINE_OAUTH_CLIENT_KEY_FILE = join(state, 'key.pem');
+  writeFileSync(settings.MCPLINE_OAUTH_CLIENT_KEY_FILE, context.private_key_pem, { mode: 0o600 });
+}
 if (scenario.includes('client-credentials')) settings.MCPLINE_OAUTH_GRANT = 'client-credentials';
 if (scenario.endsWith('cimd')) {
   settings.MCPLINE_OAUTH_CLIENT_ID = 'https://conformance-test.local/client-metadata.json';

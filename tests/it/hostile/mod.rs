@@ -15,6 +15,7 @@ mod redirects;
 mod repeat;
 mod retry;
 mod secrets;
+mod sign_in;
 #[cfg(target_os = "linux")]
 mod slow_client;
 mod start;

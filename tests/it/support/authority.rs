@@ -4,9 +4,8 @@
 //! request breaks a rule of the specification. A test bends it by [`Rules`].
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -23,7 +22,7 @@ use super::upstream::Upstream;
 pub(crate) struct Rules {
     /// Changes the metadata of the authorization server.
     pub(crate) server: fn(&mut Value),
-    /// Changes the metadata of the resource.
+    /// Changes the metadata of the resource; `null` stands for none.
     pub(crate) resource: fn(&mut Value),
     /// `iss` in the authorization response, where it is another one.
     pub(crate) iss: Option<&'static str>,
@@ -39,6 +38,20 @@ pub(crate) struct Rules {
     pub(crate) is_open: bool,
     /// Whether refusals carry a challenge.
     pub(crate) challenges: bool,
+    /// Changes the answer that holds tokens.
+    pub(crate) tokens: fn(&mut Value),
+    /// How long the token endpoint takes to answer.
+    pub(crate) token_takes: Duration,
+    /// The status of a revocation of a refresh token.
+    pub(crate) revocation: u16,
+    /// Changes the answer that holds a device code.
+    pub(crate) device: fn(&mut Value),
+    /// Where the metadata of the authorization server redirects to.
+    pub(crate) moved: Option<&'static str>,
+    /// The path of the issuer that the MCP server itself has below its well-known place.
+    pub(crate) inserted: Option<&'static str>,
+    /// The status with which a gateway answers when a token is to be renewed.
+    pub(crate) gateway: Option<u16>,
 }
 
 impl Default for Rules {
@@ -53,6 +66,13 @@ impl Default for Rules {
             denies: false,
             is_open: false,
             challenges: true,
+            tokens: |_| (),
+            token_takes: Duration::ZERO,
+            revocation: 200,
+            device: |_| (),
+            moved: None,
+            inserted: None,
+            gateway: None,
         }
     }
 }
@@ -72,6 +92,10 @@ struct Desk {
     is_approved: bool,
     /// Whether a spent refresh token has come again.
     was_replayed: bool,
+    /// The issuer that the MCP server trusts, where it is another one.
+    moved_to: Option<String>,
+    /// Whether the person refuses from now on.
+    denies: bool,
 }
 
 impl Desk {
@@ -133,6 +157,21 @@ impl Authority {
         self.desk.update(|desk| desk.refresh.clear());
     }
 
+    /// From now on the MCP server trusts `issuer`.
+    pub(crate) fn move_to(&self, issuer: String) {
+        self.desk.update(|desk| desk.moved_to = Some(issuer));
+    }
+
+    /// From now on the person refuses.
+    pub(crate) fn deny(&self) {
+        self.desk.update(|desk| desk.denies = true);
+    }
+
+    /// How often the authorization server got a request for `path`.
+    pub(crate) fn requests_for(&self, path: &str) -> usize {
+        self.issuer.requests().iter().filter(|request| request.path == path).count()
+    }
+
     pub(crate) fn was_replayed(&self) -> bool {
         self.desk.read(|desk| desk.was_replayed)
     }
@@ -151,13 +190,26 @@ fn guard(
     issuer: &str,
 ) -> Option<Reply> {
     let host = exchange.request.header("host").expect("a host").to_owned();
-    if exchange.request.path == "/.well-known/oauth-protected-resource/mcp" {
-        let mut document = json!({"resource": format!("http://{host}/mcp"),
-                                  "authorization_servers": [issuer], "scopes_supported": ["all"]});
-        (rules.resource)(&mut document);
+    let moved_to = desk.read(|desk| desk.moved_to.clone());
+    let issuer = moved_to.as_deref().unwrap_or(issuer);
+    let mut document = json!({"resource": format!("http://{host}/mcp"),
+                              "authorization_servers": [issuer], "scopes_supported": ["all"]});
+    (rules.resource)(&mut document);
+    let is_published = !document.is_null();
+    if exchange.request.path == "/.well-known/oauth-protected-resource/mcp" && is_published {
         return Some(Reply::json(document.to_string()));
     }
-    if exchange.request.path != "/mcp" {
+    if let Some(path) = rules.inserted
+        && exchange.request.path == "/.well-known/oauth-authorization-server/mcp"
+    {
+        let document = json!({"issuer": format!("http://{host}{path}"),
+                              "authorization_endpoint": format!("{issuer}/authorize?kept=1"),
+                              "token_endpoint": format!("{issuer}/token"),
+                              "registration_endpoint": format!("{issuer}/register"),
+                              "code_challenge_methods_supported": ["S256"]});
+        return Some(Reply::json(document.to_string()));
+    }
+    if exchange.request.path.split('?').next() != Some("/mcp") {
         return Some(Reply::status(404));
     }
     let given = exchange.request.header("authorization").unwrap_or_default();
@@ -171,7 +223,9 @@ fn guard(
     let metadata = format!("http://{host}/.well-known/oauth-protected-resource/mcp");
     let Some(granted) = granted else {
         let refusal = Reply::status(401).body("text/plain", "sign in first");
-        let challenge = format!("Bearer realm=\"it\", resource_metadata=\"{metadata}\"");
+        let place = format!(", resource_metadata=\"{metadata}\"");
+        let place = if is_published { place } else { String::new() };
+        let challenge = format!("Bearer realm=\"it\"{place}");
         return Some(if rules.challenges {
             refusal.header("WWW-Authenticate", challenge)
         } else {
@@ -192,6 +246,9 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
     assert_eq!(exchange.request.header("mcp-session-id"), None);
     let url = Url::parse(&format!("{issuer}{}", exchange.request.path)).unwrap();
     match url.path() {
+        "/.well-known/oauth-authorization-server" if rules.moved.is_some() => {
+            exchange.send(&Reply::status(302).header("Location", rules.moved.unwrap_or_default()))
+        }
         "/.well-known/oauth-authorization-server" => {
             let mut document = json!({
                 "issuer": issuer,
@@ -214,10 +271,18 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
         }
         "/token" => {
             let fields = form(exchange);
+            if let Some(status) = rules.gateway.filter(|_| fields.contains_key("refresh_token")) {
+                let blocked = Reply::status(status).body("text/html", "<h1>Blocked here</h1>");
+                return exchange.send(&blocked);
+            }
             let login = exchange.request.header("authorization").map(str::to_owned);
-            let answer = desk.update(|desk| grant(desk, &fields, login.as_deref(), rules));
+            let answer = desk.update(|desk| grant(desk, &fields, login.as_deref(), rules, &issuer));
+            std::thread::sleep(rules.token_takes);
             match answer {
-                Ok(tokens) => exchange.json(tokens.to_string()),
+                Ok(mut tokens) => {
+                    (rules.tokens)(&mut tokens);
+                    exchange.json(tokens.to_string())
+                }
                 Err(error) => {
                     let body = json!({"error": error, "error_description": "as <b>scripted</b>"});
                     exchange.send(&Reply::status(400).body("application/json", body.to_string()))
@@ -228,25 +293,29 @@ fn authorize(exchange: &mut Exchange<'_>, desk: &Board<Desk>, rules: &Rules) -> 
             let fields = form(exchange);
             assert!(fields.contains_key("client_id") && fields.contains_key("resource"));
             let page = format!("{issuer}/approve?user_code=ABCD");
-            exchange.json(
-                json!({"device_code": "device-s3cret", "user_code": "ABCD", "interval": 1,
-                       "verification_uri": format!("{issuer}/approve"), "expires_in": 600,
-                       "verification_uri_complete": page})
-                .to_string(),
-            )
+            let mut answer = json!({"device_code": "device-s3cret", "user_code": "ABCD",
+                                    "verification_uri": format!("{issuer}/approve"), "interval": 1,
+                                    "expires_in": 600, "verification_uri_complete": page});
+            (rules.device)(&mut answer);
+            exchange.json(answer.to_string())
         }
         "/approve" => {
             desk.update(|desk| desk.is_approved = true);
             exchange.send(&Reply::status(200).body("text/plain", "approved"))
         }
         "/revoke" => {
-            let token = form(exchange).remove("token").expect("a token");
+            let mut fields = form(exchange);
+            let token = fields.remove("token").expect("a token");
+            let status = match fields["token_type_hint"].as_str() {
+                "refresh_token" => rules.revocation,
+                _ => 200,
+            };
             desk.update(|desk| {
                 desk.count("revoke");
                 desk.access.remove(&token);
                 desk.refresh.remove(&token);
             });
-            exchange.status(200)
+            exchange.status(status)
         }
         _ => exchange.status(404),
     }
@@ -288,7 +357,7 @@ fn approve(
     back.query_pairs_mut().append_pair("state", &query["state"]);
     let iss = rules.iss.map_or(issuer.to_owned(), str::to_owned);
     back.query_pairs_mut().append_pair("iss", &iss);
-    if rules.denies {
+    if rules.denies || desk.denies {
         back.query_pairs_mut()
             .append_pair("error", "access_denied")
             .append_pair("error_description", "<script>no</script>");
@@ -305,6 +374,7 @@ fn grant(
     fields: &BTreeMap<String, String>,
     login: Option<&str>,
     rules: &Rules,
+    issuer: &str,
 ) -> Result<Value, &'static str> {
     match fields["grant_type"].as_str() {
         "authorization_code" => {
@@ -339,6 +409,10 @@ fn grant(
         }
         "client_credentials" => {
             desk.count("client");
+            if let Some(assertion) = fields.get("client_assertion") {
+                check_assertion(fields, assertion, issuer);
+                return Ok(desk.tokens("", rules.life));
+            }
             let expected = format!("Basic {}", STANDARD.encode("robot:client-s3cret"));
             assert_eq!(login, Some(expected.as_str()));
             Ok(desk.tokens(fields.get("scope").map_or("", String::as_str), rules.life))
@@ -347,74 +421,17 @@ fn grant(
     }
 }
 
+/// What an assertion says; that its signature is good is proved elsewhere.
+fn check_assertion(fields: &BTreeMap<String, String>, assertion: &str, issuer: &str) {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    assert_eq!(fields["client_assertion_type"], kind);
+    assert!(!fields.contains_key("client_secret"));
+    let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!((&claims["iss"], &claims["sub"]), (&json!("robot"), &json!("robot")));
+    assert_eq!(claims["aud"], issuer);
+}
+
 fn form(exchange: &Exchange<'_>) -> BTreeMap<String, String> {
     url::form_urlencoded::parse(&exchange.request.body).into_owned().collect()
-}
-
-/// What a browser gets.
-pub(crate) struct Got {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Got {
-    pub(crate) fn location(&self) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("location").then(|| value.trim())
-        })
-    }
-}
-
-/// Gets `url` as a browser does, without following redirects; `more` are further header lines.
-pub(crate) fn get(url: &str, more: &str) -> Got {
-    let url = Url::parse(url).unwrap();
-    let authority = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-    let mut socket = TcpStream::connect(&authority).expect("somebody listens");
-    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let host =
-        if more.contains("Host:") { String::new() } else { format!("Host: {authority}\r\n") };
-    let request = format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n{more}\r\n");
-    socket.write_all(request.as_bytes()).unwrap();
-    // The end of the head, and of a body whose length is told: not every server closes.
-    let mut answer = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-            });
-            if body.len() >= length.unwrap_or(0) {
-                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                return Got { status, head: head.to_owned(), body: body.to_owned() };
-            }
-        }
-        let read = socket.read(&mut chunk).unwrap();
-        assert!(read > 0, "the answer breaks off: {text}");
-        answer.extend_from_slice(&chunk[..read]);
-    }
-}
-
-/// Signs in at `url` as a person with a browser does; gives the last page.
-pub(crate) fn sign_in(url: &str) -> Got {
-    let mut url = Url::parse(url).unwrap();
-    for _ in 0..5 {
-        let got = get(url.as_str(), "Accept-Language: en\r\n");
-        match got.location() {
-            Some(location) => url = url.join(location).unwrap(),
-            None => return got,
-        }
-    }
-    panic!("redirects without end");
-}
-
-/// The address to sign in at in `text`.
-pub(crate) fn address_in(text: &str) -> String {
-    let at = text.find("/authorize?").unwrap_or_else(|| panic!("no address in {text}"));
-    let start = text[..at].rfind("http").unwrap();
-    let end = text[start..].find(char::is_whitespace).map_or(text.len(), |end| start + end);
-    text[start..end].to_owned()
 }
