@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_algorithm_is_one_that_the_server_takes() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/oauth/rsa-key.pem");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/it/support/oauth/rsa-key.pem");
         let key = ClientKey::read(Path::new(file)).unwrap();
         let algorithm = |listed: Option<&[&str]>| {
             let listed = listed.map(|names| names.iter().map(|&name| name.to_owned()).collect());
