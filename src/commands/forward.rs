@@ -43,6 +43,7 @@ pub(super) async fn run(
         link.spawn(async move {
             loop {
                 sign_in.over().await;
+                opened.end_invitation().await;
                 opened.credentials_changed().await;
             }
         });

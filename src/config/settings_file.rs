@@ -1,7 +1,6 @@
 //! The settings file: TOML whose keys are the names of the options. What stands in front of the
 //! first section holds for every server, and a section holds for the server of its name.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Arg;
@@ -265,7 +264,7 @@ fn holds_secret(table: &dyn TableLike) -> bool {
 #[cfg(unix)]
 fn others_may_read(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
 }
 
 /// The folder of a user's settings is closed to other users.

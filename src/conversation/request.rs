@@ -176,6 +176,10 @@ async fn fail(
         readers: context.settings.readers,
     };
     reply.fail(&failure.to_error(&attempts)).await;
+    // Behind the error: a person is there, and the client may show more than its text.
+    if let Some(url) = failure.sign_in_url.filter(|_| name == method::TOOLS_CALL) {
+        context.link.invite_to_sign_in(&url, &failure.what).await;
+    }
 }
 
 /// Whether the next request will probably fail as this one did: the upstream cannot be reached.

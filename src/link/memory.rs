@@ -64,6 +64,17 @@ impl Memory {
         self.contents().handshake.as_ref().map(|handshake| handshake.greeting.clone())
     }
 
+    /// Whether the client has begun, and shows addresses to a person (elicitation in URL mode).
+    pub(super) fn shows_urls(&self) -> bool {
+        let contents = self.contents();
+        let Some(handshake) = &contents.handshake else { return false };
+        let Greeting::Handshake(initialize) = &handshake.greeting else { return false };
+        let params = initialize.message.read_params::<serde_json::Value>();
+        let shows =
+            |params: serde_json::Value| params["capabilities"]["elicitation"]["url"].is_object();
+        handshake.initialized.is_some() && params.is_some_and(shows)
+    }
+
     /// Takes `notifications/initialized`.
     pub(super) fn note_initialized(&self, message: Message) {
         if let Some(handshake) = &mut self.contents().handshake {

@@ -7,6 +7,7 @@
 //! ends the session that it got.
 
 mod handshake;
+mod invitation;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::invitation::Invitations;
 use self::memory::Memory;
 use crate::attended::unattended_if;
 use crate::era;
@@ -78,6 +80,7 @@ pub struct Link {
     policy: Policy,
     state: watch::Sender<State>,
     memory: Memory,
+    invitations: Invitations,
     /// Notified when a request begins to wait for a session.
     wanted: Notify,
     /// How many wait for a session.
@@ -109,6 +112,7 @@ impl Link {
             policy,
             state: watch::Sender::new(State::Idle),
             memory: Memory::default(),
+            invitations: Invitations::default(),
             wanted: Notify::new(),
             waiting: AtomicUsize::new(0),
             credentials: Notify::new(),

@@ -52,6 +52,7 @@ pub(crate) const LOG: &str = "notifications/message";
 pub(crate) const SAMPLING: &str = "sampling/createMessage";
 /// A server asks the person in front of the client.
 pub(crate) const ELICITATION: &str = "elicitation/create";
+pub(crate) const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
 /// A server asks for the client's directories.
 pub(crate) const ROOTS: &str = "roots/list";
 /// A resource has changed.

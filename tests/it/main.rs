@@ -59,6 +59,7 @@ mod settings;
 mod settings_file;
 mod sign_in;
 mod sign_in_device;
+mod sign_in_elicitation;
 mod sign_in_kept;
 mod sign_in_shared;
 mod sign_in_trust;
