@@ -167,22 +167,26 @@ impl Cli {
     /// There is nothing to run.
     pub fn from_environment() -> Result<Self, NoCommand> {
         let arguments = config::without_script(std::env::args_os());
-        let (arguments, warnings) = Self::in_our_words(arguments);
+        let (arguments, Translated { warnings, secrets, .. }) = Self::in_our_words(arguments);
         let mut cli = Self::with_presets(&arguments)?;
         cli.warnings.extend(warnings);
+        for (variable, secret) in secrets {
+            cli.options.add_secret(variable, secret);
+        }
         Ok(cli)
     }
 
-    /// The arguments with options of `mcp-remote` replaced by ours, and what to warn of.
-    fn in_our_words(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
+    /// The arguments with options of `mcp-remote` replaced by ours, and what else these say.
+    fn in_our_words(arguments: Vec<OsString>) -> (Vec<OsString>, Translated) {
         let mut words = arguments.iter().map(|argument| argument.to_str().map(str::to_owned));
         let program = words.next();
         let (Some(Some(program)), Some(words)) = (program, words.collect::<Option<Vec<_>>>())
         else {
-            return (arguments, Vec::new());
+            return (arguments, Translated::default());
         };
-        let Translated { args, warnings, .. } = config::like_mcp_remote(&words, &Self::command());
-        (std::iter::once(program).chain(args).map(OsString::from).collect(), warnings)
+        let mut translated = config::like_mcp_remote(&words, &Self::command());
+        let args = std::mem::take(&mut translated.args);
+        (std::iter::once(program).chain(args).map(OsString::from).collect(), translated)
     }
 
     /// Reads `arguments`, and what the settings file says beside them.

@@ -47,6 +47,11 @@ impl Options {
         self.connection.proxy.is_some()
     }
 
+    /// Takes a secret that stands on the command line of another program for our `variable`.
+    pub(crate) fn add_secret(&mut self, variable: &'static str, secret: String) {
+        self.given.preset_secret(variable, "the command line", secret);
+    }
+
     /// Fills in `${NAME}` in the names of files.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ pub(super) fn open_lock(dir: &Path, path: &Path) -> io::Result<File> {
 pub(super) fn read(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
     check_file(path)?;
     check_dir(dir)?;
-    unseal(fs::read(path)?)
+    unseal(&fs::read(path)?)
 }
 
 /// Whether a file is there and ours, but what it holds cannot be understood.
@@ -85,7 +85,7 @@ pub(super) fn is_damage(why: &io::Error) -> bool {
 }
 
 /// Writes the file at `path` in `dir`, whole or not at all.
-pub(super) fn write(dir: &Path, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+pub(super) fn write(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = write_beside(dir, path, bytes)?;
     replace(&new, path).inspect_err(|_| {
         let _ = fs::remove_file(&new);
@@ -97,17 +97,17 @@ pub(super) fn write(dir: &Path, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
 }
 
 /// Finds out whether [`write`] would work.
-pub(super) fn try_write(dir: &Path, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+pub(super) fn try_write(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::remove_file(write_beside(dir, path, bytes)?)
 }
 
 /// Writes a new file that is to replace the one at `path`.
-fn write_beside(dir: &Path, path: &Path, bytes: Vec<u8>) -> io::Result<PathBuf> {
+fn write_beside(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     own_dir(dir)?;
     if let Some(name) = path.file_stem().and_then(OsStr::to_str) {
         sweep(dir, name, LEFT_OVER);
     }
-    let bytes = seal(bytes)?;
+    let sealed = seal(bytes)?;
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{:08x}", fastrand::u32(..)));
     let new = PathBuf::from(new);
@@ -115,7 +115,7 @@ fn write_beside(dir: &Path, path: &Path, bytes: Vec<u8>) -> io::Result<PathBuf> 
     options.write(true).create_new(true);
     for_owner(&mut options);
     let mut file = options.open(&new)?;
-    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+    let written = file.write_all(&sealed).and_then(|()| file.sync_all());
     drop(file);
     written.inspect_err(|_| {
         let _ = fs::remove_file(&new);
@@ -201,25 +201,25 @@ fn check(_path: &Path, metadata: &fs::Metadata) -> io::Result<()> {
 
 /// Seals what only this user may read, where the system can do that.
 #[cfg(windows)]
-fn seal(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    windows_dpapi::encrypt_data(&bytes, windows_dpapi::Scope::User, None).map_err(io::Error::other)
+fn seal(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    windows_dpapi::encrypt_data(bytes, windows_dpapi::Scope::User, None).map_err(io::Error::other)
 }
 
 #[cfg(windows)]
-fn unseal(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    windows_dpapi::decrypt_data(&bytes, windows_dpapi::Scope::User, None)
+fn unseal(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    windows_dpapi::decrypt_data(bytes, windows_dpapi::Scope::User, None)
         .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why.to_string()))
 }
 
 /// The rights of the file are what there is.
 #[cfg(not(windows))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
-fn seal(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    Ok(bytes)
+fn seal(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    Ok(bytes.to_vec())
 }
 
 #[cfg(not(windows))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
-fn unseal(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    Ok(bytes)
+fn unseal(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    Ok(bytes.to_vec())
 }

@@ -111,7 +111,7 @@ impl Store {
     pub(super) fn check_writable(&self, record: &Record) -> Result<(), Problem> {
         let (Some(dir), Some(path)) = (&self.dir, self.path(RECORD)) else { return Ok(()) };
         let tried = serde_json::to_vec(record).map_err(io::Error::other);
-        match tried.and_then(|bytes| owned::try_write(dir, &path, bytes)) {
+        match tried.and_then(|bytes| owned::try_write(dir, &path, &bytes)) {
             // It will stay so: then the token lives as long as the process.
             Err(why) if why.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
             tried => tried.map_err(|why| unusable(&path, &why).that_passes()),
@@ -214,7 +214,9 @@ impl Store {
     fn write(&self, ending: &str, value: &impl Serialize) -> Result<(), Problem> {
         let (Some(dir), Some(path)) = (&self.dir, self.path(ending)) else { return Ok(()) };
         let bytes = serde_json::to_vec(value).map_err(io::Error::other);
-        bytes.and_then(|bytes| owned::write(dir, &path, bytes)).map_err(|why| unusable(&path, &why))
+        bytes
+            .and_then(|bytes| owned::write(dir, &path, &bytes))
+            .map_err(|why| unusable(&path, &why))
     }
 }
 

@@ -26,8 +26,6 @@ fn holds(file: &str, content: &[u8]) {
     );
 }
 
-// The help of Windows has another default in it, and git may have changed the line ends there.
-#[cfg(not(windows))]
 #[test]
 fn completions_know_every_option() {
     for (shell, file) in [
@@ -42,7 +40,6 @@ fn completions_know_every_option() {
     }
 }
 
-#[cfg(not(windows))]
 #[test]
 fn the_manual_page_is_that_of_the_program() {
     let mut page = Vec::new();

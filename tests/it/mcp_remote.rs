@@ -1,6 +1,6 @@
 //! Command lines of `mcp-remote` work as they are.
 
-use crate::support::{Line, Upstream, after_handshake, call};
+use crate::support::{Authority, Line, Rules, Upstream, after_handshake, call, sign_in_at};
 
 fn server() -> Upstream {
     Upstream::serve(after_handshake(|exchange| exchange.result(r#"{"content":[]}"#)))
@@ -31,21 +31,51 @@ fn what_it_cannot_do_is_said_once() {
     let server = server();
     let mut line = Line::run("mcp-remote")
         .arg(server.url())
-        .args("3334 --host 127.0.0.1 --auth-timeout 60 --ignore-tool delete* --ignore-tool drop*")
+        .args("--auth-success-url https://h/ok --ignore-tool delete* --ignore-tool drop*")
         .arg("--static-oauth-client-info")
-        .arg(r#"{"client_id":"x","client_secret":"hunter"}"#)
+        .arg(r#"{"client_name":"x","client_secret":"hunter"}"#)
         .ready();
     line.send(call(1, "x", "{}"));
     line.recv_id("1").result();
     line.close_stdin();
     let log = line.wait().stderr;
-    for what in
-        ["the port 3334", "--host", "--auth-timeout", "--ignore-tool", "--static-oauth-client-info"]
-    {
+    for what in ["--auth-success-url", "--ignore-tool", "--static-oauth-client-info"] {
         assert_eq!(log.matches(what).count(), 1, "{what}: {log}");
     }
     assert_eq!(log.matches("WARN").count(), 2, "{log}");
     assert!(!log.contains("hunter"), "{log}");
+}
+
+#[test]
+fn its_way_to_sign_in_is_ours() {
+    let authority = Authority::start(Rules::default());
+    let dir = tempfile::tempdir().unwrap();
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let mut line = Line::run("mcp-remote")
+        .arg(authority.server.url())
+        .args(&format!("{port} --auth-timeout 60 --authorize-param audience=it"))
+        .arg("--static-oauth-client-info")
+        .arg(r#"{"client_id":"by-hand","client_secret":"hunter"}"#)
+        .arg("--static-oauth-client-metadata")
+        .arg(r#"{"scope":"more"}"#)
+        .env("MCPLINE_STATE_DIR", dir.path().to_str().unwrap())
+        .ready();
+    let url = crate::support::address(&mut line, 1);
+    let redirect = format!("redirect_uri=http%3A%2F%2Flocalhost%3A{port}%2Foauth%2Fcallback");
+    for part in ["client_id=by-hand", "scope=more", "audience=it", redirect.as_str()] {
+        assert!(url.contains(part), "{part}: {url}");
+    }
+    sign_in_at(&url);
+    line.recv_method("notifications/tools/list_changed");
+    line.close_stdin();
+    let ended = line.wait();
+    assert!(!ended.stderr.contains("hunter") && !ended.stderr.contains("has no effect"));
+    let requests = authority.issuer.requests();
+    let token = requests.iter().find(|request| request.path == "/token").unwrap();
+    assert!(token.header("authorization").unwrap().starts_with("Basic "));
 }
 
 #[test]

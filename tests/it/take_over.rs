@@ -80,12 +80,26 @@ fn other_programs_are_replaced_by_options_that_do_the_same() {
 
 #[test]
 fn what_is_lost_is_said_and_options_are_added() {
-    let old = json!({"command": "npx", "args": ["mcp-remote", "https://h/mcp", "3334", "--ignore-tool", "rm*"], "timeout": 7});
-    let (args, _, said) = taken_over(&old, "--timeout 20");
-    assert_eq!(args, json!(["--timeout", "20", "https://h/mcp"]));
-    for lost in ["crm: ", "the port 3334", "--ignore-tool"] {
+    let old = json!({"command": "npx", "args": ["mcp-remote", "https://h/mcp", "3334", "--ignore-tool", "rm*", "--use-id-token", "--static-oauth-client-info", r#"{"client_id":"x","client_secret":"hunter"}"#], "timeout": 7});
+    let (args, env, said) = taken_over(&old, "--timeout 20");
+    let redirect = "http://localhost:3334/oauth/callback";
+    assert_eq!(
+        args,
+        json!([
+            "--timeout",
+            "20",
+            "--oauth-client-id",
+            "x",
+            "--oauth-redirect",
+            redirect,
+            "https://h/mcp"
+        ])
+    );
+    assert_eq!(env, json!({"MCPLINE_OAUTH_CLIENT_SECRET": "hunter"}));
+    for lost in ["crm: ", "--use-id-token", "--ignore-tool"] {
         assert!(said.contains(lost), "{said}");
     }
+    assert!(!said.contains("hunter"), "{said}");
 }
 
 #[test]

@@ -99,14 +99,15 @@ fn in_our_words(old: &Value) -> Option<TakenOver> {
     if let Some(args) = own_arguments(&entry) {
         return Some(TakenOver { args, env: entry.env, warnings: Vec::new() });
     }
-    if let Some(Translated { args, warnings, variables }) =
+    if let Some(Translated { args, warnings, secrets, variables }) =
         config::translated(&words, &config::command())
     {
         let renamed = |(name, value): &(String, String)| {
             let ours = variables.iter().find(|(theirs, _)| theirs == name);
             (ours.map_or(name.clone(), |(_, ours)| (*ours).to_owned()), value.clone())
         };
-        let env: Vec<_> = env.iter().map(renamed).collect();
+        let mut env: Vec<_> = env.iter().map(renamed).collect();
+        env.extend(secrets.into_iter().map(|(name, secret)| (name.to_owned(), secret)));
         let has_url = args.iter().any(|word| word.contains("://"));
         return has_url.then_some(TakenOver { args, env, warnings });
     }

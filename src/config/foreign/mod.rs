@@ -2,16 +2,21 @@
 //! translated into ours. A client's configuration then needs no other change than the command.
 
 mod programs;
+mod sign_in;
 
 use clap::Command;
 
 use self::programs::{MCP_REMOTE, Meaning, PROGRAMS, Program, Why};
+use self::sign_in::{ClientInfo, ClientMetadata, Part, Redirect};
 
 /// What starts other programs: their names may stand in front of one.
 const STARTERS: [&str; 14] = [
     "npx", "bunx", "pnpx", "uvx", "pipx", "pnpm", "bun", "uv", "node", "cmd", "dlx", "x", "run",
     "exec",
 ];
+
+/// The variable for the secret of a client.
+const CLIENT_SECRET: &str = "MCPLINE_OAUTH_CLIENT_SECRET";
 
 /// A command line of another program in our words.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub(crate) struct Translated {
     pub(crate) args: Vec<String>,
     /// What the person should hear: what has no counterpart.
     pub(crate) warnings: Vec<String>,
+    /// Secrets on the command line, and our variables for them.
+    pub(crate) secrets: Vec<(&'static str, String)>,
     /// Variables of the program, and what they are called here.
     pub(crate) variables: &'static [(&'static str, &'static str)],
 }
@@ -76,6 +83,8 @@ fn translate(program: &Program, words: &[String], ours: &Command) -> Translated 
     let mut args: Vec<String> = Vec::new();
     let mut without: Vec<(Why, String)> = Vec::new();
     let mut kind = None;
+    let mut redirect = Redirect::default();
+    let mut secrets = Vec::new();
     let mut follows_url = false;
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -89,7 +98,7 @@ fn translate(program: &Program, words: &[String], ours: &Command) -> Translated 
         else {
             let is_port = follows_url && word.bytes().all(|byte| byte.is_ascii_digit());
             if is_port && program.name == MCP_REMOTE.name {
-                without.push((Why::SignIn, format!("the port {word}")));
+                redirect.set(Part::Port, word.clone());
                 continue;
             }
             follows_url = word.contains("://") && !word.starts_with('-');
@@ -116,7 +125,23 @@ fn translate(program: &Program, words: &[String], ours: &Command) -> Translated 
                 }
             }
             Meaning::Flag(ours) => args.extend(ours.iter().map(|&word| word.to_owned())),
-            Meaning::Always => {}
+            Meaning::Always(count) => {
+                if inline.is_none() {
+                    for _ in words.by_ref().take(*count) {}
+                }
+            }
+            Meaning::Redirect(part) => redirect.set(*part, value().unwrap_or_default()),
+            Meaning::ClientInfo => match value().as_deref().and_then(sign_in::read) {
+                Some(ClientInfo { client_id, client_secret }) => {
+                    args.extend(["--oauth-client-id".to_owned(), client_id]);
+                    secrets.extend(client_secret.map(|secret| (CLIENT_SECRET, secret)));
+                }
+                None => without.push((Why::SignIn, name.to_owned())),
+            },
+            Meaning::ClientMetadata => match value().as_deref().and_then(sign_in::read) {
+                Some(ClientMetadata { scope }) => args.extend(["--oauth-scope".to_owned(), scope]),
+                None => without.push((Why::SignIn, name.to_owned())),
+            },
             Meaning::Bearer => args.extend([
                 "--header".to_owned(),
                 format!("Authorization:Bearer {}", value().unwrap_or_default()),
@@ -144,8 +169,14 @@ fn translate(program: &Program, words: &[String], ours: &Command) -> Translated 
     if let Some(kind) = kind.filter(|_| !has_kind) {
         args.splice(0..0, kind.iter().map(|&word| word.to_owned()));
     }
-    only_last(&mut args, "--log-level");
-    Translated { args, warnings: warnings(program, &without), variables: program.variables }
+    if let Some(uri) = redirect.uri() {
+        args.extend(["--oauth-redirect".to_owned(), uri]);
+    }
+    for once in ["--log-level", "--oauth-resource", "--oauth-grant"] {
+        only_last(&mut args, once);
+    }
+    let warnings = warnings(program, &without);
+    Translated { args, warnings, secrets, variables: program.variables }
 }
 
 /// One sentence for each reason.
@@ -208,8 +239,33 @@ mod tests {
             ("https://h/mcp", "https://h/mcp", ""),
             (
                 "https://h/mcp 3334 --host 127.0.0.1 --auth-timeout 60",
-                "https://h/mcp",
-                "the port 3334, --host, --auth-timeout",
+                "https://h/mcp --oauth-redirect http://127.0.0.1:3334/oauth/callback",
+                "",
+            ),
+            (
+                "https://h/mcp 3334",
+                "https://h/mcp --oauth-redirect http://localhost:3334/oauth/callback",
+                "",
+            ),
+            (
+                "https://h/mcp --callback-path /back --host=localhost",
+                "https://h/mcp --oauth-redirect http://localhost/back",
+                "",
+            ),
+            (
+                "https://h/mcp --device-code --authorize-param audience=x",
+                "https://h/mcp --oauth-grant device --oauth-param audience=x",
+                "",
+            ),
+            (
+                "https://h/mcp --disable-resource-parameter --client-credentials",
+                "https://h/mcp --oauth-resource none --oauth-grant client-credentials",
+                "",
+            ),
+            (
+                r#"https://h/mcp --static-oauth-client-metadata {"scope":"a"}"#,
+                "https://h/mcp --oauth-scope a",
+                "",
             ),
             (
                 "npx -y mcp-remote@latest https://h/sse --transport sse-only",
@@ -237,8 +293,8 @@ mod tests {
             ),
             (
                 "https://h/mcp --static-oauth-client-info {} --resource https://r/",
-                "https://h/mcp",
-                "--static-oauth-client-info, --resource",
+                "https://h/mcp --oauth-resource https://r/",
+                "--static-oauth-client-info",
             ),
             (
                 "https://h/mcp --transport carrier-pigeon",
@@ -266,6 +322,17 @@ mod tests {
                 "{warnings:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_secret_of_a_command_line_goes_into_its_variable() {
+        let theirs =
+            r#"https://h/mcp --static-oauth-client-info {"client_id":"x","client_secret":"y"}"#;
+        let Translated { args, secrets, warnings, .. } =
+            like_mcp_remote(&words(theirs), &Cli::command());
+        assert_eq!(args, words("https://h/mcp --oauth-client-id x"));
+        assert_eq!(secrets, [(CLIENT_SECRET, "y".to_owned())]);
+        assert!(warnings.is_empty());
     }
 
     #[test]

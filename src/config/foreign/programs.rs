@@ -1,6 +1,10 @@
 //! Which options other programs have, and what each means here.
 
-use self::Meaning::{Address, Always, Bearer, ByValue, Flag, HeaderPair, Same, Without};
+use self::Meaning::{
+    Address, Always, Bearer, ByValue, ClientInfo, ClientMetadata, Flag, HeaderPair, Redirect, Same,
+    Without,
+};
+use super::sign_in::Part;
 
 /// What one of their options means here.
 #[derive(Debug, Clone, Copy)]
@@ -11,8 +15,14 @@ pub(super) enum Meaning {
     ByValue(&'static [(&'static str, &'static [&'static str])]),
     /// These options of ours.
     Flag(&'static [&'static str]),
-    /// What it does is always done here.
-    Always,
+    /// What it does is always done here; it takes so many values.
+    Always(usize),
+    /// A part of the redirect URI.
+    Redirect(Part),
+    /// A client that was registered by hand, as JSON.
+    ClientInfo,
+    /// What a client would register itself with, as JSON.
+    ClientMetadata,
     /// The token of an `Authorization` header.
     Bearer,
     /// Name and value of a header, as two arguments.
@@ -87,27 +97,26 @@ pub(super) const MCP_REMOTE: Program = Program {
         (&["--protocol"], ByValue(&[("auto", &[]), ("legacy", &[])])),
         (&["--debug"], Flag(&["--log-level", "debug"])),
         (&["--silent"], Flag(&["--log-level", "off"])),
-        (&["--allow-http", "--enable-proxy"], Always),
+        (&["--allow-http", "--enable-proxy"], Always(0)),
         (&["--headers-timeout"], Without(1, Why::Other)),
         (&["--ipv4", "--disable-cookies"], Without(0, Why::Other)),
         (&["--keep-alive"], Without(0, Why::Upkeep)),
         (&["--ping-interval"], Without(1, Why::Upkeep)),
         (&["--ignore-tool"], Without(1, Why::Tools)),
-        (
-            &["--host", "--callback-path", "--auth-timeout", "--auth-success-url"],
-            Without(1, Why::SignIn),
-        ),
-        (
-            &["--static-oauth-client-metadata", "--static-oauth-client-info"],
-            Without(1, Why::SignIn),
-        ),
-        (
-            &["--client-metadata-url", "--authorize-param", "--token-endpoint"],
-            Without(1, Why::SignIn),
-        ),
-        (&["--resource"], Without(1, Why::SignIn)),
-        (&["--disable-resource-parameter", "--client-credentials"], Without(0, Why::SignIn)),
-        (&["--device-code", "--use-id-token"], Without(0, Why::SignIn)),
+        (&["--host"], Redirect(Part::Host)),
+        (&["--callback-path"], Redirect(Part::Path)),
+        // A person may take longer here.
+        (&["--auth-timeout"], Always(1)),
+        (&["--static-oauth-client-info"], ClientInfo),
+        (&["--static-oauth-client-metadata"], ClientMetadata),
+        (&["--client-metadata-url"], Same("oauth-client-id")),
+        (&["--authorize-param"], Same("oauth-param")),
+        (&["--resource"], Same("oauth-resource")),
+        (&["--disable-resource-parameter"], Flag(&["--oauth-resource", "none"])),
+        (&["--device-code"], Flag(&["--oauth-grant", "device"])),
+        (&["--client-credentials"], Flag(&["--oauth-grant", "client-credentials"])),
+        (&["--auth-success-url", "--token-endpoint"], Without(1, Why::SignIn)),
+        (&["--use-id-token"], Without(0, Why::SignIn)),
     ],
 };
 
