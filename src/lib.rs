@@ -46,5 +46,6 @@ mod upstream;
 
 pub use cli::{Cli, NoCommand};
 pub use commands::run;
+pub use oauth::fuzzing as sign_in_fuzzing;
 pub use setup::SetupError;
 pub use terminal::complain;

@@ -34,27 +34,33 @@ pub(super) enum Turn {
 }
 
 impl SignIn {
-    /// Asks a person to sign in at `found`, or joins a sign-in that is under way; `afresh` begins
+    /// Asks a person to sign in at `found`, or joins a sign-in that is under way; `replaces` begins
     /// another one in any case. Returns when the address is known.
     ///
     /// # Errors
     /// There is no way to sign in.
-    pub(super) async fn begin(self: &Arc<Self>, found: Found, afresh: bool) -> Result<(), Problem> {
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        found: Found,
+        replaces: bool,
+    ) -> Result<(), Problem> {
         // Before anything is done that the server, or a person, would notice.
         flow::page_of(&found.server, &self.settings)?;
-        let (lock, mut shared) = match self.turn_to_begin(afresh).await? {
+        let (lock, mut shared) = match self.turn_to_begin(replaces).await? {
             Turn::Ours(lock, shared) => (lock, shared),
             Turn::Others(place) => {
                 self.follow(place);
                 return Ok(());
             }
         };
-        if !afresh && let Some((pending, callback)) = self.to_resume(&shared, Some(&found)).await {
+        if !replaces && let Some((pending, callback)) = self.to_resume(&shared, Some(&found)).await
+        {
             self.tell(&Place { url: pending.url.clone(), code: None });
             return self.host(lock, callback, pending, true);
         }
         if let Some(left) = shared.pending.take().filter(Pending::has_ended) {
             self.doubt(&left.client).await;
+            shared.registered.take_if(|(_, known)| known.id == left.client.id);
         }
         let (pending, callback) = self.prepare(&found, &mut shared).await?;
         let place = Place { url: pending.url.clone(), code: None };
@@ -69,13 +75,13 @@ impl SignIn {
     }
 
     /// Takes the lock of the process that looks after a sign-in, unless another one has it and has
-    /// begun; `afresh` makes that one let go.
+    /// begun; `replaces` makes that one let go.
     ///
     /// # Errors
     /// Another one has it and does not begin.
-    pub(super) async fn turn_to_begin(&self, afresh: bool) -> Result<Turn, Problem> {
+    pub(super) async fn turn_to_begin(&self, replaces: bool) -> Result<Turn, Problem> {
         let store = &self.credentials.store;
-        if afresh {
+        if replaces {
             self.give_up_pending().await;
         }
         for _ in 0..LOOKS_FOR_ADDRESS {
@@ -84,7 +90,7 @@ impl SignIn {
             if let Some(lock) = lock {
                 return Ok(Turn::Ours(lock, Box::new(shared)));
             }
-            if let Some(place) = shared.place().filter(|_| !afresh) {
+            if let Some(place) = shared.place().filter(|_| !replaces) {
                 return Ok(Turn::Others(place));
             }
             tokio::time::sleep(LOOK_AGAIN / 5).await;

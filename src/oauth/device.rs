@@ -92,7 +92,7 @@ pub(super) fn missing(server: &Server) -> Problem {
 }
 
 impl SignIn {
-    /// Asks a person to sign in at `found` on any device, or joins a sign-in that is under way; `afresh`
+    /// Asks a person to sign in at `found` on any device, or joins a sign-in that is under way; `replaces`
     /// begins another one in any case. Returns when the address is known.
     ///
     /// # Errors
@@ -100,17 +100,17 @@ impl SignIn {
     pub(super) async fn begin_on_device(
         self: &Arc<Self>,
         found: Found,
-        afresh: bool,
+        replaces: bool,
     ) -> Result<(), Problem> {
         let endpoint = found.server.device.clone().ok_or_else(|| missing(&found.server))?;
-        let (lock, mut shared) = match self.turn_to_begin(afresh).await? {
+        let (lock, mut shared) = match self.turn_to_begin(replaces).await? {
             Turn::Ours(lock, shared) => (lock, shared),
             Turn::Others(place) => {
                 self.follow(place);
                 return Ok(());
             }
         };
-        if let Some(left) = PendingDevice::left_in(&shared, Some(&found)).filter(|_| !afresh) {
+        if let Some(left) = PendingDevice::left_in(&shared, Some(&found)).filter(|_| !replaces) {
             self.tell(&left.place);
             return self.poll(lock, left, true);
         }

@@ -146,30 +146,40 @@ impl TokenRequest<'_> {
         let form = Form::of_fields(&fields, authorization);
         let page = self.web.post(&self.server.token, form).await;
         let page = page.map_err(|failure| NoToken::Failed(Problem::of_failure(&failure)))?;
-        let granted = of_json::<Granted>(&page.body);
-        match granted.filter(|_| page.status.is_success()).and_then(|it| self.tokens(it)) {
-            Some(tokens) => tokens.map_err(NoToken::Failed),
-            None => Err(self.refused(&page)),
-        }
+        read(&page, self.server.issuer(), self.scopes)
     }
+}
 
-    /// What an answer without a token means.
-    fn refused(&self, page: &Page) -> NoToken {
-        let refusal = Refusal::of(page);
-        let is_unwell =
-            page.status.is_server_error() || page.status == StatusCode::TOO_MANY_REQUESTS;
-        if refusal.is_final() && !is_unwell {
-            return NoToken::Refused(refusal);
-        }
-        let problem = refusal.to_problem(self.server.issuer());
-        NoToken::Failed(problem)
+/// The tokens in `page`, which `issuer` sent when it was asked for `scopes`.
+///
+/// # Errors
+/// There are none, or none that can be used.
+pub(super) fn read(page: &Page, issuer: &str, scopes: &[String]) -> Result<Tokens, NoToken> {
+    let granted = of_json::<Granted>(&page.body);
+    let granted = granted.filter(|_| page.status.is_success());
+    match granted.and_then(|granted| granted.tokens(issuer, scopes)) {
+        Some(tokens) => tokens.map_err(NoToken::Failed),
+        None => Err(refused(page, issuer)),
     }
+}
 
-    /// The tokens in an answer; `None` if there are none in it.
-    fn tokens(&self, granted: Granted) -> Option<Result<Tokens, Problem>> {
-        let access = granted.access_token.filter(|token| !token.is_empty())?;
-        if let Some(kind) = granted.token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            let (issuer, kind) = (self.server.issuer(), shorten(&kind));
+/// What an answer of `issuer` without a token means.
+fn refused(page: &Page, issuer: &str) -> NoToken {
+    let refusal = Refusal::of(page);
+    let is_unwell = page.status.is_server_error() || page.status == StatusCode::TOO_MANY_REQUESTS;
+    if refusal.is_final() && !is_unwell {
+        return NoToken::Refused(refusal);
+    }
+    NoToken::Failed(refusal.to_problem(issuer))
+}
+
+impl Granted {
+    /// The tokens in an answer of `issuer`, which was asked for `scopes`; `None` if there are none in
+    /// it.
+    fn tokens(self, issuer: &str, scopes: &[String]) -> Option<Result<Tokens, Problem>> {
+        let access = self.access_token.filter(|token| !token.is_empty())?;
+        if let Some(kind) = self.token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            let kind = shorten(&kind);
             return Some(Err(Problem::new(
                 format!("the authorization server {issuer} gave a token of the type `{kind}`"),
                 Hint::both(
@@ -179,7 +189,6 @@ impl TokenRequest<'_> {
             )));
         }
         if bearer(&access).is_none() {
-            let issuer = self.server.issuer();
             return Some(Err(Problem::new(
                 format!("the authorization server {issuer} gave a token that no header can carry"),
                 Hint::both(
@@ -188,13 +197,13 @@ impl TokenRequest<'_> {
                 ),
             )));
         }
-        let mut scopes = self.scopes.to_vec();
-        add_scopes(&mut scopes, scopes_in(granted.scope.as_deref().unwrap_or("")));
+        let mut scopes = scopes.to_vec();
+        add_scopes(&mut scopes, scopes_in(self.scope.as_deref().unwrap_or("")));
         let now = unix_time();
-        let life = granted.expires_in.as_ref().and_then(seconds_in);
+        let life = self.expires_in.as_ref().and_then(seconds_in);
         Some(Ok(Tokens {
             access,
-            refresh: granted.refresh_token.filter(|token| !token.is_empty()),
+            refresh: self.refresh_token.filter(|token| !token.is_empty()),
             obtained_at: Some(now),
             expires_at: life.map(|life| now.saturating_add(life)),
             renew_at: life.map(|life| now.saturating_add(life - MARGIN.min(life / 2))),

@@ -24,6 +24,7 @@ mod device;
 mod discovery;
 mod document;
 mod flow;
+pub mod fuzzing;
 mod grant;
 mod hints;
 mod host;

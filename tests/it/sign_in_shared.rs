@@ -1,5 +1,7 @@
 //! One sign-in by a person, whatever number of processes and requests wait for it.
 
+#[cfg(unix)]
+use std::fs;
 use std::net::TcpListener;
 use std::time::Instant;
 
@@ -170,6 +172,27 @@ fn a_page_that_led_nowhere_is_followed_by_another_registration() {
     // One that has led to a token is good.
     let (again, _) = login(&authority, &dir);
     drop(again);
+    assert_eq!(authority.count("register"), 2);
+}
+
+/// Where the file is not sealed, a test can make it old.
+#[cfg(unix)]
+#[test]
+fn a_page_that_got_too_old_is_followed_by_another_registration() {
+    let authority = Authority::start(Rules::default());
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = line_to(&authority, &dir).ready();
+    let old = address(&mut line, 1);
+    line.finish();
+    let files = fs::read_dir(dir.path().join("oauth")).unwrap().map(|file| file.unwrap().path());
+    let mut pending = files.filter(|path| path.extension().is_some_and(|it| it == "pending"));
+    let path = pending.next().unwrap();
+    let mut shared: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    shared["pending"]["begun"] = 0.into();
+    fs::write(&path, shared.to_string()).unwrap();
+    let mut line = line_to(&authority, &dir).ready();
+    assert_ne!(address(&mut line, 1), old);
+    line.finish();
     assert_eq!(authority.count("register"), 2);
 }
 

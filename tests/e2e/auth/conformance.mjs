@@ -1,5 +1,5 @@
 // The client that the authorization scenarios of the official conformance suite test: mcpline, with
-// this program on its stdin and stdout, and in the place of the person's browser. The suite adds the
+// this program on its stdin and stdout, and as the person's browser. The suite adds the
 // URL, and says in its variables which scenario and which revision it is. MCPLINE is the binary.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

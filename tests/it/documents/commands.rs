@@ -11,7 +11,7 @@ use crate::support::home::{Home, Said, write};
 use crate::support::{Amocrm, Bitrix, HttpSse, Onec, Streamable, Upstream, at_once, request};
 
 /// How a command begins that is not run here, and why.
-const NOT_RUN: [(&str, &str); 15] = [
+const NOT_RUN: [(&str, &str); 17] = [
     ("cargo install", "builds the program, which takes minutes"),
     ("cargo test", "is what runs this"),
     ("scripts/", "a part of CI, or of a release"),
@@ -26,17 +26,21 @@ const NOT_RUN: [(&str, &str); 15] = [
     ("mcpline URL", "a pattern"),
     ("mcpline АДРЕС", "a pattern"),
     ("mcpline [OPTIONS]", "a pattern"),
+    ("mcpline login https", "waits for a person; sign_in.rs runs it with one"),
+    ("mcpline logout https", "undoes the one above; sign_in.rs runs it"),
     ("mcpline mcp-remote URL", "a pattern; tests of their own are in mcp_remote.rs"),
 ];
 
 /// Patterns and mentions in the text around the blocks: no whole commands.
-const MENTIONS: [&str; 10] = [
+const MENTIONS: [&str; 12] = [
     "cargo binstall",
     "mcpline check",
     "mcpline check URL",
     "mcpline check --json",
     "mcpline tools URL",
     "mcpline call URL TOOL",
+    "mcpline login",
+    "mcpline login URL",
     "mcpline install",
     "mcpline install --take-over NAME",
     "mcpline install --take-over ИМЯ",

@@ -8,6 +8,7 @@
 //! not, and that the process goes on. A new row is a line or two in the table of its theme.
 
 mod answers;
+mod authority;
 mod connections;
 mod flood;
 mod recovery;
