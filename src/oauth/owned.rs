@@ -96,7 +96,7 @@ pub(super) fn write(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Finds out whether [`write`] would work.
+/// Finds out whether [`write()`] would work.
 pub(super) fn try_write(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::remove_file(write_beside(dir, path, bytes)?)
 }
