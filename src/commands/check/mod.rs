@@ -99,7 +99,7 @@ const SERVICE: &[Step] = &[
     },
     Step {
         id: "revisions",
-        name: Words::both("Revisions", "Версии протокола"),
+        name: Words::both("Revisions", "Версии MCP"),
         run: |it| Box::pin(service::revisions(it)),
     },
     Step {
@@ -220,4 +220,20 @@ fn report(checkup: &Checkup, steps: &[(&str, Finding)], works: bool) -> Value {
         "works": works,
         "steps": steps.iter().map(step).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_step_leaves_room_before_its_finding() {
+        let names = GROUPS.iter().flat_map(|group| group.steps).map(|step| &step.name);
+        for name in names {
+            for language in [Language::English, Language::Russian] {
+                let name = name.in_language(language);
+                assert!(name.chars().count() < report::NAME, "{name}");
+            }
+        }
+    }
 }

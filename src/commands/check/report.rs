@@ -6,8 +6,11 @@ use serde_json::{Map, Value};
 use crate::hint::{Language, Words};
 use crate::terminal::{Colour, Style, wrapped};
 
+/// The width of the column with the names of steps.
+pub(super) const NAME: usize = 12;
+
 /// The column in which a person reads what a step has found.
-const INDENT: usize = 18;
+const INDENT: usize = 6 + NAME;
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -106,7 +109,7 @@ impl Finding {
         let text = self.text.in_language(language).replace('\n', " ");
         let text = wrapped(&text, INDENT);
         let text = if self.outcome == Outcome::Skipped { style.dim(&text) } else { text };
-        let mut shown = format!("{mark}  {:<12}{text}\n", name.in_language(language));
+        let mut shown = format!("{mark}  {:<NAME$}{text}\n", name.in_language(language));
         let mut add = |line: String| shown.push_str(&format!("{:INDENT$}{line}\n", ""));
         for line in &self.details {
             add(style.dim(&wrapped(line.in_language(language), INDENT)));
