@@ -317,10 +317,14 @@ impl<'a> Carrier<'a> {
             self.retry.count(1);
             let (url, seconds) = (&self.context.settings.url, self.started.elapsed().as_secs());
             let what = format!("{url} has not opened a session within {seconds} s");
-            return Err(Failure::new(Class::NotSent, Cause::TimedOut, what).hint(
-                "The server is starting or hangs, or a firewall drops what is sent to this address: \
-                 check the address, look at the server's log, and try again.",
-            ));
+            return Err(Failure::new(Class::NotSent, Cause::TimedOut, what).hint(Hint::both(
+                "Try again: the server may be starting, or mcpline is still finding out how to sign in. If it \
+                 stays so, the server hangs, or a firewall drops what is sent to this address: check the \
+                 address, and look at the server's log.",
+                "Повторите попытку: возможно, сервер запускается или ещё выясняется, как в него войти. Если \
+                 так и останется, сервер завис или межсетевой экран отбрасывает то, что отправлено по этому \
+                 адресу: проверьте адрес и посмотрите журнал сервера.",
+            )));
         };
         outcome.inspect_err(|_| self.retry.count(1))
     }
