@@ -1,16 +1,16 @@
-//! The log file. `tracing-appender` writes one file a day into a folder of ours and removes the
-//! old ones; the path that the person named is a hard link to today's.
+//! The log file: one file a day in a folder of ours, of which old ones are removed. The path that the
+//! person named is a hard link to today's.
 //!
-//! The folder is ours because the library removes files by their names. In a folder without prefix
-//! or suffix it removes only files whose whole name is a date.
+//! `tracing-appender` can write files by the day as well. It removes old ones in one process only,
+//! complains on stderr about the others, and brings all of the parsing of dates along; what is here
+//! is no longer than what that took.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use time::{Date, OffsetDateTime};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 
 use crate::setup::SetupError;
 
@@ -19,15 +19,14 @@ const FILES_KEPT: usize = 7;
 
 /// A log that starts a new file each day (UTC).
 pub(super) struct LogFile {
-    appender: RollingFileAppender,
+    /// Today's file.
+    file: File,
     /// The path that the person named.
     path: PathBuf,
     /// The folder of the dated files: `PATH.days`.
     days: PathBuf,
-    /// The last day that `path` was linked to.
+    /// The day of `file`.
     day: Date,
-    /// Held for as long as this process is the one that removes old files.
-    _pruning: Option<File>,
 }
 
 impl LogFile {
@@ -48,38 +47,34 @@ impl LogFile {
         let mut folder = OsString::from(name);
         folder.push(".days");
         let days = path.with_file_name(folder);
-        // The library would make it too, but first complain on stderr that it is missing.
-        fs::create_dir_all(&days).map_err(|error| cannot(&error))?;
-        let pruning = pruning_lock(&days);
-        let mut appender = RollingFileAppender::builder().rotation(Rotation::DAILY);
-        if pruning.is_some() {
-            appender = appender.max_log_files(FILES_KEPT);
-        }
-        let appender = appender.build(&days).map_err(|error| cannot(&error))?;
         let day = today();
+        let file = open_day(&days, day).map_err(|error| cannot(&error))?;
+        remove_old(&days);
         let place = match link(&path, &days, day) {
             Ok(()) => Place::Linked { path: path.clone(), days: days.clone() },
             Err(why) => Place::Dated { path: path.clone(), file: dated(&days, day), why },
         };
-        Ok((Self { appender, path, days, day, _pruning: pruning }, place))
+        Ok((Self { file, path, days, day }, place))
     }
 }
 
 impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Asked before the library asks for its own, so that its file of this day exists.
         let today = today();
-        let written = self.appender.write(line);
-        if today > self.day {
-            self.day = today;
+        // Where it fails, the file of the last day is better than none.
+        if today > self.day
+            && let Ok(file) = open_day(&self.days, today)
+        {
+            (self.file, self.day) = (file, today);
             // Where it failed at the start it was told; the dated file is written all the same.
             let _ = link(&self.path, &self.days, today);
+            remove_old(&self.days);
         }
-        written
+        self.file.write(line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.appender.flush()
+        self.file.flush()
     }
 }
 
@@ -113,21 +108,40 @@ fn today() -> Date {
     OffsetDateTime::now_utc().date()
 }
 
-/// The name that the library gives to the file of a day.
+/// The file of a day.
 fn dated(days: &Path, day: Date) -> PathBuf {
     days.join(day.to_string())
 }
 
-/// The right to remove old files, which one process has at a time: the library complains on stderr
-/// when another process has removed a file first.
-fn pruning_lock(days: &Path) -> Option<File> {
-    let path = days.join("lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()?;
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => None,
-        // A file system without locks must not fill up.
-        Ok(()) | Err(TryLockError::Error(_)) => Some(lock),
+/// Opens the file of `day`, into which other processes may write as well.
+fn open_day(days: &Path, day: Date) -> io::Result<File> {
+    fs::create_dir_all(days)?;
+    File::options().create(true).append(true).open(dated(days, day))
+}
+
+/// Removes all but the last files of days. Whatever has no date for its name stays, and another process
+/// may have removed a file first.
+fn remove_old(days: &Path) {
+    let Ok(entries) = fs::read_dir(days) else { return };
+    let mut names: Vec<String> = Vec::new();
+    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        if is_date(&name) {
+            names.insert(names.partition_point(|other| *other < name), name);
+        }
     }
+    let count = names.len().saturating_sub(FILES_KEPT);
+    for name in names.iter().take(count) {
+        let _ = fs::remove_file(days.join(name));
+    }
+}
+
+/// Whether `name` is a date as the names of files have it: `2026-11-29`.
+fn is_date(name: &str) -> bool {
+    let is_fit = |(place, byte): (usize, u8)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    name.len() == 10 && name.bytes().enumerate().all(is_fit)
 }
 
 /// Makes `path` a hard link to the file of `day`, which needs no rights on any system. A file of
@@ -194,7 +208,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "today\n");
         assert_eq!(fs::read_to_string(&other).unwrap(), "yesterday\n");
         let left: Vec<_> = fs::read_dir(&file.days).unwrap().collect();
-        assert_eq!(left.len(), 3, "two days and the lock: {left:?}");
+        assert_eq!(left.len(), 2, "two days: {left:?}");
     }
 
     #[test]
@@ -210,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_that_share_a_log_all_write_to_it_and_one_removes_old_files() {
+    fn processes_that_share_a_log_all_write_to_it() {
         let (_folder, path) = folder();
         let (mut first, _) = LogFile::open(&path).unwrap();
         let (mut second, place) = LogFile::open(&path).unwrap();
@@ -218,11 +232,30 @@ mod tests {
         write(&mut second, "second\n");
         write(&mut first, "first\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "second\nfirst\n");
-        let days = second.days.clone();
-        assert!(pruning_lock(&days).is_none());
-        // The second cannot take over; the next that starts does.
-        drop(first);
-        assert!(pruning_lock(&days).is_some());
+    }
+
+    #[test]
+    fn the_oldest_days_are_removed_and_nothing_else() {
+        let (_folder, path) = folder();
+        let days = path.with_file_name("our x.log.days");
+        fs::create_dir_all(&days).unwrap();
+        let others = ["2026-11-2", "2026-11-211", "2026x11-21", "notes", "2026-11-21.txt"];
+        for day in 1..=9 {
+            fs::write(days.join(format!("2001-02-0{day}")), "").unwrap();
+        }
+        for other in others {
+            fs::write(days.join(other), "").unwrap();
+        }
+        let (file, _) = LogFile::open(&path).unwrap();
+        for day in 1..=9 {
+            // Today's is the seventh of those that stay.
+            let is_there = days.join(format!("2001-02-0{day}")).exists();
+            assert_eq!(is_there, day > 3, "{day}");
+        }
+        assert!(dated(&days, file.day).exists());
+        for other in others {
+            assert!(days.join(other).exists(), "{other}");
+        }
     }
 
     #[test]
